@@ -1,0 +1,1 @@
+//! Whole-pipeline benchmarks; `peers/` compares with other libraries.

@@ -1,0 +1,84 @@
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn::tensor::module::linear;
+
+use super::BertConfig;
+use crate::ops::{self, Spans};
+
+/// `x · weight + bias`, with `weight` stored `[input, output]`: the transpose of Hugging Face's.
+#[derive(Module, Debug)]
+pub(super) struct Dense<B: Backend> {
+    pub(super) weight: Param<Tensor<B, 2>>,
+    pub(super) bias: Param<Tensor<B, 1>>,
+}
+
+/// Scale and shift of a LayerNorm.
+#[derive(Module, Debug)]
+pub(super) struct Norm<B: Backend> {
+    pub(super) weight: Param<Tensor<B, 1>>,
+    pub(super) bias: Param<Tensor<B, 1>>,
+}
+
+/// One post-norm transformer layer over packed rows `[tokens, hidden]`.
+#[derive(Module, Debug)]
+pub(super) struct Layer<B: Backend> {
+    /// Query, key and value side by side, so that one matrix product makes all three.
+    pub(super) qkv: Dense<B>,
+    pub(super) attention_output: Dense<B>,
+    pub(super) attention_norm: Norm<B>,
+    pub(super) intermediate: Dense<B>,
+    pub(super) output: Dense<B>,
+    pub(super) output_norm: Norm<B>,
+}
+
+impl<B: Backend> Dense<B> {
+    pub(super) fn init(shape: [usize; 2], std: f64, device: &B::Device) -> Self {
+        Dense {
+            weight: Initializer::Normal { mean: 0.0, std }.init(shape, device),
+            bias: Initializer::Zeros.init([shape[1]], device),
+        }
+    }
+
+    /// `x · weight`: the bias is left to the kernel that comes next.
+    fn product(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        linear(x, self.weight.val(), None)
+    }
+}
+
+impl<B: Backend> Norm<B> {
+    pub(super) fn init(size: usize, device: &B::Device) -> Self {
+        Norm { weight: Initializer::Ones.init([size], device), bias: Initializer::Zeros.init([size], device) }
+    }
+
+    /// `LayerNorm(x + residual + bias)`.
+    pub(super) fn forward(&self, x: Tensor<B, 2>, sum: (Tensor<B, 2>, Tensor<B, 1>), eps: f64) -> Tensor<B, 2> {
+        let (residual, bias) = sum;
+        ops::add_norm(x, residual, bias, (self.weight.val(), self.bias.val()), eps)
+    }
+}
+
+impl<B: Backend> Layer<B> {
+    pub(super) fn init(config: &BertConfig, device: &B::Device) -> Self {
+        let (hidden, wide, std) = (config.hidden_size, config.intermediate_size, config.initializer_range);
+        Layer {
+            qkv: Dense::init([hidden, 3 * hidden], std, device),
+            attention_output: Dense::init([hidden, hidden], std, device),
+            attention_norm: Norm::init(hidden, device),
+            intermediate: Dense::init([hidden, wide], std, device),
+            output: Dense::init([wide, hidden], std, device),
+            output_norm: Norm::init(hidden, device),
+        }
+    }
+
+    pub(super) fn forward(&self, x: Tensor<B, 2>, spans: &Spans<B>, config: &BertConfig) -> Tensor<B, 2> {
+        let eps = config.layer_norm_eps;
+        let qkv = linear(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()));
+        let context = ops::attention(qkv, spans, config.num_attention_heads);
+        let attended = self.attention_output.product(context);
+        let x = self.attention_norm.forward(attended, (x, self.attention_output.bias.val()), eps);
+        let wide = ops::bias_gelu(self.intermediate.product(x.clone()), self.intermediate.bias.val());
+        let narrow = self.output.product(wide);
+        self.output_norm.forward(narrow, (x, self.output.bias.val()), eps)
+    }
+}

@@ -1,0 +1,10 @@
+//! BERT: configuration, module, weights of a Hugging Face folder.
+
+mod config;
+mod layer;
+mod model;
+mod weights;
+
+pub use config::BertConfig;
+pub use model::{Bert, Pooling};
+pub(crate) use model::{check_ids, indices};

@@ -1,0 +1,164 @@
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::BertConfig;
+use super::layer::{Layer, Norm};
+use crate::ops::{self, Spans};
+use crate::{EmbedError, Encoder, TokenBatch};
+
+/// How the vectors of a text's tokens become one.
+///
+/// # Examples
+/// ```
+/// assert_eq!(embed::Pooling::default(), embed::Pooling::Mean);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The mean over all tokens, special ones too.
+    #[default]
+    Mean,
+    /// The first token, `[CLS]`.
+    Cls,
+}
+
+/// BERT's encoder with pooling and unit norm, over packed rows: no padding is computed outside attention.
+///
+/// # Source
+/// Devlin et al. (2019), arXiv 1810.04805; numerically Hugging Face's `BertModel` without its pooler.
+///
+/// # Examples
+/// ```
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{Bert, BertConfig, Encoder, TokenBatch};
+///
+/// let device = FlexDevice::default();
+/// let bert: Bert<Flex> = BertConfig::new(100, 16).with_layers(2).with_heads(2).init(&device)?;
+/// let rows = bert.forward(&TokenBatch::from_rows([vec![2, 8, 3], vec![2, 5, 9, 3]]), &device);
+/// assert_eq!(rows.dims(), [2, 16]);
+/// # Ok::<(), embed::EmbedError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Bert<B: Backend> {
+    pub(super) words: Param<Tensor<B, 2>>,
+    pub(super) positions: Param<Tensor<B, 2>>,
+    pub(super) types: Param<Tensor<B, 2>>,
+    pub(super) norm: Norm<B>,
+    pub(super) layers: Vec<Layer<B>>,
+    #[module(skip)]
+    pub(super) config: BertConfig,
+    #[module(skip)]
+    pub(super) pooling: Pooling,
+}
+
+impl BertConfig {
+    /// A BERT with fresh weights, normal with `initializer_range`, and mean pooling. Seed with [`Backend::seed`] for repeatable ones.
+    ///
+    /// # Errors
+    /// What [`validate`](BertConfig::validate) finds.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<Bert<B>, EmbedError> {
+        self.validate()?;
+        let table = |rows: usize| {
+            let normal = Initializer::Normal { mean: 0.0, std: self.initializer_range };
+            normal.init([rows, self.hidden_size], device)
+        };
+        Ok(Bert {
+            words: table(self.vocab_size),
+            positions: table(self.max_position_embeddings),
+            types: table(self.type_vocab_size),
+            norm: Norm::init(self.hidden_size, device),
+            layers: (0..self.num_hidden_layers).map(|_| Layer::init(self, device)).collect(),
+            config: self.clone(),
+            pooling: Pooling::Mean,
+        })
+    }
+}
+
+impl<B: Backend> Bert<B> {
+    /// The configuration, with the number of layers that are here.
+    pub fn config(&self) -> &BertConfig {
+        &self.config
+    }
+
+    /// How tokens are pooled.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// The same weights with another pooling.
+    pub fn with_pooling(mut self, pooling: Pooling) -> Self {
+        self.pooling = pooling;
+        self
+    }
+
+    /// The token table `[vocab, hidden]`.
+    pub fn word_embeddings(&self) -> Tensor<B, 2> {
+        self.words.val()
+    }
+
+    fn embed_tokens(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
+        let words = self.words.val().select(0, indices(tokens.ids(), device));
+        let places: Vec<u32> = (0..tokens.len()).flat_map(|row| 0..tokens.row_len(row) as u32).collect();
+        let positions = self.positions.val().select(0, indices(&places, device));
+        let segment = self.types.val().slice([0..1]).reshape([self.config.hidden_size]);
+        self.norm.forward(words, (positions, segment), self.config.layer_norm_eps)
+    }
+
+    fn pool(&self, x: Tensor<B, 2>, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
+        match self.pooling {
+            Pooling::Mean => ops::segment_mean(x, spans),
+            Pooling::Cls => {
+                let first: Vec<u32> = spans.offsets().iter().map(|&at| at as u32).take(spans.len()).collect();
+                x.select(0, indices(&first, device))
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, tokens: &TokenBatch) {
+        let (longest, most) = (tokens.longest(), self.config.max_position_embeddings);
+        assert!(longest <= most, "a row of {longest} tokens, the model has {most} positions");
+        check_ids(tokens, self.config.vocab_size);
+    }
+}
+
+#[track_caller]
+pub(crate) fn check_ids(tokens: &TokenBatch, vocab: usize) {
+    let largest = tokens.ids().iter().max().map_or(0, |&id| id as usize);
+    assert!(tokens.total() == 0 || largest < vocab, "token id {largest}, the encoder has {vocab} rows");
+}
+
+pub(crate) fn indices<B: Backend>(values: &[u32], device: &B::Device) -> Tensor<B, 1, Int> {
+    let values: Vec<i64> = values.iter().map(|&v| i64::from(v)).collect();
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}
+
+impl<B: Backend> Encoder<B> for Bert<B> {
+    fn dim(&self) -> usize {
+        self.config.hidden_size
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+
+    #[track_caller]
+    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
+        self.check(tokens);
+        ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
+            let spans = Spans::new(tokens, device);
+            let mut x = self.embed_tokens(tokens, device);
+            for layer in &self.layers {
+                x = layer.forward(x, &spans, &self.config);
+            }
+            self.pool(x, &spans, device)
+        })
+    }
+}

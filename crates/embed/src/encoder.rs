@@ -1,0 +1,66 @@
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::{EmbedError, TextTokenizer, TokenBatch};
+
+/// A trainable map from token batches to unit vectors.
+///
+/// # Examples
+/// ```
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{Encoder, StaticConfig, TokenBatch};
+///
+/// let device = FlexDevice::default();
+/// let encoder = StaticConfig::new(100, 8).init::<Flex>(&device)?;
+/// let rows = encoder.forward(&TokenBatch::from_rows([[1, 2, 3], [4, 5, 6]]), &device);
+/// assert_eq!(rows.dims(), [2, 8]);
+/// # Ok::<(), embed::EmbedError>(())
+/// ```
+pub trait Encoder<B: Backend>: Module<B> {
+    /// Length of every vector.
+    fn dim(&self) -> usize;
+
+    /// Unit rows `[tokens.len(), dim]`.
+    ///
+    /// A row without tokens becomes the constant vector with every component `1/√dim`, and passes no gradient.
+    ///
+    /// # Panics
+    /// If a token id is not below [`vocab_size`](Encoder::vocab_size), or a row is longer than [`max_tokens`](Encoder::max_tokens).
+    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2>;
+
+    /// Number of token ids that the encoder knows.
+    fn vocab_size(&self) -> usize;
+
+    /// Most tokens a text may have, special tokens counted.
+    fn max_tokens(&self) -> usize;
+}
+
+/// An encoder that can be written as a sentence-transformers folder.
+///
+/// # Examples
+/// ```
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{FolderOptions, SaveFolder, StaticConfig, TextTokenizer, load_embedder};
+///
+/// let tokenizer = TextTokenizer::train_wordpiece(["a small text", "another text"], 40)?;
+/// let device = FlexDevice::default();
+/// let encoder = StaticConfig::new(tokenizer.vocab_size(), 8).init::<Flex>(&device)?;
+/// let dir = tempfile::tempdir().unwrap();
+/// let folder = dir.path().join("model");
+/// encoder.save_folder(&folder, &tokenizer, 64)?;
+/// let embedder = load_embedder::<Flex>(&folder, &FolderOptions::default(), &device)?;
+/// assert_eq!(embedder.dim(), 8);
+/// # Ok::<(), embed::EmbedError>(())
+/// ```
+pub trait SaveFolder {
+    /// Nothing, after writing the folder beside its place and renaming it there; an older folder of that name is replaced.
+    ///
+    /// `max_tokens` becomes `max_seq_length` where the format has it.
+    ///
+    /// # Errors
+    /// [`EmbedError::Write`] with the path that could not be written.
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) -> Result<(), EmbedError>;
+}

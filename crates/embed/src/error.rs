@@ -1,0 +1,155 @@
+use std::io;
+use std::path::PathBuf;
+
+/// Everything that reading, building or running an embedder can report.
+///
+/// # Examples
+/// ```
+/// let error = embed::TextTokenizer::from_folder("no/such/folder").unwrap_err();
+/// assert!(error.to_string().contains("no/such/folder"));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// A file that exists could not be read.
+    #[error("{path}: cannot be read")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("{path}: cannot be written")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A model folder lacks a file.
+    #[error("{folder}: has no {file}")]
+    MissingFile {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that should be in it.
+        file: String,
+    },
+    /// A file is not the JSON that it should be.
+    #[error("{path}: unexpected JSON")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and key.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A JSON file lacks a key.
+    #[error("{path}: has no key `{key}`")]
+    MissingKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A setting has a value that this crate does not implement.
+    #[error("{key} = {value} is not supported, only {supported}")]
+    Unsupported {
+        /// The setting, as the file names it.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The values that are implemented.
+        supported: String,
+    },
+    /// A setting lies outside its range.
+    #[error("{key} = {value} is out of range: {range}")]
+    OutOfRange {
+        /// The setting.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The values that are allowed.
+        range: String,
+    },
+    /// A safetensors file is truncated or damaged.
+    #[error("{path}: not a whole safetensors file")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What the format's reader or writer said.
+        #[source]
+        source: safetensors::SafeTensorError,
+    },
+    /// A safetensors file lacks a tensor.
+    #[error("{path}: has no tensor `{tensor}`")]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("{path}: tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
+    TensorShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// A tensor is stored in a type other than f32, f16 and bf16.
+    #[error("{path}: tensor `{tensor}` is stored as {dtype}, only F32, F16 and BF16 are read")]
+    TensorType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its type.
+        dtype: String,
+    },
+    /// A tokenizer file could not be parsed or written.
+    #[error("{path}: not a usable tokenizer")]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What the tokenizer library said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A tokenizer could not be trained.
+    #[error("a tokenizer cannot be trained on these texts")]
+    TrainTokenizer {
+        /// What the tokenizer library said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A text could not be split into tokens.
+    #[error("text {index} cannot be tokenized")]
+    Tokenize {
+        /// The text's index among those given.
+        index: usize,
+        /// What the tokenizer library said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The tokenizer knows more tokens than the encoder has rows for.
+    #[error("the tokenizer has {tokens} tokens, the encoder {rows} rows")]
+    Vocabulary {
+        /// Size of the tokenizer's vocabulary.
+        tokens: usize,
+        /// Rows of the encoder's table.
+        rows: usize,
+    },
+    /// An encoder returned NaN or infinity for a text.
+    #[error("the vector of text {index} is not finite")]
+    NotFinite {
+        /// The text's index among those given.
+        index: usize,
+    },
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod bert;
+mod embedder;
+mod encoder;
+mod error;
+mod folder;
+mod lexical;
+mod neural;
+mod ops;
+mod static_encoder;
+mod tokenizer;
+mod tokens;
+mod weights;
+
+pub use bert::{Bert, BertConfig, Pooling};
+pub use embedder::{Embedder, Side};
+pub use encoder::{Encoder, SaveFolder};
+pub use error::EmbedError;
+pub use folder::{FolderOptions, ModelKind, load_bert, load_embedder, load_static};
+pub use lexical::{Lexical, LexicalConfig};
+pub use neural::{NeuralEmbedder, TokenLimits};
+pub use static_encoder::{StaticConfig, StaticEncoder};
+pub use tokenizer::TextTokenizer;
+pub use tokens::TokenBatch;

@@ -1,0 +1,176 @@
+use burn::tensor::backend::Backend;
+use ndarray::{Array2, s};
+use serde::{Deserialize, Serialize};
+
+use crate::weights::host;
+use crate::{EmbedError, Embedder, Encoder, Side, TextTokenizer, TokenBatch};
+
+/// Texts tokenized and sorted at a time.
+const WINDOW: usize = 16_384;
+
+/// Most tokens of a text, special tokens counted, on each side of a pair; and how many an encoder gets at a time.
+///
+/// # Examples
+/// ```
+/// let limits = embed::TokenLimits::new(32, 256);
+/// assert_eq!(limits.of(embed::Side::Passage), 256);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenLimits {
+    /// Most tokens of a query.
+    pub query: usize,
+    /// Most tokens of a passage.
+    pub passage: usize,
+    /// Tokens in one batch of the encoder, padding counted.
+    #[serde(default = "batch_tokens")]
+    pub batch_tokens: usize,
+}
+
+fn batch_tokens() -> usize {
+    4096
+}
+
+impl TokenLimits {
+    /// Limits for queries and passages, in batches of 4096 tokens.
+    pub fn new(query: usize, passage: usize) -> Self {
+        TokenLimits { query, passage, batch_tokens: batch_tokens() }
+    }
+
+    /// Sets the tokens of one batch.
+    pub fn with_batch_tokens(mut self, batch_tokens: usize) -> Self {
+        self.batch_tokens = batch_tokens;
+        self
+    }
+
+    /// The limit of one side.
+    pub fn of(&self, side: Side) -> usize {
+        match side {
+            Side::Query => self.query,
+            Side::Passage => self.passage,
+        }
+    }
+}
+
+/// An [`Encoder`] with its tokenizer: an [`Embedder`].
+///
+/// Texts are sorted by length and cut into batches by tokens; the rows come back in the order of the texts.
+///
+/// # Examples
+/// ```
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{Embedder, NeuralEmbedder, Side, StaticConfig, TextTokenizer, TokenLimits};
+///
+/// let tokenizer = TextTokenizer::train_wordpiece(["one text", "one more text"], 50)?;
+/// let device = FlexDevice::default();
+/// let encoder = StaticConfig::new(tokenizer.vocab_size(), 16).init::<Flex>(&device)?;
+/// let embedder = NeuralEmbedder::new(encoder, tokenizer, TokenLimits::new(16, 64), &device)?;
+/// assert_eq!(embedder.embed(&["text", "one"], Side::Query)?.dim(), (2, 16));
+/// # Ok::<(), embed::EmbedError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct NeuralEmbedder<B: Backend, E: Encoder<B>> {
+    encoder: E,
+    tokenizer: TextTokenizer,
+    limits: TokenLimits,
+    device: B::Device,
+}
+
+impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
+    /// An embedder; a limit above the encoder's own [`max_tokens`](Encoder::max_tokens) is lowered to it.
+    ///
+    /// # Errors
+    /// [`EmbedError::Vocabulary`] if the tokenizer knows tokens that the encoder does not, [`EmbedError::OutOfRange`] for a limit of 0.
+    pub fn new(
+        encoder: E,
+        tokenizer: TextTokenizer,
+        limits: TokenLimits,
+        device: &B::Device,
+    ) -> Result<Self, EmbedError> {
+        let (tokens, rows) = (tokenizer.vocab_size(), encoder.vocab_size());
+        if tokens > rows {
+            return Err(EmbedError::Vocabulary { tokens, rows });
+        }
+        if limits.query == 0 || limits.passage == 0 || limits.batch_tokens == 0 {
+            return Err(EmbedError::OutOfRange {
+                key: "token limits".into(),
+                value: format!("{limits:?}"),
+                range: "at least 1".into(),
+            });
+        }
+        let most = encoder.max_tokens();
+        let limits = TokenLimits { query: limits.query.min(most), passage: limits.passage.min(most), ..limits };
+        Ok(NeuralEmbedder { encoder, tokenizer, limits, device: device.clone() })
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &E {
+        &self.encoder
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &TextTokenizer {
+        &self.tokenizer
+    }
+
+    /// The limits, with those of the encoder applied.
+    pub fn limits(&self) -> TokenLimits {
+        self.limits
+    }
+
+    /// Fills the rows from `start` on with the vectors of `tokens`.
+    fn fill(
+        &self,
+        tokens: &TokenBatch,
+        start: usize,
+        rows: &mut Array2<f32>,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<(), EmbedError> {
+        for chunk in tokens.chunks(self.limits.batch_tokens) {
+            let vectors = host(self.encoder.forward(&tokens.select(&chunk), &self.device));
+            for (&text, vector) in chunk.iter().zip(vectors.chunks_exact(self.encoder.dim())) {
+                if vector.iter().any(|v| !v.is_finite()) {
+                    return Err(EmbedError::NotFinite { index: start + text });
+                }
+                for (to, from) in rows.slice_mut(s![start + text, ..]).iter_mut().zip(vector) {
+                    *to = *from;
+                }
+            }
+            done(chunk.len());
+        }
+        Ok(())
+    }
+}
+
+impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
+    fn dim(&self) -> usize {
+        self.encoder.dim()
+    }
+
+    fn embed_with(
+        &self,
+        texts: &[&str],
+        side: Side,
+        on_rows: &mut dyn FnMut(usize),
+    ) -> Result<Array2<f32>, EmbedError> {
+        let mut rows = Array2::zeros((texts.len(), self.dim()));
+        let mut count = 0;
+        for (window, part) in texts.chunks(WINDOW).enumerate() {
+            let start = window * WINDOW;
+            let tokens = self.tokenizer.encode(part, self.limits.of(side)).map_err(|error| shifted(error, start))?;
+            self.fill(&tokens, start, &mut rows, &mut |chunk| {
+                count += chunk;
+                on_rows(count);
+            })?;
+        }
+        Ok(rows)
+    }
+}
+
+/// The error with its text's index counted from the first of all texts.
+fn shifted(error: EmbedError, start: usize) -> EmbedError {
+    match error {
+        EmbedError::Tokenize { index, source } => EmbedError::Tokenize { index: start + index, source },
+        other => other,
+    }
+}

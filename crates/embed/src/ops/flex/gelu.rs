@@ -1,0 +1,89 @@
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::kernel::{Kernel, dims, tensor, values};
+use super::simd::{erf, exp, vectorised};
+
+/// Rows of one task: fixed, so that the order of sums is.
+pub(super) const ROWS: usize = 32;
+
+/// `gelu(x + bias)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BiasGelu;
+
+impl Kernel<2> for BiasGelu {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(&self, inputs: &[FlexTensor; 2], keep: bool) -> (FlexTensor, Option<Self::Saved>) {
+        let [x, bias] = inputs.each_ref().map(values);
+        let shape @ [_, width] = dims::<2>(&inputs[0]);
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).for_each(|(y, x)| {
+            vectorised(
+                #[inline(always)]
+                || forward_rows(x, bias, y),
+            );
+        });
+        (tensor(y, shape), keep.then(|| inputs.clone()))
+    }
+
+    fn backward(&self, saved: Self::Saved, gradient: FlexTensor) -> [FlexTensor; 2] {
+        let [x, bias] = saved.each_ref().map(values);
+        let shape @ [_, width] = dims::<2>(&saved[0]);
+        let g = values(&gradient);
+        let mut dx = vec![0.0; x.len()];
+        let tasks = dx.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).zip(g.par_chunks(ROWS * width));
+        let sums: Vec<Vec<f32>> = tasks
+            .map(|((dx, x), g)| {
+                let mut sum = vec![0.0; width];
+                vectorised(
+                    #[inline(always)]
+                    || backward_rows([x, g], bias, dx, &mut sum),
+                );
+                sum
+            })
+            .collect();
+        [tensor(dx, shape), tensor(total(&sums, width), [width])]
+    }
+}
+
+#[inline(always)]
+fn forward_rows(x: &[f32], bias: &[f32], y: &mut [f32]) {
+    for (x, y) in x.chunks_exact(bias.len()).zip(y.chunks_exact_mut(bias.len())) {
+        for ((&x, &b), y) in x.iter().zip(bias).zip(y) {
+            let v = x + b;
+            *y = v * cdf(v);
+        }
+    }
+}
+
+#[inline(always)]
+fn backward_rows([x, g]: [&[f32]; 2], bias: &[f32], dx: &mut [f32], sum: &mut [f32]) {
+    let width = bias.len();
+    let rows = x.chunks_exact(width).zip(g.chunks_exact(width)).zip(dx.chunks_exact_mut(width));
+    for ((x, g), dx) in rows {
+        for ((((&x, &g), &b), dx), sum) in x.iter().zip(g).zip(bias).zip(dx).zip(sum.iter_mut()) {
+            let v = x + b;
+            let density = 0.398_942_3 * exp(-0.5 * v * v);
+            *dx = g * (cdf(v) + v * density);
+            *sum += *dx;
+        }
+    }
+}
+
+/// Distribution function of the standard normal.
+#[inline(always)]
+fn cdf(v: f32) -> f32 {
+    0.5 + 0.5 * erf(v * std::f32::consts::FRAC_1_SQRT_2)
+}
+
+/// Sum of the tasks' sums, in their order.
+pub(super) fn total(sums: &[Vec<f32>], width: usize) -> Vec<f32> {
+    let mut total = vec![0.0; width];
+    for sum in sums {
+        for (total, sum) in total.iter_mut().zip(sum) {
+            *total += sum;
+        }
+    }
+    total
+}

@@ -1,0 +1,50 @@
+//! Fused kernels for burn's flex backend: each is one pass over its rows, in parallel and vectorised, with a gradient in closed form.
+//! Flex's own elementwise operations are one thread and one pass each, and its autodiff takes LayerNorm and softmax apart into many.
+//!
+//! Sums over rows are taken in a fixed order, so that results do not depend on the number of threads.
+
+mod attention;
+mod bag;
+mod gelu;
+mod kernel;
+mod norm;
+mod simd;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use attention::Attention;
+use bag::BagMean;
+use gelu::BiasGelu;
+use kernel::run;
+use norm::AddNorm;
+
+pub(super) fn bias_gelu<B: Backend>(x: &Tensor<B, 2>, bias: &Tensor<B, 1>) -> Option<Tensor<B, 2>> {
+    run::<B, _, 2>(BiasGelu, [x.into(), bias.into()])
+}
+
+pub(super) fn add_norm<B: Backend>(
+    [x, residual]: [&Tensor<B, 2>; 2],
+    [bias, scale, shift]: [&Tensor<B, 1>; 3],
+    eps: f64,
+) -> Option<Tensor<B, 2>> {
+    let kernel = AddNorm { eps: eps as f32 };
+    run::<B, _, 5>(kernel, [x.into(), residual.into(), bias.into(), scale.into(), shift.into()])
+}
+
+pub(super) fn attention<B: Backend>(qkv: &Tensor<B, 2>, offsets: &Arc<[usize]>, heads: usize) -> Option<Tensor<B, 2>> {
+    run::<B, _, 1>(Attention { offsets: offsets.clone(), heads }, [qkv.into()])
+}
+
+/// `ids` of `None` are the rows themselves, one after another.
+pub(super) fn bag_mean<B: Backend>(
+    table: &Tensor<B, 2>,
+    ids: Option<&[u32]>,
+    offsets: &Arc<[usize]>,
+) -> Option<Tensor<B, 2>> {
+    run::<B, _, 1>(BagMean { offsets: offsets.clone(), ids: ids.map(Arc::from) }, [table.into()])
+}

@@ -1,0 +1,119 @@
+//! Each kernel against PyTorch in double precision (values and gradients) and against the tensor formulation.
+
+use burn::backend::Autodiff;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::{Flex, FlexDevice};
+use serde::Deserialize;
+
+use crate::TokenBatch;
+use crate::ops::{self, Spans};
+
+type Train = Autodiff<Flex>;
+
+#[derive(Deserialize)]
+struct Case {
+    inputs: Vec<Vec<f32>>,
+    seed: Vec<f32>,
+    output: Vec<f32>,
+    gradients: Vec<Vec<f32>>,
+}
+
+fn case(name: &str) -> Case {
+    #[derive(Deserialize)]
+    struct File {
+        ops: std::collections::HashMap<String, Case>,
+    }
+    let file: File = serde_json::from_str(include_str!("../../../tests/golden/tiny.json")).unwrap();
+    file.ops.into_iter().find(|(key, _)| key == name).unwrap().1
+}
+
+fn leaf<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<Train, D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), &FlexDevice).require_grad()
+}
+
+fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().to_vec().unwrap()
+}
+
+#[track_caller]
+fn close(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() < 3e-6 * (1.0 + b.abs()), "place {at}: {a}, expected {b}");
+    }
+}
+
+/// Runs `f` on the case's inputs and checks output and every gradient.
+fn check(case: &Case, wide: usize, f: impl Fn(&Tensor<Train, 2>, Option<&Tensor<Train, 2>>, &[Tensor<Train, 1>]) -> Tensor<Train, 2>) {
+    let matrices: Vec<_> = case.inputs.iter().filter(|v| v.len() > wide).map(|v| leaf(v, [v.len() / wide, wide])).collect();
+    let vectors: Vec<_> = case.inputs.iter().filter(|v| v.len() == wide).map(|v| leaf(v, [wide])).collect();
+    let y = f(&matrices[0], matrices.get(1), &vectors);
+    close(&values(y.clone()), &case.output);
+    let seed = Tensor::from_data(TensorData::new(case.seed.clone(), y.dims()), &FlexDevice);
+    let grads = (y * seed).sum().backward();
+    let found = matrices.iter().map(|m| values(m.grad(&grads).unwrap()));
+    let found: Vec<_> = found.chain(vectors.iter().map(|v| values(v.grad(&grads).unwrap()))).collect();
+    assert_eq!(found.len(), case.gradients.len());
+    for (found, expected) in found.iter().zip(&case.gradients) {
+        close(found, expected);
+    }
+}
+
+fn spans() -> Spans<Train> {
+    Spans::new(&TokenBatch::from_rows([vec![0; 2], vec![0; 3]]), &FlexDevice)
+}
+
+#[test]
+fn gelu_matches_torch() {
+    let case = case("gelu");
+    check(&case, 24, |x, _, v| super::bias_gelu(x, &v[0]).unwrap());
+    check(&case, 24, |x, _, v| ops::tensor::bias_gelu(x.clone(), v[0].clone()));
+}
+
+#[test]
+fn add_norm_matches_torch() {
+    let case = case("norm");
+    check(&case, 24, |x, r, v| super::add_norm([x, r.unwrap()], [&v[0], &v[1], &v[2]], 1e-12).unwrap());
+    check(&case, 24, |x, r, v| {
+        let sum = x.clone() + r.unwrap().clone() + v[0].clone().unsqueeze();
+        ops::tensor::layer_norm(sum, (v[1].clone(), v[2].clone()), 1e-12)
+    });
+}
+
+#[test]
+fn attention_matches_torch() {
+    let case = case("attention");
+    check(&case, 24, |x, _, _| super::attention(x, spans().shared(), 2).unwrap());
+    check(&case, 24, |x, _, _| ops::tensor::attention(x.clone(), &spans(), 2));
+}
+
+#[test]
+fn means_match_the_tensor_formulation() {
+    let table: Vec<f32> = (0..40).map(|i| (i as f32 * 0.7).sin()).collect();
+    let spans = spans();
+    let ids = [3, 3, 9, 0, 3];
+    let shape = [10, 4];
+    let both = [false, true].map(|fused| {
+        let table = leaf(&table, shape);
+        let packed = table.clone().narrow(0, 2, 5);
+        let (bags, means) = if fused {
+            (super::bag_mean(&table, Some(&ids), spans.shared()).unwrap(), super::bag_mean(&packed, None, spans.shared()).unwrap())
+        } else {
+            (ops::tensor::bag_mean(table.clone(), &ids, &spans), ops::tensor::segment_mean(packed, &spans))
+        };
+        let seed = Tensor::from_data(TensorData::from([[1.0, -2.0, 0.5, 3.0], [0.1, 0.2, 0.3, 0.4]]), &FlexDevice);
+        let grads = (bags.clone() * seed.clone() + means.clone() * seed * 2.0).sum().backward();
+        [values(bags), values(means), values(table.grad(&grads).unwrap())]
+    });
+    for (plain, fused) in both[0].iter().zip(&both[1]) {
+        close(fused, plain);
+    }
+}
+
+#[test]
+fn tensors_that_are_not_f32_take_the_tensor_formulation() {
+    let x: Tensor<Flex, 2> = Tensor::from_data(TensorData::from([[1.0_f64, 2.0]]), (&FlexDevice, burn::tensor::DType::F64));
+    let bias: Tensor<Flex, 1> = Tensor::from_data(TensorData::from([0.0_f64, 0.0]), (&FlexDevice, burn::tensor::DType::F64));
+    assert!(super::bias_gelu(&x, &bias).is_none());
+}

@@ -1,0 +1,93 @@
+//! The few operations that an encoder is made of, over packed rows. Each takes burn's flex backend through a fused kernel with its own
+//! gradient ([`flex`]) and every other backend through tensor operations ([`tensor`]).
+
+#[cfg(feature = "flex")]
+mod flex;
+mod spans;
+mod tensor;
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::TokenBatch;
+pub(crate) use spans::Spans;
+
+/// `gelu(x + bias)`, the one with the error function. Shapes `[n, d]`, `[d]`.
+pub(crate) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::bias_gelu(&x, &bias) {
+        return y;
+    }
+    tensor::bias_gelu(x, bias)
+}
+
+/// `LayerNorm(x + residual + bias)` with `affine` = (scale, shift). Shapes `[n, d]`, `[n, d]`, `[d]`.
+pub(crate) fn add_norm<B: Backend>(
+    x: Tensor<B, 2>,
+    residual: Tensor<B, 2>,
+    bias: Tensor<B, 1>,
+    affine: (Tensor<B, 1>, Tensor<B, 1>),
+    eps: f64,
+) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::add_norm([&x, &residual], [&bias, &affine.0, &affine.1], eps) {
+        return y;
+    }
+    tensor::layer_norm(x + residual + bias.unsqueeze(), affine, eps)
+}
+
+/// Multi-head attention of each text over itself. `qkv` is `[n, 3d]`, the result `[n, d]`.
+pub(crate) fn attention<B: Backend>(qkv: Tensor<B, 2>, spans: &Spans<B>, heads: usize) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::attention(&qkv, spans.shared(), heads) {
+        return y;
+    }
+    tensor::attention(qkv, spans, heads)
+}
+
+/// Mean of the rows of each text: `[n, d]` to `[texts, d]`.
+pub(crate) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::bag_mean(&x, None, spans.shared()) {
+        return y;
+    }
+    tensor::segment_mean(x, spans)
+}
+
+/// Mean of the table's rows `ids` of each text: `[vocab, d]` to `[texts, d]`.
+pub(crate) fn bag_mean<B: Backend>(table: Tensor<B, 2>, ids: &[u32], spans: &Spans<B>) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::bag_mean(&table, Some(ids), spans.shared()) {
+        return y;
+    }
+    tensor::bag_mean(table, ids, spans)
+}
+
+/// `pooled` of the texts that have tokens, scaled to unit norm; the constant unit vector for the others.
+pub(crate) fn unit_or_constant<B: Backend>(
+    tokens: &TokenBatch,
+    dim: usize,
+    device: &B::Device,
+    pooled: impl FnOnce(&TokenBatch) -> Tensor<B, 2>,
+) -> Tensor<B, 2> {
+    let (full, empty): (Vec<usize>, Vec<usize>) = (0..tokens.len()).partition(|&row| tokens.row_len(row) > 0);
+    if empty.is_empty() && !full.is_empty() {
+        return unit(pooled(tokens));
+    }
+    let constant = Tensor::full([1, dim], 1.0 / (dim as f64).sqrt(), device);
+    if full.is_empty() {
+        return constant.repeat_dim(0, tokens.len());
+    }
+    let rows = Tensor::cat(vec![unit(pooled(&tokens.select(&full))), constant], 0);
+    let mut place = vec![full.len() as u32; tokens.len()];
+    for (at, &row) in full.iter().enumerate() {
+        place[row] = at as u32;
+    }
+    rows.select(0, crate::bert::indices(&place, device))
+}
+
+/// Rows of norm 1. The square of PyTorch's 1e-12 keeps the gradient of a zero row finite.
+fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    let norm = ((x.clone() * x.clone()).sum_dim(1) + 1e-24).sqrt();
+    x / norm
+}

@@ -1,0 +1,142 @@
+use std::path::Path;
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::bert::check_ids;
+use crate::ops::{self, Spans};
+use crate::weights::{WeightFile, WeightWriter, param};
+use crate::{EmbedError, Encoder, TokenBatch};
+
+pub(crate) const STATIC_TENSOR: &str = "embedding.weight";
+const BERT_TENSOR: &str = "embeddings.word_embeddings.weight";
+
+/// Sizes of a [`StaticEncoder`].
+///
+/// # Examples
+/// ```
+/// let config = embed::StaticConfig::new(30_000, 256).with_std(0.1);
+/// assert_eq!(config.dim, 256);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticConfig {
+    /// Rows of the table.
+    pub vocab_size: usize,
+    /// Length of every vector.
+    pub dim: usize,
+    /// Standard deviation of fresh rows.
+    #[serde(default = "std_default")]
+    pub std: f64,
+}
+
+fn std_default() -> f64 {
+    1.0
+}
+
+impl StaticConfig {
+    /// A table of `vocab_size` rows of length `dim`, of standard deviation 1, as PyTorch's `EmbeddingBag` has it.
+    pub fn new(vocab_size: usize, dim: usize) -> Self {
+        StaticConfig { vocab_size, dim, std: std_default() }
+    }
+
+    /// Sets the standard deviation of fresh rows.
+    pub fn with_std(mut self, std: f64) -> Self {
+        self.std = std;
+        self
+    }
+
+    /// An encoder with fresh normal rows. Seed with [`Backend::seed`] for repeatable ones.
+    ///
+    /// # Errors
+    /// [`EmbedError::OutOfRange`] if a size is 0.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<StaticEncoder<B>, EmbedError> {
+        for (key, size) in [("vocab_size", self.vocab_size), ("dim", self.dim)] {
+            if size == 0 {
+                return Err(EmbedError::OutOfRange { key: key.into(), value: "0".into(), range: "at least 1".into() });
+            }
+        }
+        let normal = Initializer::Normal { mean: 0.0, std: self.std };
+        Ok(StaticEncoder { table: normal.init([self.vocab_size, self.dim], device) })
+    }
+}
+
+/// A vector for each token, averaged over the text and scaled to unit norm: sentence-transformers' `StaticEmbedding`.
+///
+/// # Examples
+/// ```
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{Encoder, StaticConfig, TokenBatch};
+///
+/// let device = FlexDevice::default();
+/// let encoder = StaticConfig::new(10, 4).init::<Flex>(&device)?;
+/// // The order of tokens does not matter, and a text without tokens is the constant unit vector.
+/// let rows = encoder.forward(&TokenBatch::from_rows([vec![1, 2], vec![2, 1], vec![]]), &device);
+/// let rows: Vec<f32> = rows.into_data().to_vec().unwrap();
+/// assert_eq!(rows[..4], rows[4..8]);
+/// assert_eq!(rows[8..], [0.5; 4]);
+/// # Ok::<(), embed::EmbedError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct StaticEncoder<B: Backend> {
+    table: Param<Tensor<B, 2>>,
+}
+
+impl<B: Backend> StaticEncoder<B> {
+    /// An encoder whose table is the tensor of a folder's `model.safetensors`: `embedding.weight` of a static model, or the word
+    /// embeddings of a BERT.
+    ///
+    /// # Errors
+    /// A file that is missing or truncated; [`EmbedError::MissingTensor`] if it has neither tensor.
+    pub fn from_folder(folder: impl AsRef<Path>, device: &B::Device) -> Result<Self, EmbedError> {
+        let folder = folder.as_ref();
+        let inner = folder.join("0_StaticEmbedding");
+        let file = WeightFile::read(if inner.is_dir() { &inner } else { folder }, "model.safetensors")?;
+        let weights = file.tensors("bert.", BERT_TENSOR)?;
+        let name = if weights.has(BERT_TENSOR) { BERT_TENSOR } else { STATIC_TENSOR };
+        let shape = weights.shape(name)?;
+        let &[vocab, dim] = shape.as_slice() else {
+            // Any two sizes: what is wrong is the number of them.
+            return Err(weights
+                .values(name, &[0, 0])
+                .err()
+                .unwrap_or(EmbedError::MissingTensor { path: folder.into(), tensor: name.into() }));
+        };
+        Ok(StaticEncoder { table: param(weights.values(name, &[vocab, dim])?, [vocab, dim], device) })
+    }
+
+    /// The table `[vocab, dim]`.
+    pub fn table(&self) -> Tensor<B, 2> {
+        self.table.val()
+    }
+
+    pub(crate) fn weight_writer(&self) -> WeightWriter {
+        let mut writer = WeightWriter::default();
+        writer.add(STATIC_TENSOR, self.table.val());
+        writer
+    }
+}
+
+impl<B: Backend> Encoder<B> for StaticEncoder<B> {
+    fn dim(&self) -> usize {
+        self.table.dims()[1]
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.table.dims()[0]
+    }
+
+    fn max_tokens(&self) -> usize {
+        usize::MAX
+    }
+
+    #[track_caller]
+    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
+        check_ids(tokens, self.vocab_size());
+        ops::unit_or_constant(tokens, self.dim(), device, |tokens| {
+            ops::bag_mean(self.table.val(), tokens.ids(), &Spans::new(tokens, device))
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Tensors of a `model.safetensors`, as f32.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Param, ParamId};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::EmbedError;
+
+/// Bytes of a safetensors file, whole in memory.
+pub(crate) struct WeightFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// The tensors of a [`WeightFile`], by name.
+pub(crate) struct Weights<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    prefix: &'static str,
+}
+
+impl WeightFile {
+    pub(crate) fn read(folder: &Path, file: &str) -> Result<Self, EmbedError> {
+        let path = folder.join(file);
+        if !path.is_file() {
+            return Err(EmbedError::MissingFile { folder: folder.into(), file: file.into() });
+        }
+        let bytes = std::fs::read(&path).map_err(|source| EmbedError::Read { path: path.clone(), source })?;
+        Ok(WeightFile { path, bytes })
+    }
+
+    /// The file's tensors; `prefix` is dropped from every name where the file has it on `probe`.
+    pub(crate) fn tensors(&self, prefix: &'static str, probe: &str) -> Result<Weights<'_>, EmbedError> {
+        let tensors = SafeTensors::deserialize(&self.bytes)
+            .map_err(|source| EmbedError::Safetensors { path: self.path.clone(), source })?;
+        let prefixed = !prefix.is_empty() && tensors.tensor(&format!("{prefix}{probe}")).is_ok();
+        Ok(Weights { path: &self.path, tensors, prefix: if prefixed { prefix } else { "" } })
+    }
+}
+
+impl Weights<'_> {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(&format!("{}{name}", self.prefix)).is_ok()
+    }
+
+    pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>, EmbedError> {
+        Ok(self.view(name)?.shape().to_vec())
+    }
+
+    /// Values of a tensor, row by row.
+    pub(crate) fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, EmbedError> {
+        let view = self.view(name)?;
+        if view.shape() != expected {
+            return Err(EmbedError::TensorShape {
+                path: self.path.into(),
+                tensor: name.into(),
+                found: view.shape().to_vec(),
+                expected: expected.to_vec(),
+            });
+        }
+        decode(&view).ok_or_else(|| EmbedError::TensorType {
+            path: self.path.into(),
+            tensor: name.into(),
+            dtype: format!("{:?}", view.dtype()),
+        })
+    }
+
+    fn view(&self, name: &str) -> Result<TensorView<'_>, EmbedError> {
+        self.tensors
+            .tensor(&format!("{}{name}", self.prefix))
+            .map_err(|_| EmbedError::MissingTensor { path: self.path.into(), tensor: name.into() })
+    }
+}
+
+fn decode(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let bytes = view.data();
+    let halves = |widen: fn([u8; 2]) -> f32| {
+        let pairs = bytes.par_chunks_exact(2).map(move |b| widen([b[0], b[1]]));
+        pairs.collect()
+    };
+    match view.dtype() {
+        Dtype::F32 => {
+            let quads = bytes.par_chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            Some(quads.collect())
+        }
+        Dtype::F16 => Some(halves(|b| burn::tensor::f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => Some(halves(|b| burn::tensor::bf16::from_le_bytes(b).to_f32())),
+        _ => None,
+    }
+}
+
+/// Tensors to be written, as f32, by name.
+#[derive(Default)]
+pub(crate) struct WeightWriter {
+    tensors: HashMap<String, (Vec<usize>, Vec<u8>)>,
+}
+
+impl WeightWriter {
+    pub(crate) fn add<B: Backend, const D: usize>(&mut self, name: impl Into<String>, tensor: Tensor<B, D>) {
+        let shape = tensor.dims().to_vec();
+        let values = host(tensor);
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.tensors.insert(name.into(), (shape, bytes));
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<(), EmbedError> {
+        let failed = |source| EmbedError::Safetensors { path: path.into(), source };
+        let mut views = Vec::with_capacity(self.tensors.len());
+        for (name, (shape, bytes)) in &self.tensors {
+            views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
+        }
+        // transformers refuses a file without this entry.
+        let format = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let bytes = safetensors::serialize(views, Some(format)).map_err(failed)?;
+        std::fs::write(path, bytes).map_err(|source| EmbedError::Write { path: path.into(), source })
+    }
+}
+
+/// Values of a tensor on the host, as f32.
+pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// A parameter with the given values.
+pub(crate) fn param<B: Backend, const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+    Param::initialized(ParamId::new(), tensor.require_grad())
+}

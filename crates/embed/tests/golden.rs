@@ -1,0 +1,160 @@
+//! Against sentence-transformers 5.1.2 on PyTorch 2.9.0: `tools/golden/embed.py` wrote the models and the vectors.
+//!
+//! Tolerance 1e-5: both sides compute in f32, in different orders of summation.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use burn_flex::{Flex, FlexDevice};
+use embed::{Embedder, FolderOptions, Pooling, SaveFolder, Side, TextTokenizer, load_bert, load_static};
+use serde::Deserialize;
+use support::{assert_rows, copy_of, golden, load, read, vectors};
+
+#[derive(Deserialize)]
+struct Tiny {
+    bert: BertGolden,
+    #[serde(rename = "static")]
+    table: StaticGolden,
+}
+
+#[derive(Deserialize)]
+struct BertGolden {
+    texts: Vec<String>,
+    mean: Vec<Vec<f32>>,
+    cls: Vec<Vec<f32>>,
+    ids_18: Vec<Vec<u32>>,
+    ids_6: Vec<Vec<u32>>,
+}
+
+#[derive(Deserialize)]
+struct StaticGolden {
+    texts: Vec<String>,
+    vectors: Vec<Vec<f32>>,
+}
+
+fn tiny() -> Tiny {
+    read("tiny.json")
+}
+
+#[test]
+fn bert_gives_sentence_transformers_vectors_with_mean_pooling() {
+    let bert = tiny().bert;
+    let embedder = load(golden("tiny_bert"), &FolderOptions::default());
+    assert_rows(&vectors(embedder.as_ref(), &bert.texts), &bert.mean, 1e-5);
+}
+
+#[test]
+fn bert_gives_sentence_transformers_vectors_with_cls_pooling() {
+    let bert = tiny().bert;
+    let embedder = load(golden("tiny_bert"), &FolderOptions::default().with_pooling(Pooling::Cls));
+    assert_rows(&vectors(embedder.as_ref(), &bert.texts), &bert.cls, 1e-5);
+}
+
+#[test]
+fn token_ids_are_transformers_own_also_where_texts_are_cut() {
+    let bert = tiny().bert;
+    let texts: Vec<&str> = bert.texts.iter().map(String::as_str).collect();
+    let tokenizer = TextTokenizer::from_folder(golden("tiny_bert")).unwrap();
+    for (limit, expected) in [(18, bert.ids_18), (6, bert.ids_6)] {
+        let batch = tokenizer.encode(&texts, limit).unwrap();
+        let rows: Vec<Vec<u32>> = (0..batch.len()).map(|row| batch.tokens(row).to_vec()).collect();
+        assert_eq!(rows, expected, "limit {limit}");
+    }
+}
+
+#[test]
+fn half_precision_files_with_prefixed_names_load() {
+    let bert = tiny().bert;
+    // f16 keeps 11 bits of each weight, bf16 8.
+    for (file, tolerance) in [("f16", 5e-3), ("bf16", 4e-2)] {
+        let copy = copy_of("tiny_bert");
+        std::fs::copy(golden(&format!("tiny_bert/{file}.safetensors")), copy.path().join("model.safetensors")).unwrap();
+        let embedder = load(copy.path(), &FolderOptions::default());
+        assert_rows(&vectors(embedder.as_ref(), &bert.texts), &bert.mean, tolerance);
+    }
+}
+
+#[test]
+fn static_table_gives_sentence_transformers_vectors() {
+    let table = tiny().table;
+    let embedder = load(golden("tiny_static"), &FolderOptions::default());
+    let found = vectors(embedder.as_ref(), &table.texts);
+    for ((text, found), expected) in table.texts.iter().zip(found.rows()).zip(&table.vectors) {
+        // Python gives zeros to a text without tokens.
+        let expected = if text.is_empty() { &vec![1.0 / 8_f32.sqrt(); 8] } else { expected };
+        support::assert_close(found.as_slice().unwrap(), expected, 1e-5);
+    }
+}
+
+#[test]
+fn saved_bert_folder_gives_the_same_vectors() {
+    let golden_bert = tiny().bert;
+    let (bert, tokenizer, most) = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("model");
+    bert.save_folder(&folder, &tokenizer, most).unwrap();
+    bert.save_folder(&folder, &tokenizer, most).unwrap();
+    let again = load(&folder, &FolderOptions::default());
+    assert_rows(&vectors(again.as_ref(), &golden_bert.texts), &golden_bert.mean, 1e-5);
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1, "nothing is left beside the folder");
+}
+
+#[test]
+fn saved_static_folder_gives_the_same_vectors() {
+    let texts = tiny().table.texts;
+    let (encoder, tokenizer) = load_static::<Flex>(golden("tiny_static"), &FlexDevice).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    encoder.save_folder(&out.path().join("model"), &tokenizer, 64).unwrap();
+    let before = vectors(load(golden("tiny_static"), &FolderOptions::default()).as_ref(), &texts);
+    let after = vectors(load(out.path().join("model"), &FolderOptions::default()).as_ref(), &texts);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn first_layers_of_a_folder_are_the_first_layers() {
+    let options = FolderOptions::default().with_layers(1);
+    let (one, tokenizer, most) = load_bert::<Flex>(golden("tiny_bert"), &options, &FlexDevice).unwrap();
+    assert_eq!(one.config().num_hidden_layers, 1);
+    let out = tempfile::tempdir().unwrap();
+    one.save_folder(&out.path().join("model"), &tokenizer, most).unwrap();
+    let texts = tiny().bert.texts;
+    let cut = vectors(load(golden("tiny_bert"), &options).as_ref(), &texts);
+    let saved = vectors(load(out.path().join("model"), &FolderOptions::default()).as_ref(), &texts);
+    assert_eq!(cut, saved);
+    let whole = vectors(load(golden("tiny_bert"), &FolderOptions::default()).as_ref(), &texts);
+    assert!((&whole - &cut).iter().any(|d| d.abs() > 1e-2));
+}
+
+#[test]
+fn static_table_of_a_bert_folder_is_its_word_embeddings() {
+    let (bert, ..) = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let (table, tokenizer) = load_static::<Flex>(golden("tiny_bert"), &FlexDevice).unwrap();
+    assert_eq!(table.table().into_data(), bert.word_embeddings().into_data());
+    assert!(!tokenizer.adds_special_tokens());
+}
+
+#[test]
+fn minilm_gives_sentence_transformers_vectors() {
+    #[derive(Deserialize)]
+    struct MiniLm {
+        texts: Vec<String>,
+        vectors: Vec<Vec<f32>>,
+    }
+    let Some(folder) = minilm() else {
+        println!("skipped: no models/all-MiniLM-L6-v2 under $PRETRAIN_SHARED");
+        return;
+    };
+    let expected: MiniLm = read("minilm.json");
+    let embedder = load(folder, &FolderOptions::default());
+    assert_eq!(embedder.dim(), 384);
+    let texts: Vec<&str> = expected.texts.iter().map(String::as_str).collect();
+    assert_rows(&embedder.embed(&texts, Side::Query).unwrap(), &expected.vectors, 1e-5);
+}
+
+fn minilm() -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("PRETRAIN_SHARED").map_or(default, PathBuf::from);
+    let folder = shared.join("models/all-MiniLM-L6-v2");
+    folder.join("model.safetensors").is_file().then_some(folder)
+}

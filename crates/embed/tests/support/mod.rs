@@ -1,0 +1,59 @@
+#![allow(dead_code, unreachable_pub)]
+
+use std::path::{Path, PathBuf};
+
+use burn_flex::{Flex, FlexDevice};
+use embed::{Embedder, FolderOptions, Side, load_embedder};
+use ndarray::Array2;
+use serde::de::DeserializeOwned;
+
+pub fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+pub fn read<T: DeserializeOwned>(name: &str) -> T {
+    serde_json::from_str(&std::fs::read_to_string(golden(name)).unwrap()).unwrap()
+}
+
+pub fn load(folder: impl AsRef<Path>, options: &FolderOptions) -> Box<dyn Embedder> {
+    load_embedder::<Flex>(folder, options, &FlexDevice).unwrap()
+}
+
+pub fn vectors(embedder: &dyn Embedder, texts: &[String]) -> Array2<f32> {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    embedder.embed(&texts, Side::Passage).unwrap()
+}
+
+#[track_caller]
+pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len());
+    for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= tolerance, "place {at}: {a}, expected {b}");
+    }
+}
+
+#[track_caller]
+pub fn assert_rows(found: &Array2<f32>, expected: &[Vec<f32>], tolerance: f32) {
+    assert_eq!(found.dim(), (expected.len(), expected[0].len()));
+    assert_close(found.as_slice().unwrap(), &expected.concat(), tolerance);
+}
+
+/// A copy of a golden folder that a test may spoil.
+pub fn copy_of(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_into(&golden(name), copy.path());
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_into(&entry.path(), &target);
+        } else {
+            std::fs::write(target, std::fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}

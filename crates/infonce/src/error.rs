@@ -1,0 +1,24 @@
+/// Why a configuration cannot be built.
+///
+/// # Examples
+///
+/// ```
+/// use infonce::{InfoNceConfig, InfoNceError};
+///
+/// let error = InfoNceConfig::default().with_temperature(0.0).build().unwrap_err();
+/// assert!(matches!(error, InfoNceError::Temperature { temperature: 0.0 }));
+/// assert_eq!(error.to_string(), "temperature 0 is not a finite positive number");
+/// ```
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InfoNceError {
+    /// The temperature divides every score, so it must be finite and above zero.
+    #[error("temperature {temperature} is not a finite positive number")]
+    Temperature {
+        /// The temperature that was asked for.
+        temperature: f32,
+    },
+    /// A tile holds at least one row.
+    #[error("tile of 0 rows")]
+    EmptyTile,
+}

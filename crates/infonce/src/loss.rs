@@ -1,0 +1,82 @@
+use burn::tensor::{Tensor, backend::Backend};
+
+use crate::InBatch;
+
+/// A contrastive loss over one batch that returns its own gradients.
+///
+/// Returning the gradients with respect to the embeddings, rather than a node of an autodiff graph, is what
+/// lets a trainer encode a batch in chunks: encode without a tape, call this, then encode each chunk again
+/// and backpropagate its rows of the gradient (GradCache, Gao et al. 2021).
+///
+/// # Shapes
+/// - `queries`: `[b, d]`, rows of L2 norm 1
+/// - `passages`: `[b + m, d]`, rows of L2 norm 1; row `i` is the positive of query `i`, the last `m` rows are
+///   negatives of every query
+///
+/// # Examples
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use burn_flex::Flex;
+/// use infonce::{ContrastiveLoss, InBatch, InfoNceConfig};
+///
+/// # fn main() -> Result<(), infonce::InfoNceError> {
+/// let device = Default::default();
+/// let queries = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
+/// let passages = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
+///
+/// let loss: Box<dyn ContrastiveLoss<Flex>> =
+///     Box::new(InfoNceConfig::default().with_temperature(1.0).build()?);
+/// let output = loss.loss_and_gradients(queries, passages, &InBatch::default());
+/// assert!((output.loss - (1.0 + (-1.0_f32).exp()).ln()).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+pub trait ContrastiveLoss<B: Backend> {
+    /// The loss of a batch, and its gradients with respect to the rows as given.
+    ///
+    /// Half-precision rows are promoted to `f32` first; the gradients then are `f32` too.
+    ///
+    /// # Panics
+    /// If there are no queries, the widths differ, there are fewer passages than queries (or, in
+    /// [`Direction::Symmetric`](crate::Direction::Symmetric), not as many), or ids are neither absent nor one a row.
+    #[track_caller]
+    fn loss_and_gradients(
+        &self,
+        queries: Tensor<B, 2>,
+        passages: Tensor<B, 2>,
+        ids: &InBatch<'_>,
+    ) -> LossAndGradients<B>;
+}
+
+/// What a [`ContrastiveLoss`] says about one batch.
+///
+/// # Examples
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use burn_flex::Flex;
+/// use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients};
+///
+/// # fn main() -> Result<(), infonce::InfoNceError> {
+/// let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &Default::default());
+/// let loss = InfoNceConfig::default().build()?;
+/// let output: LossAndGradients<Flex> = loss.loss_and_gradients(rows.clone(), rows, &InBatch::default());
+/// assert_eq!((output.accuracy, output.masked), (1.0, 0));
+/// assert_eq!(output.query_gradient.dims(), [2, 2]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct LossAndGradients<B: Backend> {
+    /// Mean loss of a query, in nats, at least 0.
+    pub loss: f32,
+    /// Gradient of `loss` with respect to the queries, `[b, d]`.
+    pub query_gradient: Tensor<B, 2>,
+    /// Gradient of `loss` with respect to the passages, `[b + m, d]`.
+    pub passage_gradient: Tensor<B, 2>,
+    /// Pairs (query, other passage of the batch) that were masked because they share a query or a passage.
+    pub masked: usize,
+    /// Share of queries that score their own passage above every other unmasked one, in `[0, 1]`; a tie is a miss.
+    pub accuracy: f32,
+}

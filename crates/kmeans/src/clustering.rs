@@ -1,0 +1,146 @@
+use std::path::Path;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::assign::assign;
+use crate::rows::{checked, contiguous};
+use crate::{KMeansError, io};
+
+/// Turns unit rows into labels.
+///
+/// # Examples
+/// ```
+/// use kmeans::{Clusterer, RandomLabels, SphericalKMeansConfig};
+/// use ndarray::array;
+///
+/// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
+/// let clusterers: [Box<dyn Clusterer>; 2] =
+///     [Box::new(SphericalKMeansConfig::new(2).build()?), Box::new(RandomLabels { clusters: 2, seed: 0 })];
+/// for clusterer in clusterers {
+///     assert_eq!(clusterer.fit(rows.view())?.labels.len(), 4);
+/// }
+/// # Ok::<(), kmeans::KMeansError>(())
+/// ```
+pub trait Clusterer {
+    /// The clustering of `rows`.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, dim]`, each row of L2 norm 1 (within 1e-3)
+    ///
+    /// # Errors
+    /// [`KMeansError::NoRows`], [`NoDimensions`](KMeansError::NoDimensions), [`NoClusters`](KMeansError::NoClusters),
+    /// [`TooFewRows`](KMeansError::TooFewRows), [`NotFinite`](KMeansError::NotFinite),
+    /// [`ZeroRow`](KMeansError::ZeroRow) or [`NotUnit`](KMeansError::NotUnit).
+    fn fit(&self, rows: ArrayView2<'_, f32>) -> Result<Clustering, KMeansError> {
+        self.fit_with(rows, &mut |_| ())
+    }
+
+    /// The same clustering; `observer` sees every iteration of every run when it ends.
+    ///
+    /// # Errors
+    /// Those of [`fit`](Self::fit).
+    fn fit_with(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        observer: &mut dyn FnMut(&Iteration),
+    ) -> Result<Clustering, KMeansError>;
+}
+
+/// One assignment of the training rows, before the update of the centroids.
+///
+/// ```
+/// use kmeans::{Clusterer, SphericalKMeansConfig};
+/// use ndarray::array;
+///
+/// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
+/// let mut seen = Vec::new();
+/// let clusterer = SphericalKMeansConfig::new(2).with_n_runs(2).build()?;
+/// clusterer.fit_with(rows.view(), &mut |iteration| seen.push((iteration.run, iteration.index)))?;
+/// assert_eq!(seen.first(), Some(&(0, 0)));
+/// assert!(seen.contains(&(1, 0)));
+/// # Ok::<(), kmeans::KMeansError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Iteration {
+    /// Run, from 0.
+    pub run: usize,
+    /// Iteration of the run, from 0.
+    pub index: usize,
+    /// Mean cosine of the training rows with their centroids, in `-1..=1`.
+    pub objective: f64,
+    /// Training rows whose label is not that of the iteration before; all of them in the first.
+    pub changed: u64,
+    /// Clusters without a row, which the update filled with half of the largest.
+    pub reseeded: usize,
+}
+
+/// Labels, centroids and objective of one run.
+///
+/// ```
+/// use kmeans::{Clusterer, SphericalKMeansConfig};
+/// use ndarray::array;
+///
+/// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
+/// let clustering = SphericalKMeansConfig::new(2).build()?.fit(rows.view())?;
+/// assert_eq!(clustering.predict(rows.view())?, clustering.labels);
+/// assert!(clustering.objective > 0.9);
+/// # Ok::<(), kmeans::KMeansError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clustering {
+    /// `[n]`, each in `0..clusters`.
+    pub labels: Vec<u32>,
+    /// `[clusters, dim]`, each row of L2 norm 1.
+    pub centroids: Array2<f32>,
+    /// Mean cosine of all rows with the centroids of their labels, in `-1..=1`.
+    #[doc(alias = "inertia")]
+    pub objective: f64,
+    /// The iterations of this run.
+    pub history: Vec<Iteration>,
+    /// Rows of each label; the sum is n. 0 only where rows repeat or `max_iterations` came first.
+    pub sizes: Vec<u64>,
+    /// Whether the run ended before `max_iterations`: no label changed, or the objective by less than the tolerance.
+    pub converged: bool,
+}
+
+impl Clustering {
+    /// The label of each row: its centroid of the largest inner product, the lowest on a tie.
+    ///
+    /// # Shapes
+    /// - `rows`: `[m, dim]`, each row of L2 norm 1 (within 1e-3)
+    ///
+    /// # Errors
+    /// [`KMeansError::DimMismatch`], and those of [`Clusterer::fit`] about the rows.
+    pub fn predict(&self, rows: ArrayView2<'_, f32>) -> Result<Vec<u32>, KMeansError> {
+        let contiguous = contiguous(&rows);
+        let rows = checked(&contiguous)?;
+        if rows.dim() != self.centroids.ncols() {
+            return Err(KMeansError::DimMismatch { rows: rows.dim(), centroids: self.centroids.ncols() });
+        }
+        let mut labels = vec![0; rows.len()];
+        assign(rows, self.centroids.view(), &mut labels);
+        Ok(labels)
+    }
+
+    /// Writes `labels.npy` (u32), `centroids.npy` (f32) and `clusters.json` into `dir`, which is made if it is not
+    /// there. Each file is written beside its place and renamed into it.
+    ///
+    /// # Errors
+    /// [`KMeansError::Io`].
+    pub fn save(&self, dir: &Path) -> Result<(), KMeansError> {
+        io::save(self, dir)
+    }
+
+    /// The clustering that [`save`](Self::save) wrote to `dir`.
+    ///
+    /// # Errors
+    /// [`KMeansError::Io`] or [`Json`](KMeansError::Json) if a file is missing or malformed;
+    /// [`ArrayType`](KMeansError::ArrayType), [`ArrayShape`](KMeansError::ArrayShape),
+    /// [`LabelOutOfRange`](KMeansError::LabelOutOfRange), [`SizesDiffer`](KMeansError::SizesDiffer) or
+    /// [`StoredCentroid`](KMeansError::StoredCentroid) if the files contradict each other.
+    pub fn load(dir: &Path) -> Result<Self, KMeansError> {
+        io::load(dir)
+    }
+}

@@ -1,0 +1,173 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{KMeansError, SphericalKMeans};
+
+/// How the first centroids are chosen.
+///
+/// ```
+/// use kmeans::{Init, SphericalKMeansConfig};
+///
+/// let config = SphericalKMeansConfig::new(10).with_init(Init::KMeansPlusPlus);
+/// assert_eq!(config.init, Init::KMeansPlusPlus);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Init {
+    /// Distinct rows drawn uniformly, as FAISS does.
+    #[default]
+    RandomRows,
+    /// Each further row drawn with a probability proportional to 1 − cosine to its nearest chosen row
+    /// (Arthur & Vassilvitskii 2007, §2.2: on unit rows the squared distance is twice that). Reads the rows k − 1 times.
+    #[serde(rename = "k-means++")]
+    KMeansPlusPlus,
+}
+
+/// Settings of [`SphericalKMeans`].
+///
+/// ```
+/// use kmeans::SphericalKMeansConfig;
+///
+/// let clusterer = SphericalKMeansConfig::new(10).with_n_runs(3).with_seed(7).build()?;
+/// assert_eq!(clusterer.config().clusters, 10);
+/// # Ok::<(), kmeans::KMeansError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SphericalKMeansConfig {
+    /// Number of clusters, k. Default 10, as in arXiv 2407.18887.
+    #[doc(alias = "k")]
+    #[doc(alias = "n_clusters")]
+    pub clusters: usize,
+    /// Most iterations of one run. Default 25, FAISS's.
+    #[doc(alias = "niter")]
+    pub max_iterations: usize,
+    /// Runs from different starts; the one with the highest objective is kept whole. Default 1.
+    #[doc(alias = "n_init")]
+    #[doc(alias = "nredo")]
+    pub n_runs: usize,
+    /// A run stops when the objective changes by less than this part of itself. Default 1e-5.
+    /// At 0 it stops only when no label changes.
+    pub tolerance: f64,
+    /// Seed of the subsample and the starts.
+    pub seed: u64,
+    /// How the first centroids are chosen.
+    pub init: Init,
+    /// Train on at most this many rows for each cluster, drawn uniformly. Default: on all rows (FAISS: 256).
+    /// The final labels are of all rows in either case.
+    pub max_points_per_centroid: Option<usize>,
+}
+
+impl Default for SphericalKMeansConfig {
+    fn default() -> Self {
+        Self {
+            clusters: 10,
+            max_iterations: 25,
+            n_runs: 1,
+            tolerance: 1e-5,
+            seed: 0,
+            init: Init::default(),
+            max_points_per_centroid: None,
+        }
+    }
+}
+
+impl SphericalKMeansConfig {
+    /// The defaults with `clusters` clusters.
+    #[must_use]
+    pub fn new(clusters: usize) -> Self {
+        Self { clusters, ..Self::default() }
+    }
+
+    /// Sets the most iterations of one run.
+    #[must_use]
+    pub fn with_max_iterations(self, max_iterations: usize) -> Self {
+        Self { max_iterations, ..self }
+    }
+
+    /// Sets the number of runs.
+    #[must_use]
+    pub fn with_n_runs(self, n_runs: usize) -> Self {
+        Self { n_runs, ..self }
+    }
+
+    /// Sets the relative change of the objective below which a run stops.
+    #[must_use]
+    pub fn with_tolerance(self, tolerance: f64) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    /// Sets the seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Sets how the first centroids are chosen.
+    #[must_use]
+    pub fn with_init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// Sets the training rows for each cluster; `None` trains on all.
+    #[must_use]
+    pub fn with_max_points_per_centroid(self, max_points_per_centroid: Option<usize>) -> Self {
+        Self { max_points_per_centroid, ..self }
+    }
+
+    /// The clusterer of these settings.
+    ///
+    /// # Errors
+    /// [`KMeansError::NoClusters`], [`TooManyClusters`](KMeansError::TooManyClusters),
+    /// [`NoIterations`](KMeansError::NoIterations), [`NoRuns`](KMeansError::NoRuns),
+    /// [`NoPointsPerCentroid`](KMeansError::NoPointsPerCentroid) or [`BadTolerance`](KMeansError::BadTolerance).
+    pub fn build(self) -> Result<SphericalKMeans, KMeansError> {
+        if self.clusters == 0 {
+            return Err(KMeansError::NoClusters);
+        }
+        if u32::try_from(self.clusters).is_err() {
+            return Err(KMeansError::TooManyClusters { clusters: self.clusters });
+        }
+        if self.max_iterations == 0 {
+            return Err(KMeansError::NoIterations);
+        }
+        if self.n_runs == 0 {
+            return Err(KMeansError::NoRuns);
+        }
+        if self.max_points_per_centroid == Some(0) {
+            return Err(KMeansError::NoPointsPerCentroid);
+        }
+        if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
+            return Err(KMeansError::BadTolerance { tolerance: self.tolerance });
+        }
+        Ok(SphericalKMeans { config: self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unusable_setting_is_refused() {
+        let config = SphericalKMeansConfig::new(3);
+        let build = |config: &SphericalKMeansConfig| config.clone().build().unwrap_err();
+        assert!(matches!(build(&SphericalKMeansConfig::new(0)), KMeansError::NoClusters));
+        assert!(matches!(build(&config.clone().with_max_iterations(0)), KMeansError::NoIterations));
+        assert!(matches!(build(&config.clone().with_n_runs(0)), KMeansError::NoRuns));
+        let no_points = config.clone().with_max_points_per_centroid(Some(0));
+        assert!(matches!(build(&no_points), KMeansError::NoPointsPerCentroid));
+        for tolerance in [-1e-9, f64::NAN, f64::INFINITY] {
+            let error = build(&config.clone().with_tolerance(tolerance));
+            assert!(matches!(error, KMeansError::BadTolerance { .. }), "{tolerance}");
+        }
+    }
+
+    #[test]
+    fn missing_keys_take_defaults_and_unknown_keys_are_refused() {
+        let config: SphericalKMeansConfig = serde_json::from_str(r#"{"clusters": 4, "init": "k-means++"}"#).unwrap();
+        assert_eq!(config, SphericalKMeansConfig::new(4).with_init(Init::KMeansPlusPlus));
+        let error = serde_json::from_str::<SphericalKMeansConfig>(r#"{"cluster": 4}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `cluster`"), "{error}");
+    }
+}

@@ -1,0 +1,216 @@
+use ndarray::{Array2, ArrayView2};
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+
+use crate::assign::{assign, assign_and_sum};
+use crate::clustering::{Clusterer, Clustering, Iteration};
+use crate::rows::{Rows, checked, contiguous};
+use crate::split::split_empty;
+use crate::sums::{Sums, normalise, sizes};
+use crate::{KMeansError, SphericalKMeansConfig, init};
+
+/// Spherical k-means with FAISS's meaning: centroids are renormalised after each update, a row belongs to the centroid
+/// of the largest inner product (the lowest index on a tie), and an empty cluster takes half of the largest one.
+///
+/// One pass over the rows computes the labels, the objective and the next sums. The result does not depend on the
+/// number of threads.
+///
+/// # Source
+/// Dhillon & Modha (2001), *Machine Learning* 42, and FAISS's `Clustering::train` with `spherical = true`.
+/// Unlike FAISS it trains on all rows by default, splits the largest cluster instead of a random one, and ends with an
+/// assignment to the centroids that it returns.
+///
+/// # Examples
+/// ```
+/// use kmeans::{Clusterer, SphericalKMeansConfig};
+/// use ndarray::array;
+///
+/// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
+/// let clustering = SphericalKMeansConfig::new(2).build()?.fit(rows.view())?;
+/// assert_eq!(clustering.labels[0], clustering.labels[1]);
+/// assert_ne!(clustering.labels[0], clustering.labels[2]);
+/// assert_eq!(clustering.sizes, [2, 2]);
+/// # Ok::<(), kmeans::KMeansError>(())
+/// ```
+#[doc(alias = "cosine")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct SphericalKMeans {
+    pub(crate) config: SphericalKMeansConfig,
+}
+
+/// Stream 0 of the generator draws the subsample, stream `run + 1` the start of a run.
+const SUBSAMPLE_STREAM: u64 = 0;
+
+impl SphericalKMeans {
+    /// The settings it was built from.
+    #[must_use]
+    pub fn config(&self) -> &SphericalKMeansConfig {
+        &self.config
+    }
+
+    /// The clustering of one run that starts from `centroids`, which are normalised first; `init` and `n_runs` play
+    /// no part.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, dim]`, each row of L2 norm 1
+    /// - `centroids`: `[clusters, dim]`, no row zero
+    ///
+    /// # Errors
+    /// Those of [`Clusterer::fit`], and [`KMeansError::CentroidCount`], [`KMeansError::DimMismatch`] or
+    /// [`KMeansError::BadCentroid`].
+    pub fn fit_from(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        centroids: ArrayView2<'_, f32>,
+    ) -> Result<Clustering, KMeansError> {
+        let contiguous = contiguous(&rows);
+        let rows = self.checked_rows(checked(&contiguous)?)?;
+        let start = self.checked_start(centroids, rows.dim())?;
+        let trained = self.on_training_rows(rows, |training| self.run(training, start, 0, &mut |_| ()));
+        Ok(trained.into_clustering(rows))
+    }
+
+    fn checked_rows<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, KMeansError> {
+        match self.config.clusters {
+            clusters if rows.len() < clusters => Err(KMeansError::TooFewRows { rows: rows.len(), clusters }),
+            _ => Ok(rows),
+        }
+    }
+
+    fn checked_start(&self, centroids: ArrayView2<'_, f32>, dim: usize) -> Result<Array2<f32>, KMeansError> {
+        if centroids.nrows() != self.config.clusters {
+            return Err(KMeansError::CentroidCount { centroids: centroids.nrows(), clusters: self.config.clusters });
+        }
+        if centroids.ncols() != dim {
+            return Err(KMeansError::DimMismatch { rows: dim, centroids: centroids.ncols() });
+        }
+        let mut start = centroids.to_owned();
+        normalise(&mut start).map_err(|(centroid, norm)| KMeansError::BadCentroid { centroid, norm })?;
+        Ok(start)
+    }
+
+    fn on_training_rows(&self, rows: Rows<'_>, train: impl FnOnce(Rows<'_>) -> Trained) -> Trained {
+        let wanted = self.config.max_points_per_centroid.map(|points| points.saturating_mul(self.config.clusters));
+        match wanted {
+            Some(wanted) if wanted < rows.len() => {
+                let mut chosen = index::sample(&mut self.rng(SUBSAMPLE_STREAM), rows.len(), wanted).into_vec();
+                chosen.sort_unstable();
+                train(Rows::new(&rows.gather(&chosen), rows.dim()))
+            }
+            _ => train(rows),
+        }
+    }
+
+    fn best_run(&self, rows: Rows<'_>, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+        let mut best = self.seeded_run(rows, 0, observer);
+        for run in 1..self.config.n_runs {
+            let trained = self.seeded_run(rows, run, observer);
+            if trained.objective > best.objective {
+                best = trained;
+            }
+        }
+        best
+    }
+
+    fn seeded_run(&self, rows: Rows<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+        let mut rng = self.rng(run as u64 + 1);
+        let start = init::start(self.config.init, rows, self.config.clusters, &mut rng);
+        self.run(rows, start, run, observer)
+    }
+
+    fn rng(&self, stream: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        rng.set_stream(stream);
+        rng
+    }
+
+    fn run(&self, rows: Rows<'_>, start: Array2<f32>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+        let mut trained = Trained::new(start, rows.len());
+        for index in 0..self.config.max_iterations {
+            let (iteration, sums) = trained.iterate(rows, run, index);
+            observer(&iteration);
+            trained.converged = self.settled(trained.history.last(), &iteration);
+            trained.objective = iteration.objective;
+            trained.history.push(iteration);
+            // The labels are already those of the centroids that stay.
+            if trained.converged {
+                return trained;
+            }
+            trained.update(sums);
+        }
+        trained.label(rows);
+        trained
+    }
+
+    fn settled(&self, previous: Option<&Iteration>, iteration: &Iteration) -> bool {
+        let by_labels = iteration.changed == 0;
+        let by_objective = previous.is_some_and(|previous| {
+            let change = (iteration.objective - previous.objective).abs();
+            previous.reseeded == 0 && change < self.config.tolerance * previous.objective.abs()
+        });
+        iteration.reseeded == 0 && (by_labels || by_objective)
+    }
+}
+
+impl Clusterer for SphericalKMeans {
+    fn fit_with(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        observer: &mut dyn FnMut(&Iteration),
+    ) -> Result<Clustering, KMeansError> {
+        let contiguous = contiguous(&rows);
+        let rows = self.checked_rows(checked(&contiguous)?)?;
+        let trained = self.on_training_rows(rows, |training| self.best_run(training, observer));
+        Ok(trained.into_clustering(rows))
+    }
+}
+
+/// Everything of one run: never mixed with another's.
+struct Trained {
+    centroids: Array2<f32>,
+    labels: Vec<u32>,
+    objective: f64,
+    history: Vec<Iteration>,
+    converged: bool,
+}
+
+impl Trained {
+    fn new(start: Array2<f32>, rows: usize) -> Self {
+        let labels = vec![u32::MAX; rows];
+        Self { centroids: start, labels, objective: f64::NEG_INFINITY, history: Vec::new(), converged: false }
+    }
+
+    fn iterate(&mut self, rows: Rows<'_>, run: usize, index: usize) -> (Iteration, Sums) {
+        let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
+        let reseeded = sums.sizes.iter().filter(|&&size| size == 0).count();
+        let objective = totals.cosines / rows.len() as f64;
+        (Iteration { run, index, objective, changed: totals.changed, reseeded }, sums)
+    }
+
+    fn update(&mut self, mut sums: Sums) {
+        self.centroids = sums.centroids(self.centroids.view());
+        split_empty(&mut self.centroids, &mut sums.sizes);
+    }
+
+    fn label(&mut self, rows: Rows<'_>) {
+        self.labels.resize(rows.len(), u32::MAX);
+        let totals = assign(rows, self.centroids.view(), &mut self.labels);
+        self.objective = totals.cosines / rows.len() as f64;
+    }
+
+    /// Labels of `rows`, which may be more than those trained on.
+    fn into_clustering(mut self, rows: Rows<'_>) -> Clustering {
+        if self.labels.len() != rows.len() {
+            self.label(rows);
+        }
+        Clustering {
+            sizes: sizes(&self.labels, self.centroids.nrows()),
+            labels: self.labels,
+            centroids: self.centroids,
+            objective: self.objective,
+            history: self.history,
+            converged: self.converged,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+
+use crate::rows::{Rows, norm};
+
+/// Sum and number of the rows of each label.
+pub(crate) struct Sums {
+    /// `[clusters, dim]`, row-major.
+    pub(crate) values: Vec<f64>,
+    pub(crate) sizes: Vec<u64>,
+}
+
+impl Sums {
+    pub(crate) fn merge(mut self, other: &Self) -> Self {
+        for (value, other) in self.values.iter_mut().zip(&other.values) {
+            *value += other;
+        }
+        for (size, other) in self.sizes.iter_mut().zip(&other.sizes) {
+            *size += other;
+        }
+        self
+    }
+
+    /// Unit centroids in the direction of the sums. Where a sum has no direction (no rows, or rows that cancel),
+    /// the centroid of `previous` stays.
+    pub(crate) fn centroids(&self, previous: ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut centroids = previous.to_owned();
+        let dim = centroids.ncols();
+        for ((mut centroid, sum), &size) in
+            centroids.axis_iter_mut(Axis(0)).zip(self.values.chunks_exact(dim)).zip(&self.sizes)
+        {
+            let norm = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
+            // f32 rows that cancel exactly in theory leave about 1e-7 each.
+            if norm > 1e-6 * size as f64 {
+                centroid.iter_mut().zip(sum).for_each(|(value, &sum)| *value = (sum / norm) as f32);
+            }
+        }
+        centroids
+    }
+}
+
+/// Sums of the rows of each label, each in row order; for more sums than a cache holds.
+pub(crate) fn by_label(rows: Rows<'_>, labels: &[u32], clusters: usize) -> Sums {
+    let sizes = sizes(labels, clusters);
+    let members = members(labels, &sizes);
+    let mut values = vec![0.0; clusters * rows.dim()];
+    values.par_chunks_mut(rows.dim()).zip(&members).for_each(|(sum, members)| {
+        pulp::Arch::new().dispatch(|| {
+            for &member in members {
+                for (sum, &value) in sum.iter_mut().zip(rows.row(member)) {
+                    *sum += f64::from(value);
+                }
+            }
+        });
+    });
+    Sums { values, sizes }
+}
+
+/// Number of rows of each label.
+pub(crate) fn sizes(labels: &[u32], clusters: usize) -> Vec<u64> {
+    let mut sizes = vec![0; clusters];
+    for &label in labels {
+        sizes[label as usize] += 1;
+    }
+    sizes
+}
+
+fn members(labels: &[u32], sizes: &[u64]) -> Vec<Vec<usize>> {
+    let mut members: Vec<Vec<usize>> = sizes.iter().map(|&size| Vec::with_capacity(size as usize)).collect();
+    for (row, &label) in labels.iter().enumerate() {
+        members[label as usize].push(row);
+    }
+    members
+}
+
+/// Divides every row by its norm; `Err` has the first row whose norm is 0, infinite or NaN, and that norm.
+pub(crate) fn normalise(rows: &mut Array2<f32>) -> Result<(), (usize, f64)> {
+    for (index, mut row) in rows.axis_iter_mut(Axis(0)).enumerate() {
+        let norm = norm(&row.to_vec());
+        if !(norm.is_finite() && norm > 0.0) {
+            return Err((index, norm));
+        }
+        row.mapv_inplace(|value| (f64::from(value) / norm) as f32);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn centroids_of_cancelling_or_missing_rows_stay() {
+        let values = [1.0_f32, 0.0, -1.0, 0.0, 0.0, 1.0];
+        let sums = by_label(Rows::new(&values, 2), &[0, 0, 2], 3);
+        let previous = array![[0.6_f32, 0.8], [1.0, 0.0], [1.0, 0.0]];
+        assert_eq!(sums.centroids(previous.view()), array![[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]]);
+        assert_eq!(sums.sizes, [2, 0, 1]);
+    }
+
+    #[test]
+    fn a_row_without_direction_cannot_be_normalised() {
+        let mut rows = array![[3.0_f32, 4.0], [0.0, 0.0]];
+        assert_eq!(normalise(&mut rows), Err((1, 0.0)));
+        assert_eq!(rows.row(0), array![0.6, 0.8]);
+    }
+}

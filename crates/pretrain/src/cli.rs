@@ -1,0 +1,306 @@
+//! The `pretrain` command.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::tensor::backend::AutodiffBackend;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ClusterOf, Config};
+use crate::device::{BackendTask, DeviceKind};
+use crate::error::{PretrainError, Result, one_line};
+use crate::pipeline::{ClusterSummary, Comparison, Found, Pipeline};
+use crate::run_folder::{Member, RunFolder};
+
+/// Cluster-stratified contrastive pretraining of text encoders (Merrick 2024, arXiv 2407.18887).
+///
+/// A run goes through stages, each from the files of the one before: embed, cluster, train, eval. A stage whose
+/// inputs are unchanged is skipped; an interrupted stage is run again.
+#[derive(Debug, Parser)]
+#[command(name = "pretrain", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all stages and print the comparison of the arms
+    Run(RunArgs),
+    /// Embed every distinct query and passage with the clustering embedder
+    Embed(RunArgs),
+    /// Cluster the training pairs of every arm
+    Cluster(RunArgs),
+    /// Write the batches of an epoch as .npy, with a report as JSON
+    Plan {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        member: MemberArgs,
+        /// The epoch, counted from 0
+        #[arg(long, default_value_t = 0)]
+        epoch: u64,
+    },
+    /// Train every arm with every seed
+    Train(RunArgs),
+    /// Evaluate every trained student and the baselines, and print the comparison
+    Eval(RunArgs),
+    /// Print the passages nearest to a query
+    Search {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        member: MemberArgs,
+        /// What to look for
+        query: String,
+        /// How many passages to print
+        #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+        k: u32,
+    },
+    /// Print size, top terms and nearest texts of every cluster
+    Clusters {
+        #[command(flatten)]
+        run: RunArgs,
+        /// The arm, `queries` or `passages`; default: the first that clusters texts
+        #[arg(long)]
+        arm: Option<String>,
+        /// Terms to print for each cluster
+        #[arg(long, default_value_t = 8)]
+        terms: usize,
+        /// Texts to print for each cluster
+        #[arg(long, default_value_t = 3)]
+        texts: usize,
+    },
+}
+
+/// What every stage takes.
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// A configuration (TOML), or a run folder made before
+    #[arg(value_name = "CONFIG|RUN")]
+    source: PathBuf,
+    /// Override a configuration key; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    settings: Vec<String>,
+    /// Where to compute; all but the first need a build with that feature
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceKind,
+    /// Worker threads; 0: one a core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Use a run folder made with another configuration, and rerun what changed
+    #[arg(long)]
+    force: bool,
+}
+
+/// Which training of a run.
+#[derive(Debug, Args)]
+struct MemberArgs {
+    /// The arm: none, queries, passages, both or random; default: the run's last
+    #[arg(long)]
+    arm: Option<String>,
+    /// The seed; default: the run's first
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Runs the command that the program's arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    finish(cli.command.run())
+}
+
+/// Sends the stages' messages to stderr, one line each; `RUST_LOG` filters them.
+pub fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pretrain=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_level(false)
+        .with_target(false)
+        .init();
+}
+
+/// The exit code of a program that ended with `result`, after printing its error as one line on stderr.
+pub fn finish(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Gives the whole program `threads` worker threads; 0: one a core.
+///
+/// # Errors
+/// [`PretrainError::Threads`] if they cannot be started.
+pub fn start_threads(threads: usize) -> Result<()> {
+    if threads > 0 {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    Ok(())
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        let device = self.run_args().device;
+        let config = self.run_args().config()?;
+        start_threads(config.run.threads)?;
+        device.run(Task { command: self, config })
+    }
+
+    fn run_args(&self) -> &RunArgs {
+        match self {
+            Self::Run(run) | Self::Embed(run) | Self::Cluster(run) | Self::Train(run) | Self::Eval(run) => run,
+            Self::Plan { run, .. } | Self::Search { run, .. } | Self::Clusters { run, .. } => run,
+        }
+    }
+}
+
+impl RunArgs {
+    fn config(&self) -> Result<Config> {
+        let mut settings = self.settings.clone();
+        settings.extend(self.threads.map(|threads| format!("run.threads={threads}")));
+        match self.source.is_dir() {
+            true => RunFolder::config(&self.source, &settings),
+            false => Config::load(&self.source, &settings),
+        }
+    }
+}
+
+struct Task {
+    command: Command,
+    config: Config,
+}
+
+impl BackendTask for Task {
+    type Output = ();
+
+    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+        let pipeline = Pipeline::<B>::create(self.config, self.command.run_args().force, device)?;
+        match &self.command {
+            Command::Run(_) => print_comparison(&pipeline.run()?, pipeline.folder().root()),
+            Command::Embed(_) => pipeline.embed(),
+            Command::Cluster(_) => pipeline.cluster(),
+            Command::Train(_) => pipeline.train(),
+            Command::Eval(_) => {
+                pipeline.evaluate()?;
+                print_comparison(&pipeline.compare()?, pipeline.folder().root())
+            }
+            Command::Plan { member, epoch, .. } => {
+                let plan = pipeline.plan(member.of(pipeline.folder())?, *epoch)?;
+                print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))
+            }
+            Command::Search { member, query, k, .. } => {
+                let index = pipeline.index(member.of(pipeline.folder())?)?;
+                print_found(&pipeline.search(&index, query, *k as usize)?)
+            }
+            Command::Clusters { arm, terms, texts, .. } => {
+                let arm = clustered_arm(pipeline.config(), arm.as_deref())?;
+                print_clusters(&pipeline.clusters(arm, *terms, *texts)?)
+            }
+        }
+    }
+}
+
+impl MemberArgs {
+    fn of(&self, run: &RunFolder) -> Result<Member> {
+        let members = run.members();
+        let arm = |member: &Member| self.arm.as_ref().is_none_or(|arm| arm == member.arm.name());
+        let seed = |member: &Member| self.seed.unwrap_or(members[0].seed) == member.seed;
+        members.iter().rev().find(|member| arm(member) && seed(member)).copied().ok_or_else(|| {
+            let names: Vec<String> =
+                members.iter().map(|member| format!("{} seed {}", member.arm.name(), member.seed)).collect();
+            let asked = self.arm.clone().unwrap_or_else(|| "with that seed".to_owned());
+            PretrainError::NoSuchArm { arm: asked, arms: names.join(", ") }
+        })
+    }
+}
+
+fn clustered_arm(config: &Config, asked: Option<&str>) -> Result<ClusterOf> {
+    let of_texts = |arm: &ClusterOf| matches!(arm, ClusterOf::Queries | ClusterOf::Passages);
+    let arms: Vec<ClusterOf> = config.arms().into_iter().filter(of_texts).collect();
+    arms.iter().find(|arm| asked.is_none_or(|name| name == arm.name())).copied().ok_or_else(|| {
+        PretrainError::NoSuchArm {
+            arm: asked.unwrap_or("with clusters of texts").to_owned(),
+            arms: arms.iter().map(|arm| arm.name()).collect::<Vec<_>>().join(", "),
+        }
+    })
+}
+
+/// Prints the comparison as a table on stdout.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub fn print_comparison(comparison: &Comparison, folder: &Path) -> Result<()> {
+    let seeds = match comparison.seeds.len() {
+        1 => String::new(),
+        n => format!(", mean and standard deviation of {n} seeds"),
+    };
+    print(&format!("{comparison}\n\n{} test queries{seeds}; run folder: {}\n", comparison.queries, folder.display()))
+}
+
+/// Prints what a search found on stdout, one passage a paragraph.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub fn print_found(found: &[Found]) -> Result<()> {
+    let lines: Vec<String> = found
+        .iter()
+        .map(|found| format!("{:.3}  {}\n       {}\n", found.score, found.id, shorten(&found.text)))
+        .collect();
+    print(&lines.concat())
+}
+
+fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
+    let paragraphs: Vec<String> = clusters
+        .iter()
+        .map(|cluster| {
+            let nearest: String =
+                cluster.nearest.iter().map(|(cosine, text)| format!("  {cosine:.3}  {}\n", shorten(text))).collect();
+            let terms = cluster.terms.join(", ");
+            format!("cluster {}: {} texts, {} pairs: {terms}\n{nearest}", cluster.label, cluster.size, cluster.pairs)
+        })
+        .collect();
+    print(&paragraphs.join("\n"))
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|source| PretrainError::io(Path::new("stdout"), source))
+}
+
+/// A text's beginning, on one line.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        assert_eq!(shorten("a\n b"), "a b");
+        assert!(shorten(&"é".repeat(200)).ends_with("é…"));
+    }
+}

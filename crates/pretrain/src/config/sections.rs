@@ -1,0 +1,351 @@
+//! The sections of the configuration, one struct each, with their defaults.
+
+use std::path::PathBuf;
+
+use infonce::Direction;
+use serde::{Deserialize, Serialize};
+use stratified_sampler::Leftovers;
+
+/// Where pairs, corpus and test queries come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// How `path` is laid out.
+    pub format: DataFormat,
+    /// A BEIR folder, a JSONL file of pairs, or the folder of a Cargo workspace.
+    pub path: PathBuf,
+    /// Whether a BEIR passage is `title text` rather than `text` alone.
+    pub use_titles: bool,
+    /// The qrels file of the test split, without `.tsv` (BEIR).
+    pub test_split: String,
+    /// The topics held out as the test split (pairs); empty: a share by hash.
+    pub test_topics: Vec<String>,
+    /// The share held out as the test split by hash (pairs, rust-docs), above 0 and below 1.
+    pub test_share: f64,
+    /// How many pairs a deterministic sample keeps (rust-docs); absent: all.
+    pub sample: Option<usize>,
+}
+
+/// A layout of training and test data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataFormat {
+    /// `corpus.jsonl`, `queries.jsonl`, `qrels/{train,test}.tsv`.
+    Beir,
+    /// One JSON object a line with `query`, `passage` and perhaps `topic`.
+    Pairs,
+    /// Doc comments and items of the packages in a `Cargo.lock`.
+    RustDocs,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            format: DataFormat::RustDocs,
+            path: PathBuf::from("."),
+            use_titles: false,
+            test_split: "test".into(),
+            test_topics: Vec::new(),
+            test_share: 0.15,
+            sample: None,
+        }
+    }
+}
+
+/// The pretrained embedder whose vectors are clustered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmbedderConfig {
+    /// The kind of embedder.
+    pub kind: EmbedderKind,
+    /// A sentence-transformers or Hugging Face folder (`bert`, `static`).
+    pub path: PathBuf,
+    /// The dimension of the random projection (`lexical`).
+    pub dim: usize,
+    /// The longest query, in tokens with the special ones; 0: the model's own limit.
+    pub max_query_tokens: usize,
+    /// The longest passage, in tokens with the special ones; 0: the model's own limit.
+    pub max_passage_tokens: usize,
+}
+
+/// A kind of embedder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbedderKind {
+    /// A BERT read from a folder.
+    Bert,
+    /// Static token embeddings read from a folder.
+    Static,
+    /// Hashed TF-IDF with a random projection; needs no weights.
+    Lexical,
+}
+
+impl Default for EmbedderConfig {
+    fn default() -> Self {
+        Self { kind: EmbedderKind::Lexical, path: PathBuf::new(), dim: 256, max_query_tokens: 0, max_passage_tokens: 0 }
+    }
+}
+
+/// What is clustered, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterConfig {
+    /// What is clustered where `run.arms` names no arms.
+    pub of: ClusterOf,
+    /// How many clusters.
+    pub k: usize,
+    /// How many runs of k-means; the best is kept whole.
+    pub runs: usize,
+    /// The most iterations of one run.
+    pub max_iterations: usize,
+    /// A run stops when the objective's relative gain falls below this.
+    pub tolerance: f64,
+    /// The seed of the initial centroids.
+    pub seed: u64,
+}
+
+/// What is clustered: an arm of the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterOf {
+    /// Nothing: batches are drawn from all pairs alike.
+    None,
+    /// The distinct training queries.
+    Queries,
+    /// The distinct training passages.
+    Passages,
+    /// Each pair's query and passage together, as the unit mean of both.
+    Both,
+    /// Random labels: a control.
+    Random,
+}
+
+impl ClusterOf {
+    /// The arm's name in files and configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Queries => "queries",
+            Self::Passages => "passages",
+            Self::Both => "both",
+            Self::Random => "random",
+        }
+    }
+
+    /// The arm's name in tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::None => "unclustered",
+            Self::Queries => "query clusters",
+            Self::Passages => "passage clusters",
+            Self::Both => "pair clusters",
+            Self::Random => "random labels",
+        }
+    }
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self { of: ClusterOf::Passages, k: 10, runs: 1, max_iterations: 25, tolerance: 1e-4, seed: 0 }
+    }
+}
+
+/// How batches are drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerConfig {
+    /// Pairs in a batch.
+    pub batch_size: usize,
+    /// What becomes of the pairs that fill no batch of their stratum.
+    pub leftovers: Leftovers,
+    /// Whether a batch shorter than `batch_size` is left out, so that every step has equal weight.
+    pub drop_last: bool,
+    /// Clusters below this many pairs are leftovers as a whole.
+    pub min_stratum: usize,
+}
+
+impl Default for SamplerConfig {
+    fn default() -> Self {
+        Self { batch_size: 1024, leftovers: Leftovers::Mix, drop_last: true, min_stratum: 0 }
+    }
+}
+
+/// The encoder that is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StudentConfig {
+    /// The kind of encoder.
+    pub kind: StudentKind,
+    /// A folder to start from; absent: from scratch, with a vocabulary trained on the train text.
+    pub from: Option<PathBuf>,
+    /// How many layers (`bert`): of the checkpoint the first ones, all where absent; from scratch 2 where absent.
+    pub layers: Option<usize>,
+    /// The embedding's dimension: a static table's width, or a BERT's hidden size, from scratch.
+    pub dim: usize,
+    /// Attention heads of a BERT from scratch.
+    pub heads: usize,
+    /// The feed-forward width of a BERT from scratch; 0: four times `dim`.
+    pub intermediate: usize,
+    /// How a BERT's tokens become one vector; absent: as the folder says, mean from scratch.
+    pub pooling: Option<PoolingKind>,
+    /// The size of a vocabulary trained from scratch.
+    pub vocab_size: usize,
+}
+
+/// A kind of trainable encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StudentKind {
+    /// A BERT.
+    Bert,
+    /// The mean of static token embeddings.
+    Static,
+}
+
+/// How token vectors become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolingKind {
+    /// The mean over tokens.
+    Mean,
+    /// The first token's vector.
+    Cls,
+}
+
+impl Default for StudentConfig {
+    fn default() -> Self {
+        Self {
+            kind: StudentKind::Static,
+            from: None,
+            layers: None,
+            dim: 256,
+            heads: 4,
+            intermediate: 0,
+            pooling: None,
+            vocab_size: 16_384,
+        }
+    }
+}
+
+/// InfoNCE over the batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// The temperature τ that divides cosines.
+    pub temperature: f32,
+    /// Which side looks for the other.
+    pub direction: Direction,
+    /// Whether pairs that share a query or passage text are no negatives of one another.
+    pub mask_duplicates: bool,
+    /// Rows of a tile of the loss that never forms the whole matrix; 0: the whole matrix.
+    pub tile: usize,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self { temperature: 0.02, direction: Direction::QueryToPassage, mask_duplicates: true, tile: 0 }
+    }
+}
+
+/// The optimisation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the pairs.
+    pub epochs: u64,
+    /// The peak learning rate.
+    pub learning_rate: f64,
+    /// The share of the steps in which the rate rises linearly.
+    pub warmup: f64,
+    /// The lowest share of the peak that the linear decay reaches.
+    pub final_rate: f64,
+    /// Decoupled weight decay, on every tensor.
+    pub weight_decay: f32,
+    /// AdamW's β₁.
+    pub beta1: f32,
+    /// AdamW's β₂.
+    pub beta2: f32,
+    /// AdamW's ε.
+    pub epsilon: f32,
+    /// The norm to which the gradient of all parameters together is clipped; 0: none.
+    pub clip_norm: f32,
+    /// The longest query, in tokens with the special ones.
+    pub max_query_tokens: usize,
+    /// The longest passage, in tokens with the special ones.
+    pub max_passage_tokens: usize,
+    /// The seed of initial weights and batches.
+    pub seed: u64,
+    /// Steps between two checkpoints; 0: none.
+    pub checkpoint_every: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            learning_rate: 2e-4,
+            warmup: 0.1,
+            final_rate: 0.02,
+            weight_decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+            max_query_tokens: 24,
+            max_passage_tokens: 64,
+            seed: 0,
+            checkpoint_every: 0,
+        }
+    }
+}
+
+/// How the trained encoder is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalConfig {
+    /// Measures by name; the first is the one that gains are reported of.
+    pub measures: Vec<String>,
+    /// How many passages are retrieved for a query.
+    pub depth: usize,
+    /// The longest query, in tokens with the special ones.
+    pub max_query_tokens: usize,
+    /// The longest passage, in tokens with the special ones.
+    pub max_passage_tokens: usize,
+    /// Whether the untrained student, BM25 and the clustering embedder are judged too.
+    pub baselines: bool,
+    /// Resamples of the paired bootstrap.
+    pub resamples: usize,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self {
+            measures: ["nDCG@10", "MRR@10", "recall@100"].map(String::from).to_vec(),
+            depth: 100,
+            max_query_tokens: 40,
+            max_passage_tokens: 128,
+            baselines: true,
+            resamples: 10_000,
+        }
+    }
+}
+
+/// Where the run lives and what it compares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// The run folder.
+    pub dir: PathBuf,
+    /// Trainings over the same embeddings; empty: one, of `cluster.of`.
+    pub arms: Vec<ClusterOf>,
+    /// Seeds that every arm is trained with; empty: `train.seed` alone.
+    pub seeds: Vec<u64>,
+    /// Worker threads; 0: one a core.
+    pub threads: usize,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("runs/default"), arms: Vec::new(), seeds: Vec::new(), threads: 0 }
+    }
+}

@@ -1,0 +1,254 @@
+//! What every reader returns and every later stage takes.
+
+use serde::{Deserialize, Serialize};
+
+use super::RustDocsCounts;
+
+/// All that the later stages need: distinct texts, training pairs as two indices, test queries with their judgements.
+///
+/// ```
+/// use pretrain::data::{Dataset, Pair, Text};
+///
+/// let text = |id: &str, text: &str| Text { id: id.into(), text: text.into() };
+/// let dataset = Dataset {
+///     queries: vec![text("q0", "capital of France")],
+///     passages: vec![text("d0", "Paris is the capital of France.")],
+///     train: vec![Pair { query: 0, passage: 0 }],
+///     ..Dataset::default()
+/// };
+/// assert_eq!(dataset.content_hash().len(), 64);
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dataset {
+    /// Distinct texts of the queries with a judgement, of training and test; those of training come first.
+    pub queries: Vec<Text>,
+    /// Distinct passages: the whole search corpus.
+    pub passages: Vec<Text>,
+    /// Distinct training pairs, in the order of the data.
+    pub train: Vec<Pair>,
+    /// Test queries in the order of the data, each with at least one relevant passage.
+    pub test: Vec<TestQuery>,
+    /// The passages' gold topics, where the data has them.
+    pub topics: Option<Topics>,
+    /// What was read, left out and kept.
+    pub counts: Counts,
+    /// What a reader of the results should know about how the data was found, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A text and the id it has in the data: the id of its first occurrence.
+///
+/// ```
+/// let text = pretrain::data::Text { id: "q1".into(), text: "who wrote Faust".into() };
+/// assert_eq!(text.text.split(' ').count(), 3);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// The id in the data.
+    pub id: String,
+    /// The text as it is embedded; never blank.
+    pub text: String,
+}
+
+/// A query and a passage that answers it.
+///
+/// ```
+/// let pair = pretrain::data::Pair { query: 0, passage: 7 };
+/// assert_eq!(pair.passage, 7);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pair {
+    /// An index into [`Dataset::queries`].
+    pub query: u32,
+    /// An index into [`Dataset::passages`].
+    pub passage: u32,
+}
+
+/// A query to search with and the passages it should find.
+///
+/// ```
+/// let test = pretrain::data::TestQuery { query: 3, relevant: vec![(7, 2), (9, 1)] };
+/// assert_eq!(test.relevant[0], (7, 2));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestQuery {
+    /// An index into [`Dataset::queries`].
+    pub query: u32,
+    /// Distinct indices into [`Dataset::passages`], ascending, each with its grade of 1 or more.
+    pub relevant: Vec<(u32, i32)>,
+}
+
+/// Gold topics of the passages: an article's title, a crate's name or a given field.
+///
+/// ```
+/// let topics = pretrain::data::Topics { names: vec!["Rome".into(), "Oxygen".into()], of_passage: vec![1, 0, 0] };
+/// assert_eq!(topics.name(0), "Oxygen");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Topics {
+    /// Distinct names, in the order of first occurrence; passages without a topic have the empty name.
+    pub names: Vec<String>,
+    /// For each passage an index into `names`. A training pair's topic is its passage's.
+    pub of_passage: Vec<u32>,
+}
+
+impl Topics {
+    /// The topic's name of one passage.
+    ///
+    /// # Panics
+    /// If there is no such passage.
+    #[track_caller]
+    pub fn name(&self, passage: u32) -> &str {
+        &self.names[self.of_passage[passage as usize] as usize]
+    }
+}
+
+/// What was read, what was left out and why, and what was kept.
+///
+/// A judgement is a line of qrels, or a row of a file of pairs.
+///
+/// ```
+/// let counts = pretrain::data::Counts { documents_read: 3, documents_repeated: 1, passages: 2, ..Default::default() };
+/// assert!(serde_json::to_string(&counts).unwrap().contains("\"documents_repeated\":1"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Counts {
+    /// Documents in the data.
+    pub documents_read: usize,
+    /// Documents with a blank text: neither in training nor in the corpus.
+    pub documents_empty: usize,
+    /// Documents whose exact text came before: merged into the first.
+    pub documents_repeated: usize,
+    /// Queries in the data.
+    pub queries_read: usize,
+    /// Queries with a blank text, left out.
+    pub queries_empty: usize,
+    /// Queries whose exact text came before: merged into the first.
+    pub queries_repeated: usize,
+    /// Distinct queries that no kept judgement names, left out.
+    pub queries_unused: usize,
+    /// Judgements of the training split.
+    pub train_judgements_read: usize,
+    /// Judgements of the test split.
+    pub test_judgements_read: usize,
+    /// Judgements with a grade of 0 or less, left out.
+    pub judgements_not_relevant: usize,
+    /// Judgements that name a blank query or document, left out.
+    pub judgements_of_empty: usize,
+    /// Judgements of the same split, query text and passage text as an earlier one, left out.
+    pub judgements_repeated: usize,
+    /// Distinct passages kept.
+    pub passages: usize,
+    /// Distinct queries kept.
+    pub queries: usize,
+    /// Distinct queries that are in training and in the test.
+    pub queries_in_both: usize,
+    /// Training pairs kept.
+    pub train_pairs: usize,
+    /// Test queries kept.
+    pub test_queries: usize,
+    /// Test judgements kept.
+    pub test_judgements: usize,
+    /// What the `rust-docs` reader met before there were pairs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rust_docs: Option<RustDocsCounts>,
+}
+
+impl Dataset {
+    /// The BLAKE3 hash of texts, ids, pairs, judgements and topics, as 64 hexadecimal digits.
+    ///
+    /// Equal hashes mean equal input for every later stage; counts and notes are not in it.
+    pub fn content_hash(&self) -> String {
+        let mut hash = ContentHash(blake3::Hasher::new());
+        for texts in [&self.queries, &self.passages] {
+            hash.number(texts.len());
+            texts.iter().for_each(|text| hash.text(&text.id).text(&text.text).end());
+        }
+        hash.number(self.train.len());
+        self.train.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
+        hash.number(self.test.len());
+        for query in &self.test {
+            hash.index(query.query).number(query.relevant.len());
+            query.relevant.iter().for_each(|&(passage, grade)| hash.index(passage).index(grade.cast_unsigned()).end());
+        }
+        let topics = self.topics.as_ref();
+        hash.number(topics.map_or(0, |topics| topics.names.len() + 1));
+        if let Some(topics) = topics {
+            topics.names.iter().for_each(|name| hash.text(name).end());
+            topics.of_passage.iter().for_each(|&topic| hash.index(topic).end());
+        }
+        hash.0.finalize().to_hex().to_string()
+    }
+}
+
+/// Lengths go before contents, so that no two data sets feed the same bytes.
+struct ContentHash(blake3::Hasher);
+
+impl ContentHash {
+    fn number(&mut self, number: usize) -> &mut Self {
+        self.0.update(&(number as u64).to_le_bytes());
+        self
+    }
+
+    fn index(&mut self, index: u32) -> &mut Self {
+        self.0.update(&index.to_le_bytes());
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.number(text.len()).0.update(text.as_bytes());
+        self
+    }
+
+    fn end(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(id: &str, text: &str) -> Text {
+        Text { id: id.into(), text: text.into() }
+    }
+
+    fn small() -> Dataset {
+        Dataset {
+            queries: vec![text("q0", "one"), text("q1", "two")],
+            passages: vec![text("d0", "first"), text("d1", "second")],
+            train: vec![Pair { query: 0, passage: 0 }],
+            test: vec![TestQuery { query: 1, relevant: vec![(1, 1)] }],
+            topics: Some(Topics { names: vec!["a".into(), "b".into()], of_passage: vec![0, 1] }),
+            ..Dataset::default()
+        }
+    }
+
+    #[test]
+    fn the_hash_is_stable_and_ignores_counts_and_notes() {
+        let mut dataset = small();
+        let hash = dataset.content_hash();
+        dataset.counts.documents_read = 9;
+        dataset.notes.push("found by hand".into());
+        assert_eq!(dataset.content_hash(), hash);
+        assert_eq!(hash, "HASH");
+    }
+
+    #[test]
+    fn the_hash_moves_with_every_part() {
+        let base = small().content_hash();
+        let changes: [fn(&mut Dataset); 7] = [
+            |d| d.queries[0].text.push('x'),
+            |d| d.passages[1].id.push('x'),
+            |d| d.train[0].passage = 1,
+            |d| d.test[0].relevant[0].1 = 2,
+            |d| d.topics = None,
+            |d| d.topics.as_mut().unwrap().of_passage[1] = 0,
+            |d| (d.queries[0].id, d.queries[0].text) = ("q".into(), "0one".into()),
+        ];
+        for (i, change) in changes.iter().enumerate() {
+            let mut dataset = small();
+            change(&mut dataset);
+            assert_ne!(dataset.content_hash(), base, "change {i}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What can be wrong with data.
+
+use std::path::{Path, PathBuf};
+
+/// What is wrong with the data, with the file and, where there is one, the line.
+///
+/// ```
+/// use pretrain::data::{Beir, DataError};
+///
+/// let error = Beir::new("no/such/folder").load().unwrap_err();
+/// assert!(matches!(error, DataError::Read { .. }));
+/// assert_eq!(error.to_string(), "no/such/folder/corpus.jsonl cannot be read");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder is missing or cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A line is not one JSON object, or a field in it has the wrong type.
+    #[error("{}:{line}: malformed JSON", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong and in which column.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An object lacks a field.
+    #[error("{}:{line}: no field `{field}`", path.display())]
+    MissingField {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The field's name.
+        field: &'static str,
+    },
+    /// One id names two different texts.
+    #[error("{}:{line}: id `{id}` names another text in an earlier line", path.display())]
+    DuplicateId {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The id.
+        id: String,
+    },
+    /// A line of relevance judgements is not `query-id`, `corpus-id` and an integer score, tab-separated.
+    #[error("{}:{line}: expected `query-id<tab>corpus-id<tab>score`, found `{content}`", path.display())]
+    MalformedJudgement {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The line.
+        content: String,
+    },
+    /// A judgement names a query that `queries.jsonl` lacks.
+    #[error("{}:{line}: unknown query id `{id}`", path.display())]
+    UnknownQuery {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The id.
+        id: String,
+    },
+    /// A judgement names a document that `corpus.jsonl` lacks.
+    #[error("{}:{line}: unknown document id `{id}`", path.display())]
+    UnknownDocument {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The id.
+        id: String,
+    },
+    /// A topic to hold out occurs nowhere in the data.
+    #[error("{}: no pair has the topic `{topic}`", path.display())]
+    UnknownTopic {
+        /// The file.
+        path: PathBuf,
+        /// The topic.
+        topic: String,
+    },
+    /// The share of the data to hold out is not in `[0, 1)`.
+    #[error("test share {share} is not at least 0 and below 1")]
+    TestShare {
+        /// The share.
+        share: f64,
+    },
+    /// `cargo metadata` failed, and there is no readable `Cargo.lock` to fall back on.
+    #[error("{}: neither `cargo metadata` nor Cargo.lock names the dependencies: {problem}", manifest_dir.display())]
+    Workspace {
+        /// The folder with the manifest.
+        manifest_dir: PathBuf,
+        /// What the last attempt said.
+        problem: String,
+    },
+    /// The dependencies' sources hold not one usable pair.
+    #[error("{}: the sources of {packages} packages hold no documented public items", manifest_dir.display())]
+    NoDocs {
+        /// The folder with the manifest.
+        manifest_dir: PathBuf,
+        /// How many packages were found.
+        packages: usize,
+    },
+    /// There are more texts of one kind than a `u32` counts.
+    #[error("more than {} distinct texts", u32::MAX)]
+    TooManyTexts,
+    /// Worker threads could not be started.
+    #[error("worker threads cannot be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+impl DataError {
+    pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,207 @@
+//! Files of pairs, one JSON object a line.
+
+use std::path::PathBuf;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::builder::Builder;
+use super::lines::each_record;
+use super::split::{checked_share, held_out_share, unit_hash};
+use super::{DataError, Dataset, PairSplit};
+
+/// A JSONL file with `query`, `passage` and perhaps `topic` (a string or a number) in every line.
+///
+/// Every distinct passage is in the corpus. No passage is in both splits: one that occurs under several topics is split
+/// by its first.
+///
+/// ```
+/// use pretrain::data::{PairSplit, Pairs};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("pairs.jsonl");
+/// std::fs::write(&path, r#"{"query": "hills of Rome", "passage": "Rome has seven hills.", "topic": "Rome"}
+/// {"query": "what is oxygen", "passage": "Oxygen is an element.", "topic": "chemistry"}"#).unwrap();
+/// let dataset = Pairs::new(path).with_split(PairSplit::Topics { held_out: vec!["Rome".into()] }).load().unwrap();
+/// assert_eq!((dataset.passages.len(), dataset.train.len(), dataset.test.len()), (2, 1, 1));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pairs {
+    /// The file.
+    pub path: PathBuf,
+    /// Which pairs are the test split.
+    #[serde(default)]
+    pub split: PairSplit,
+}
+
+impl Pairs {
+    /// The file `path`, with 15% of its passages held out.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), split: PairSplit::default() }
+    }
+
+    /// Splits as `split` says.
+    #[must_use]
+    pub fn with_split(mut self, split: PairSplit) -> Self {
+        self.split = split;
+        self
+    }
+
+    /// The file's data set. Ids are `q` or `d` and the line; test judgements have grade 1.
+    ///
+    /// # Errors
+    /// A [`DataError`] if the file is missing, a line is malformed or lacks `query` or `passage`, the split goes by
+    /// topics and a line has none, a topic to hold out does not occur, or a share is not in `[0, 1)`.
+    pub fn load(&self) -> Result<Dataset, DataError> {
+        if let PairSplit::TopicShare { share } | PairSplit::PassageShare { share } = self.split {
+            checked_share(share)?;
+        }
+        let mut builder = Builder::default();
+        let mut rows = Vec::new();
+        let mut with_topics = false;
+        each_record(&self.path, &["query", "passage", "topic"], |mut record| {
+            let (query, passage) = (record.require(0)?, record.require(1)?);
+            let topic = match self.split {
+                PairSplit::PassageShare { .. } => record.take(2),
+                _ => Some(record.require(2)?),
+            };
+            with_topics |= topic.is_some();
+            let query = builder.query(format!("q{}", record.line), query)?;
+            let passage = builder.passage(format!("d{}", record.line), passage, topic.as_deref())?;
+            rows.push((query, passage));
+            Ok(())
+        })?;
+        let held_out = self.held_out(&builder)?;
+        for (query, passage) in rows {
+            match passage.is_some_and(|passage| held_out[passage as usize]) {
+                true => builder.test(query, passage, 1),
+                false => builder.train(query, passage, 1),
+            }
+        }
+        Ok(builder.finish(with_topics))
+    }
+
+    /// For each passage, whether it is in the test split.
+    fn held_out(&self, builder: &Builder) -> Result<Vec<bool>, DataError> {
+        let topics = builder.topics();
+        let by_topic = |out: Vec<bool>| topics.of_passage.iter().map(|&topic| out[topic as usize]).collect();
+        match &self.split {
+            PairSplit::Topics { held_out } => self.named(&topics.names, held_out).map(by_topic),
+            PairSplit::TopicShare { share } => Ok(by_topic(held_out_share(&topics.names, *share))),
+            PairSplit::PassageShare { share } => {
+                Ok(builder.passage_texts().map(|text| unit_hash(text) < *share).collect())
+            }
+        }
+    }
+
+    fn named(&self, names: &[String], held_out: &[String]) -> Result<Vec<bool>, DataError> {
+        let index: FxHashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        let mut out = vec![false; names.len()];
+        for topic in held_out {
+            let unknown = || DataError::UnknownTopic { path: self.path.clone(), topic: topic.clone() };
+            out[*index.get(topic.as_str()).ok_or_else(unknown)?] = true;
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Pair, TestQuery};
+    use super::*;
+
+    const PAIRS: &str = r#"{"query": "hills", "passage": "Seven hills.", "topic": "Rome", "more": [1]}
+{"query": "river", "passage": "The Tiber.", "topic": "Rome"}
+{"query": "oxygen", "passage": "An element.", "topic": 8}
+{"query": "element", "passage": "An element.", "topic": "Rome"}
+"#;
+
+    fn load(content: &str, split: PairSplit) -> Result<Dataset, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairs.jsonl");
+        std::fs::write(&path, content).unwrap();
+        let loaded = Pairs::new(&path).with_split(split).load();
+        loaded.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    fn topics(held_out: &[&str]) -> PairSplit {
+        PairSplit::Topics { held_out: held_out.iter().map(ToString::to_string).collect() }
+    }
+
+    #[test]
+    fn named_topics_are_held_out_and_a_passage_goes_by_its_first_topic() {
+        let dataset = load(PAIRS, topics(&["8"])).unwrap();
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 1, passage: 1 }]);
+        let test = |query| TestQuery { query, relevant: vec![(2, 1)] };
+        assert_eq!(dataset.test, [test(2), test(3)]);
+        assert_eq!(dataset.passages.len(), 3);
+        assert_eq!(dataset.topics.unwrap().names, ["Rome", "8"]);
+        assert_eq!(dataset.counts.documents_repeated, 1);
+    }
+
+    #[test]
+    fn a_share_of_topics_is_held_out_whole() {
+        let content: String = (0..100)
+            .map(|i| format!("{{\"query\": \"q {i}\", \"passage\": \"p {i}\", \"topic\": {}}}\n", i % 10))
+            .collect();
+        let dataset = load(&content, PairSplit::TopicShare { share: 0.3 }).unwrap();
+        assert_eq!((dataset.train.len(), dataset.test.len()), (70, 30));
+        let topics = dataset.topics.as_ref().unwrap();
+        let mut held_out: Vec<&str> = dataset.test.iter().map(|test| topics.name(test.relevant[0].0)).collect();
+        held_out.sort_unstable();
+        held_out.dedup();
+        assert_eq!(held_out.len(), 3);
+        assert!(dataset.train.iter().all(|pair| !held_out.contains(&topics.name(pair.passage))));
+    }
+
+    #[test]
+    fn a_share_of_passages_is_held_out_and_none_is_in_both_splits() {
+        let content: String = (0..2000)
+            .map(|i| format!("{{\"query\": \"query {i}\", \"passage\": \"passage {}\"}}\n", i % 1000))
+            .collect();
+        let dataset = load(&content, PairSplit::PassageShare { share: 0.2 }).unwrap();
+        assert!((300..500).contains(&dataset.test.len()), "{}", dataset.test.len());
+        assert_eq!(dataset.train.len() + dataset.test.len(), 2000);
+        let tested: Vec<u32> = dataset.test.iter().map(|test| test.relevant[0].0).collect();
+        assert!(dataset.train.iter().all(|pair| !tested.contains(&pair.passage)));
+        assert_eq!((dataset.passages.len(), dataset.topics), (1000, None));
+    }
+
+    #[test]
+    fn nothing_is_held_out_with_a_share_of_zero() {
+        assert!(load(PAIRS, PairSplit::PassageShare { share: 0.0 }).unwrap().test.is_empty());
+    }
+
+    #[test]
+    fn blank_texts_are_left_out_and_counted() {
+        let content = "{\"query\": \" \", \"passage\": \"x\"}\n{\"query\": \"y\", \"passage\": \"\"}\n";
+        let dataset = load(content, PairSplit::PassageShare { share: 0.0 }).unwrap();
+        assert_eq!((dataset.train.len(), dataset.passages.len(), dataset.queries.len()), (0, 1, 0));
+        let counts = &dataset.counts;
+        assert_eq!((counts.queries_empty, counts.documents_empty, counts.judgements_of_empty), (1, 1, 2));
+    }
+
+    #[test]
+    fn missing_fields_and_malformed_lines_are_errors() {
+        let load = |content: &str| load(content, PairSplit::default()).unwrap_err();
+        assert_eq!(load(r#"{"passage": "x"}"#), "pairs.jsonl:1: no field `query`");
+        assert_eq!(load("\n{\"query\": \"x\"}"), "pairs.jsonl:2: no field `passage`");
+        assert_eq!(load(&format!("{PAIRS}[]")), "pairs.jsonl:5: malformed JSON");
+    }
+
+    #[test]
+    fn a_split_by_topics_needs_topics_that_occur() {
+        let unknown = load(PAIRS, topics(&["Rome", "Paris"])).unwrap_err();
+        assert_eq!(unknown, "pairs.jsonl: no pair has the topic `Paris`");
+        let missing = load(r#"{"query": "x", "passage": "y"}"#, PairSplit::TopicShare { share: 0.1 }).unwrap_err();
+        assert_eq!(missing, "pairs.jsonl:1: no field `topic`");
+    }
+
+    #[test]
+    fn a_missing_file_and_a_share_of_one_are_errors() {
+        assert!(matches!(Pairs::new("no/such/file").load(), Err(DataError::Read { .. })));
+        let error = load(PAIRS, PairSplit::PassageShare { share: 1.0 }).unwrap_err();
+        assert_eq!(error, "test share 1 is not at least 0 and below 1");
+    }
+}

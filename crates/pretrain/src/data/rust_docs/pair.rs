@@ -1,0 +1,191 @@
+//! A documented item as a query and the passage that answers it.
+
+use std::fmt::Write;
+
+use super::items::DocItem;
+use super::markdown::{Kind, Plain, blocks, plain};
+use super::words::words;
+
+/// A query and its passage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TextPair {
+    pub(super) query: String,
+    pub(super) passage: String,
+}
+
+/// Why an item gives no pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// Its documentation does not begin with a paragraph of text.
+    NoParagraph,
+    /// Its first paragraph makes no sense without its code.
+    Code,
+    /// Its first paragraph has fewer than four words, or only points elsewhere.
+    Short,
+    /// Its passage repeats the query.
+    Verbatim,
+}
+
+/// The pair of an item of the crate `krate`.
+///
+/// The query is the first paragraph of its documentation without code. The passage is the item's kind, path and
+/// signature in plain words, and the rest of its documentation without code.
+pub(super) fn pair(krate: &str, item: &DocItem) -> Result<TextPair, Unfit> {
+    let blocks = blocks(&item.doc);
+    let start = blocks.iter().position(|block| block.kind != Kind::Heading).ok_or(Unfit::NoParagraph)?;
+    if blocks[start].kind != Kind::Paragraph {
+        return Err(Unfit::NoParagraph);
+    }
+    let (query, more) = query(&blocks[start].text)?;
+    let mut passage = String::with_capacity(256);
+    let _ = write!(passage, "{} {}", item.kind, words(krate));
+    item.path.iter().for_each(|name| {
+        passage.push(' ');
+        passage.push_str(&words(name));
+    });
+    if !item.signature.is_empty() {
+        let _ = write!(passage, ": {}", item.signature);
+    }
+    passage.push('.');
+    let rest = blocks[start + 1..].iter().filter(|block| block.kind != Kind::Heading);
+    let rest = rest.map(|block| without_lead_in(plain(&block.text).text));
+    push_rest(more.into_iter().chain(rest), &mut passage);
+    if passage.to_lowercase().contains(query.trim_end_matches('.').to_lowercase().as_str()) {
+        return Err(Unfit::Verbatim);
+    }
+    Ok(TextPair { query, passage })
+}
+
+/// The query and, of a long paragraph, the sentences that are too many for it.
+fn query(text: &str) -> Result<(String, Option<String>), Unfit> {
+    const FEWEST_WORDS: usize = 4;
+    let Plain { text, lossy } = plain(text);
+    let text = without_lead_in(text);
+    if lossy || text.is_empty() || is_call(&text) {
+        return Err(Unfit::Code);
+    }
+    let words = text.split(' ').filter(|word| word.contains(char::is_alphanumeric)).count();
+    if words < FEWEST_WORDS || points_elsewhere(&text, words) {
+        return Err(Unfit::Short);
+    }
+    let mut query = text;
+    let more = query.split_off(query_len(&query));
+    Ok((query, Some(more.trim_start().to_owned()).filter(|more| !more.is_empty())))
+}
+
+/// Whether the text is a call as bindings of C libraries are documented: `glCreateShader(type)`.
+fn is_call(text: &str) -> bool {
+    let name_len = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+    text[name_len..].starts_with('(') && text.ends_with(')')
+}
+
+/// Whether the text only names another item that has the documentation.
+fn points_elsewhere(text: &str, words: usize) -> bool {
+    const POINTERS: [&str; 8] =
+        ["See ", "Refer to ", "Same as ", "Alias for ", "Alias of ", "Equivalent to ", "Equivalent of ", "Re-export"];
+    const LONGEST: usize = 8;
+    words <= LONGEST && POINTERS.iter().any(|pointer| text.starts_with(pointer))
+}
+
+/// The length of the first sentences, of as many as have 40 words together, but of one at least.
+fn query_len(text: &str) -> usize {
+    const MOST_WORDS: usize = 40;
+    let ends = text.match_indices(". ").map(|(end, _)| end + 1).chain([text.len()]);
+    let fits = |&end: &usize| text[..end].split(' ').count() <= MOST_WORDS;
+    let first = ends.clone().next().unwrap_or(text.len());
+    ends.take_while(fits).last().unwrap_or(first)
+}
+
+/// The text without a last sentence that only leads to the code or the list below it.
+fn without_lead_in(mut text: String) -> String {
+    if text.ends_with(':') {
+        text.truncate(text.rfind(". ").map_or(0, |end| end + 1));
+    }
+    text
+}
+
+/// Appends blocks up to the first that would make the passage longer than 256 words.
+fn push_rest(rest: impl Iterator<Item = String>, passage: &mut String) {
+    const MOST_WORDS: usize = 256;
+    let mut words = passage.split(' ').count();
+    for text in rest.filter(|text| !text.is_empty()) {
+        words += text.split(' ').count();
+        if words > MOST_WORDS {
+            return;
+        }
+        passage.push(' ');
+        passage.push_str(&text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(doc: &str) -> DocItem {
+        let path = ["io", "BufReader", "read_line"].map(String::from).into();
+        DocItem { kind: "method", path, signature: "buf String -> Result usize".into(), doc: doc.into() }
+    }
+
+    fn unfit(doc: &str) -> Unfit {
+        pair("my-net", &item(doc)).unwrap_err()
+    }
+
+    #[test]
+    fn the_first_paragraph_asks_for_path_signature_and_the_rest() {
+        let doc = "# Reading\nReads *one* line of [`Text`]\nup to its end.\n\nBlocks.\n\n# Examples\nUse it so:\n\
+                   ```\nx\n```\n- never fails";
+        let found = pair("my-net", &item(doc)).unwrap();
+        assert_eq!(found.query, "Reads one line of Text up to its end.");
+        let passage = "method my net io Buf Reader read line: buf String -> Result usize. Blocks. never fails";
+        assert_eq!(found.passage, passage);
+    }
+
+    #[test]
+    fn docs_that_do_not_begin_with_a_paragraph_are_unfit() {
+        assert_eq!(unfit("- a list of several words"), Unfit::NoParagraph);
+        assert_eq!(unfit("```\nonly code\n```"), Unfit::NoParagraph);
+        assert_eq!(unfit("# Only a heading of words"), Unfit::NoParagraph);
+    }
+
+    #[test]
+    fn first_paragraphs_that_are_code_are_unfit() {
+        assert_eq!(unfit("Returns the value of `a + b` at once."), Unfit::Code);
+        assert_eq!(unfit("glUniform(location, count, value, and more)"), Unfit::Code);
+        assert_eq!(unfit("Can be used like this, for example:"), Unfit::Code);
+    }
+
+    #[test]
+    fn short_first_paragraphs_and_pointers_are_unfit() {
+        assert_eq!(unfit("Reads a line."), Unfit::Short);
+        assert_eq!(unfit("Reads a - line."), Unfit::Short);
+        assert_eq!(unfit("See the method of the trait."), Unfit::Short);
+        assert!(pair("p", &item("Reads a whole line.")).is_ok());
+    }
+
+    #[test]
+    fn a_query_that_its_passage_repeats_is_unfit() {
+        assert_eq!(unfit("Reads a whole line.\n\nNote: reads a whole line. Blocks."), Unfit::Verbatim);
+    }
+
+    #[test]
+    fn the_sentences_of_a_long_paragraph_after_forty_words_are_passage() {
+        let long = format!("{}end. Second sentence here. Third one.", "word ".repeat(36));
+        let found = pair("p", &item(&long)).unwrap();
+        assert!(found.query.ends_with("end. Second sentence here."), "{}", found.query);
+        assert!(found.passage.ends_with("usize. Third one."), "{}", found.passage);
+    }
+
+    #[test]
+    fn a_lead_in_to_code_is_cut_off() {
+        let found = pair("p", &item("Reads a whole line. For example:\n```\nx\n```")).unwrap();
+        assert_eq!(found.query, "Reads a whole line.");
+    }
+
+    #[test]
+    fn a_long_passage_ends_with_a_whole_block() {
+        let doc = format!("Reads a whole line.\n\n{}\n\n{}", "many ".repeat(200), "more ".repeat(200));
+        let passage = pair("p", &item(&doc)).unwrap().passage;
+        assert!(passage.ends_with("many") && passage.split(' ').count() <= 256);
+    }
+}

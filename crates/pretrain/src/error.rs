@@ -1,0 +1,211 @@
+//! Everything that can go wrong in a run, each as one clear line.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Difference;
+use crate::data::DataError;
+
+/// The result of a stage.
+pub type Result<T, E = PretrainError> = std::result::Result<T, E>;
+
+/// What went wrong in a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PretrainError {
+    /// A file or folder could not be read or written.
+    #[error("{}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The configuration's text is no configuration.
+    #[error("{name}{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    ConfigFile {
+        /// The file, or `--set`.
+        name: String,
+        /// The line, counted from 1.
+        line: Option<usize>,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The configuration cannot be written as TOML.
+    #[error("configuration cannot be written as TOML")]
+    ConfigText {
+        /// The cause.
+        source: Box<toml::ser::Error>,
+    },
+    /// An override is not of the form `section.key=value`.
+    #[error("--set {setting}: expected section.key=value")]
+    Setting {
+        /// The override as given.
+        setting: String,
+    },
+    /// A configuration value is out of range.
+    #[error("{key} = {value}: expected {expected}")]
+    OutOfRange {
+        /// `section.key`.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data has no training pairs.
+    #[error("{} has no training pairs: {hint}", path.display())]
+    NoTrainingPairs {
+        /// The data's path.
+        path: PathBuf,
+        /// What is missing.
+        hint: &'static str,
+    },
+    /// The data has no test queries.
+    #[error("{} has no test queries", path.display())]
+    NoTestQueries {
+        /// The data's path.
+        path: PathBuf,
+    },
+    /// Texts could not be embedded.
+    #[error(transparent)]
+    Embed(#[from] embed::EmbedError),
+    /// Vectors could not be clustered.
+    #[error("{arm}")]
+    Cluster {
+        /// What was clustered.
+        arm: String,
+        /// The cause.
+        source: kmeans::KMeansError,
+    },
+    /// Batches could not be drawn.
+    #[error("{arm}")]
+    Sample {
+        /// The arm whose batches.
+        arm: String,
+        /// The cause.
+        source: stratified_sampler::SamplerError,
+    },
+    /// The loss cannot be built.
+    #[error(transparent)]
+    Loss(#[from] infonce::InfoNceError),
+    /// Rankings could not be made or judged.
+    #[error(transparent)]
+    Eval(#[from] retrieval_eval::EvalError),
+    /// The BM25 index failed.
+    #[error("BM25 index")]
+    Bm25(#[from] tantivy::TantivyError),
+    /// A JSON file of the run folder is malformed.
+    #[error("{}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The cause, with line and column.
+        source: serde_json::Error,
+    },
+    /// A `.npy` file is not what was expected.
+    #[error("{}: {problem}", path.display())]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The run folder belongs to another configuration.
+    #[error(
+        "{} holds a run of another configuration ({}); choose another run.dir, or --force to rerun what changed",
+        dir.display(), list(differences)
+    )]
+    OtherConfiguration {
+        /// The run folder.
+        dir: PathBuf,
+        /// The keys that differ.
+        differences: Vec<Difference>,
+    },
+    /// The folder is no run folder.
+    #[error("{} is no run folder: it has no config.toml", dir.display())]
+    NotARun {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A stage was asked for whose input is not there.
+    #[error("{} is missing: run `pretrain {stage}` first", path.display())]
+    StageMissing {
+        /// What is missing.
+        path: PathBuf,
+        /// The stage that makes it.
+        stage: &'static str,
+    },
+    /// An arm was named that the run does not have.
+    #[error("no arm {arm} in this run; its arms are {arms}")]
+    NoSuchArm {
+        /// The arm asked for.
+        arm: String,
+        /// The arms there are.
+        arms: String,
+    },
+    /// The device is not compiled in, or not there.
+    #[error("device {device} needs a build with --features {device}")]
+    NoDevice {
+        /// The device asked for.
+        device: &'static str,
+    },
+    /// The loss became infinite or NaN.
+    #[error("step {step}: the loss is {loss}; a lower train.learning_rate or higher loss.temperature may help")]
+    Diverged {
+        /// The step, counted from 0.
+        step: usize,
+        /// The loss.
+        loss: f32,
+    },
+    /// Threads could not be started.
+    #[error("worker threads could not be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The sampler gives no batch.
+    #[error("{arm}: no batch of {batch_size} can be drawn from {pairs} pairs")]
+    NoBatches {
+        /// The arm.
+        arm: String,
+        /// Pairs in a batch.
+        batch_size: usize,
+        /// Training pairs.
+        pairs: usize,
+    },
+}
+
+impl PretrainError {
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn json(path: &Path, source: serde_json::Error) -> Self {
+        Self::Json { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn config(name: &str, text: &str, error: &toml::de::Error) -> Self {
+        let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+        Self::ConfigFile { name: name.to_owned(), line, message: error.message().replace('\n', " ") }
+    }
+}
+
+fn list(differences: &[Difference]) -> String {
+    const SHOWN: usize = 4;
+    let mut shown: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
+    if differences.len() > SHOWN {
+        shown.push(format!("{} more", differences.len() - SHOWN));
+    }
+    shown.join("; ")
+}
+
+/// The error and its causes in one line.
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line.replace('\n', " ")
+}

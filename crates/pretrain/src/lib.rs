@@ -1,0 +1,40 @@
+//! Cluster-stratified contrastive pretraining, from pairs of texts to a trained encoder and its scores.
+//!
+//! The method (Merrick 2024, [arXiv 2407.18887](https://arxiv.org/abs/2407.18887)): embed the queries or passages of all
+//! training pairs with a pretrained model, group them by spherical k-means, draw every minibatch from one cluster, and
+//! train with InfoNCE, so that in-batch negatives are of the positive's own topic.
+//!
+//! A [`Pipeline`] runs the stages over a [`RunFolder`]: [`embed`](Pipeline::embed), [`cluster`](Pipeline::cluster),
+//! [`train`](Pipeline::train), [`evaluate`](Pipeline::evaluate), [`compare`](Pipeline::compare). The training loop alone,
+//! over any [`Encoder`](embed::Encoder), [`BatchSampler`](stratified_sampler::BatchSampler) and
+//! [`ContrastiveLoss`](infonce::ContrastiveLoss), is [`Training`].
+
+mod bm25;
+pub mod cli;
+mod config;
+pub mod data;
+mod device;
+mod error;
+mod files;
+mod pipeline;
+mod progress;
+mod run_folder;
+mod student;
+mod train;
+
+/// burn's backend traits, so that a [`BackendTask`] needs no dependency on burn.
+pub mod tensor {
+    pub use burn::tensor::backend::{AutodiffBackend, Backend};
+}
+
+pub use bm25::Bm25;
+pub use config::{
+    ClusterConfig, ClusterOf, Config, DataConfig, DataFormat, Difference, EmbedderConfig, EmbedderKind, EvalConfig,
+    LossConfig, PoolingKind, RunConfig, SamplerConfig, StudentConfig, StudentKind, TrainConfig,
+};
+pub use device::{BackendTask, DeviceKind};
+pub use error::{PretrainError, Result, one_line};
+pub use pipeline::{ClusterSummary, Comparison, Found, Gain, Index, Pipeline, PlanFile, Row, Scores};
+pub use run_folder::{InputHash, Member, RunFolder, StageRecord};
+pub use student::Student;
+pub use train::{BatchTokens, PairTokens, Schedule, StepReport, Training};

@@ -1,0 +1,7 @@
+//! The `pretrain` command: see `pretrain --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pretrain::cli::main()
+}

@@ -1,0 +1,230 @@
+//! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::AutodiffBackend;
+use embed::{Embedder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
+use ndarray::{Array2, ArrayView2, Axis};
+use retrieval_eval::{EvalOptions, ExactSearcher, Hit, IndexedQrels, Measure, Searcher, evaluate_hits};
+use serde::{Deserialize, Serialize};
+
+use super::Pipeline;
+use super::embed_texts::embed_all;
+use super::train_arm::label;
+use crate::bm25::Bm25;
+use crate::error::{PretrainError, Result};
+use crate::files::{read_json, write_json, write_rows};
+use crate::run_folder::{InputHash, Member};
+
+/// What one system reached on the test queries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// The system's name.
+    pub system: String,
+    /// The measures, by name.
+    pub measures: Vec<String>,
+    /// Their means over the test queries, in `[0, 1]`.
+    pub means: Vec<f64>,
+    /// For each measure its value of each test query, in the data's order.
+    pub per_query: Vec<Vec<f64>>,
+}
+
+/// A system that the arms are judged against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Baseline {
+    /// The student before its first step.
+    Untrained,
+    /// Word matching.
+    Bm25,
+    /// The embedder whose vectors were clustered.
+    Embedder,
+}
+
+impl Baseline {
+    pub(super) const ALL: [Self; 3] = [Self::Untrained, Self::Bm25, Self::Embedder];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Untrained => "untrained student",
+            Self::Bm25 => "BM25",
+            Self::Embedder => "clustering embedder",
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Untrained => "baselines/untrained.json",
+            Self::Bm25 => "baselines/bm25.json",
+            Self::Embedder => "baselines/embedder.json",
+        }
+    }
+}
+
+impl<B: AutodiffBackend> Pipeline<B> {
+    /// Judges every trained student, and the baselines where `eval.baselines` says so.
+    ///
+    /// # Errors
+    /// A model is missing, there are no test queries, or a vector is not finite.
+    pub fn evaluate(&self) -> Result<()> {
+        self.require_test()?;
+        for member in self.trained_members() {
+            let folder = self.run.member(member);
+            let outputs = ["eval.json", "passages.npy"].map(|name| folder.join(name));
+            let hash = self.eval_hash(self.train_hash(member)?)?;
+            self.run.stage(&format!("evaluate {}", label(member)), &hash, &outputs, || {
+                let embedder = self.trained(member)?;
+                let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
+                let scores = self.score(&*embedder, passages.view(), member.arm.title())?;
+                write_rows(&folder.join("passages.npy"), passages.view())?;
+                write_json(&folder.join("eval.json"), &scores)
+            })?;
+        }
+        if self.config.eval.baselines {
+            for baseline in self.baselines() {
+                self.evaluate_baseline(baseline)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The arms and seeds that are trained; none where the data has no training pairs.
+    pub(super) fn trained_members(&self) -> Vec<Member> {
+        if self.dataset.train.is_empty() { Vec::new() } else { self.run.members() }
+    }
+
+    /// What the arms are judged against; a student needs training text for its vocabulary.
+    pub(super) fn baselines(&self) -> Vec<Baseline> {
+        let untrained = !self.dataset.train.is_empty() || self.config.student.from.is_some();
+        Baseline::ALL.into_iter().filter(|&baseline| untrained || baseline != Baseline::Untrained).collect()
+    }
+
+    fn evaluate_baseline(&self, baseline: Baseline) -> Result<()> {
+        let path = self.run.file(baseline.file());
+        let hash = self.eval_hash(self.baseline_hash(baseline)?)?;
+        self.run.stage(&format!("evaluate {}", baseline.title()), &hash, std::slice::from_ref(&path), || {
+            let scores = match baseline {
+                Baseline::Untrained => {
+                    let embedder = self.untrained()?;
+                    let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
+                    self.score(&*embedder, passages.view(), baseline.title())?
+                }
+                Baseline::Bm25 => {
+                    let index = Bm25::new(&self.passage_texts())?;
+                    let hits = index.search_all(&self.test_texts(), self.config.eval.depth)?;
+                    self.judge(&hits, baseline.title())?
+                }
+                Baseline::Embedder => self.score_embedder()?,
+            };
+            write_json(&path, &scores)
+        })
+    }
+
+    fn baseline_hash(&self, baseline: Baseline) -> Result<InputHash> {
+        match baseline {
+            Baseline::Bm25 => Ok(self.data_hash.clone()),
+            Baseline::Embedder => self.embed_hash(),
+            Baseline::Untrained => {
+                let hash = self.data_hash.clone().with(&(&self.config.student, self.first_seed()))?;
+                match &self.config.student.from {
+                    Some(folder) => hash.with_model(folder),
+                    None => Ok(hash),
+                }
+            }
+        }
+    }
+
+    fn eval_hash(&self, system: InputHash) -> Result<InputHash> {
+        let eval = &self.config.eval;
+        system.with(&(&eval.measures, eval.depth, eval.max_query_tokens, eval.max_passage_tokens))
+    }
+
+    /// The stored scores of a member.
+    pub(super) fn scores(&self, member: Member) -> Result<Scores> {
+        read_scores(&self.run.member(member).join("eval.json"))
+    }
+
+    /// The stored scores of a baseline, where it was judged.
+    pub(super) fn baseline_scores(&self, baseline: Baseline) -> Result<Option<Scores>> {
+        let path = self.run.file(baseline.file());
+        match path.exists() {
+            true => read_scores(&path).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The trained student of a member, read from the folder that it was saved to.
+    pub(super) fn trained(&self, member: Member) -> Result<Box<dyn Embedder>> {
+        let folder = self.run.member(member).join("model");
+        self.student_in(&folder)
+    }
+
+    fn student_in(&self, folder: &Path) -> Result<Box<dyn Embedder>> {
+        if !folder.exists() {
+            return Err(PretrainError::StageMissing { path: folder.to_owned(), stage: "train" });
+        }
+        let eval = &self.config.eval;
+        let options = FolderOptions::default().with_limits(eval.max_query_tokens, eval.max_passage_tokens);
+        Ok(load_embedder::<B::InnerBackend>(folder, &options, &self.device)?)
+    }
+
+    fn untrained(&self) -> Result<Box<dyn Embedder>> {
+        let (student, tokenizer) = self.initial_student::<B::InnerBackend>(self.first_seed())?;
+        let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
+        Ok(Box::new(NeuralEmbedder::new(student, tokenizer, limits, &self.device)?))
+    }
+
+    fn first_seed(&self) -> u64 {
+        self.config.seeds()[0]
+    }
+
+    fn test_texts(&self) -> Vec<&str> {
+        self.dataset.test.iter().map(|test| self.dataset.queries[test.query as usize].text.as_str()).collect()
+    }
+
+    fn score(&self, embedder: &dyn Embedder, passages: ArrayView2<'_, f32>, system: &str) -> Result<Scores> {
+        let queries = embed_all(embedder, &self.test_texts(), Side::Query)?;
+        self.search_and_judge(queries.view(), passages, system)
+    }
+
+    /// The clustering embedder's own scores, from the rows that are stored already.
+    fn score_embedder(&self) -> Result<Scores> {
+        let rows: Vec<usize> = self.dataset.test.iter().map(|test| test.query as usize).collect();
+        let queries: Array2<f32> = self.vectors(Side::Query)?.select(Axis(0), &rows);
+        self.search_and_judge(queries.view(), self.vectors(Side::Passage)?.view(), Baseline::Embedder.title())
+    }
+
+    fn search_and_judge(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        passages: ArrayView2<'_, f32>,
+        system: &str,
+    ) -> Result<Scores> {
+        let hits = ExactSearcher::new(passages)?.search(queries, self.config.eval.depth)?;
+        self.judge(&hits, system)
+    }
+
+    fn judge(&self, hits: &[Vec<Hit>], system: &str) -> Result<Scores> {
+        let names = &self.config.eval.measures;
+        let measures: Vec<Measure> = names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>()?;
+        let qrels = IndexedQrels::new(self.dataset.test.iter().map(|test| test.relevant.clone()))?;
+        let report = evaluate_hits(&qrels, hits, &measures, EvalOptions::default().with_complete(true))?;
+        let per_query: Vec<Vec<f64>> = report.measures.into_iter().map(|measure| measure.values).collect();
+        Ok(Scores {
+            system: system.to_owned(),
+            measures: names.clone(),
+            means: per_query.iter().map(|values| mean(values)).collect(),
+            per_query,
+        })
+    }
+}
+
+fn read_scores(path: &Path) -> Result<Scores> {
+    if !path.exists() {
+        return Err(PretrainError::StageMissing { path: PathBuf::from(path), stage: "eval" });
+    }
+    read_json(path)
+}
+
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}

@@ -1,0 +1,154 @@
+//! What was clustered, for a person: sizes, top terms, nearest texts.
+
+use burn::tensor::backend::AutodiffBackend;
+use embed::Side;
+use ndarray::ArrayView1;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Pipeline;
+use crate::config::ClusterOf;
+use crate::error::{PretrainError, Result};
+
+/// Words shorter than this say little.
+const SHORTEST_TERM: usize = 3;
+
+/// One cluster as a person sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterSummary {
+    /// The label.
+    pub label: u32,
+    /// Texts in the cluster.
+    pub size: usize,
+    /// Training pairs in the cluster.
+    pub pairs: usize,
+    /// The words that mark the cluster off from the rest, strongest first.
+    pub terms: Vec<String>,
+    /// The texts nearest to the centroid, nearest first, with their cosine.
+    pub nearest: Vec<(f32, String)>,
+}
+
+impl<B: AutodiffBackend> Pipeline<B> {
+    /// Every cluster of an arm, largest first, with `terms` terms and `texts` texts each.
+    ///
+    /// # Errors
+    /// The arm has no clusters of texts, or is not clustered yet.
+    pub fn clusters(&self, arm: ClusterOf, terms: usize, texts: usize) -> Result<Vec<ClusterSummary>> {
+        let (side, texts_of_side) = match arm {
+            ClusterOf::Queries => (Side::Query, &self.dataset.queries),
+            ClusterOf::Passages => (Side::Passage, &self.dataset.passages),
+            ClusterOf::None | ClusterOf::Both | ClusterOf::Random => {
+                return Err(PretrainError::NoSuchArm {
+                    arm: arm.name().to_owned(),
+                    arms: "queries, passages (clusters of texts)".to_owned(),
+                });
+            }
+        };
+        let clustering = self.clustering(arm)?;
+        let rows = self.clustered_rows(arm);
+        let vectors = self.vectors(side)?;
+        let pair_labels = rows.expand(&clustering.labels);
+        let members = |label: u32| -> Vec<usize> {
+            let of_label = rows.items.iter().zip(&clustering.labels).filter(|&(_, &own)| own == label);
+            of_label.map(|(&item, _)| item as usize).collect()
+        };
+        let words: Vec<FxHashSet<String>> =
+            rows.items.iter().map(|&item| words_of(&texts_of_side[item as usize].text)).collect();
+        let terms_of = top_terms(&words, &clustering.labels, clustering.sizes.len(), terms);
+        let mut summaries: Vec<ClusterSummary> = terms_of
+            .into_iter()
+            .enumerate()
+            .map(|(label, terms)| {
+                let items = members(label as u32);
+                let centroid = clustering.centroids.row(label);
+                let cosine = |item: usize| dot(vectors.row(item), centroid);
+                let mut nearest: Vec<(f32, usize)> = items.iter().map(|&item| (cosine(item), item)).collect();
+                nearest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+                nearest.truncate(texts);
+                ClusterSummary {
+                    label: label as u32,
+                    size: items.len(),
+                    pairs: pair_labels.iter().filter(|&&own| own == label as u32).count(),
+                    terms,
+                    nearest: nearest
+                        .into_iter()
+                        .map(|(cosine, item)| (cosine, texts_of_side[item].text.clone()))
+                        .collect(),
+                }
+            })
+            .collect();
+        summaries.sort_by_key(|summary| (std::cmp::Reverse(summary.size), summary.label));
+        Ok(summaries)
+    }
+}
+
+fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
+    a.dot(&b)
+}
+
+fn words_of(text: &str) -> FxHashSet<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() >= SHORTEST_TERM && !word.chars().all(|c| c.is_ascii_digit()))
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// For each label the words with the largest signed log-likelihood ratio between its texts and all others.
+///
+/// # Source
+/// Dunning (1993), "Accurate Methods for the Statistics of Surprise and Coincidence".
+fn top_terms(words: &[FxHashSet<String>], labels: &[u32], clusters: usize, terms: usize) -> Vec<Vec<String>> {
+    let mut inside: Vec<FxHashMap<&str, usize>> = vec![FxHashMap::default(); clusters];
+    let mut everywhere: FxHashMap<&str, usize> = FxHashMap::default();
+    let mut sizes = vec![0; clusters];
+    for (words, &label) in words.iter().zip(labels) {
+        sizes[label as usize] += 1;
+        for word in words {
+            *inside[label as usize].entry(word).or_default() += 1;
+            *everywhere.entry(word).or_default() += 1;
+        }
+    }
+    let total = words.len();
+    inside
+        .iter()
+        .zip(&sizes)
+        .map(|(counts, &size)| {
+            let score =
+                |word: &str, count: usize| log_likelihood_ratio(count, size, everywhere[word] - count, total - size);
+            let mut scored: Vec<(f64, &str)> =
+                counts.iter().map(|(&word, &count)| (score(word, count), word)).collect();
+            scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+            scored.into_iter().take(terms).map(|(_, word)| word.to_owned()).collect()
+        })
+        .collect()
+}
+
+/// How surprising it is that `inside` of `size` texts and `outside` of `rest` have a word; negative where it is rarer inside.
+fn log_likelihood_ratio(inside: usize, size: usize, outside: usize, rest: usize) -> f64 {
+    let shared = (inside + outside) as f64 / (size + rest) as f64;
+    let term = |count: usize, of: usize| {
+        let (count, of) = (count as f64, of as f64);
+        let part = |seen: f64, expected: f64| if seen > 0.0 { seen * (seen / expected).ln() } else { 0.0 };
+        part(count, of * shared) + part(of - count, of * (1.0 - shared))
+    };
+    let ratio = 2.0 * (term(inside, size) + term(outside, rest));
+    let rarer = (inside * rest) < (outside * size);
+    if rarer { -ratio } else { ratio }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_mark_a_cluster_off_from_the_rest() {
+        let texts = ["the cat sat", "the cat ran", "the dog sat", "the dog ran"];
+        let words: Vec<_> = texts.iter().map(|text| words_of(text)).collect();
+        assert_eq!(top_terms(&words, &[0, 0, 1, 1], 2, 1), [["cat"], ["dog"]]);
+    }
+
+    #[test]
+    fn a_word_as_common_inside_as_outside_scores_zero() {
+        assert!(log_likelihood_ratio(3, 6, 5, 10).abs() < 1e-12);
+        assert!(log_likelihood_ratio(1, 6, 9, 10) < 0.0);
+    }
+}

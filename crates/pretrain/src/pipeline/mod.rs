@@ -1,0 +1,163 @@
+//! The stages of a run, each from the files of the one before.
+
+mod cluster;
+mod compare;
+mod embed_texts;
+mod evaluate;
+mod inspect;
+mod plan;
+mod search;
+mod train_arm;
+
+use burn::tensor::backend::AutodiffBackend;
+
+pub use compare::{Comparison, Gain, Row};
+pub use evaluate::Scores;
+pub use inspect::ClusterSummary;
+pub use plan::PlanFile;
+pub use search::{Found, Index};
+
+use crate::config::{ClusterOf, Config, DataFormat};
+use crate::data::{Beir, Dataset, PairSplit, Pairs, RustDocs};
+use crate::error::{PretrainError, Result};
+use crate::files::write_json;
+use crate::progress::count;
+use crate::run_folder::{InputHash, RunFolder};
+
+/// A run: its configuration, its data and the folder where its stages leave their files.
+pub struct Pipeline<B: AutodiffBackend> {
+    config: Config,
+    run: RunFolder,
+    dataset: Dataset,
+    data_hash: InputHash,
+    device: B::Device,
+}
+
+impl<B: AutodiffBackend> Pipeline<B> {
+    /// The run that `config` describes, with its data read.
+    ///
+    /// # Errors
+    /// The data is malformed or missing, or the run folder holds another configuration and `force` is not set.
+    pub fn create(config: Config, force: bool, device: B::Device) -> Result<Self> {
+        let run = RunFolder::prepare(&config, force)?;
+        let dataset = load(&config)?;
+        run.write_config(&config)?;
+        Self::new(config, run, dataset, device)
+    }
+
+    fn new(config: Config, run: RunFolder, dataset: Dataset, device: B::Device) -> Result<Self> {
+        let hash = dataset.content_hash();
+        describe(&dataset);
+        let summary = serde_json::json!({ "hash": hash, "counts": dataset.counts, "notes": dataset.notes });
+        write_json(&run.file("pairs.json"), &summary)?;
+        let data_hash = InputHash::new().with(&hash)?;
+        Ok(Self { config, run, dataset, data_hash, device })
+    }
+
+    /// All stages, those skipped that are done, and the comparison of the arms.
+    ///
+    /// # Errors
+    /// Whatever a stage gives; what is finished stays.
+    pub fn run(&self) -> Result<Comparison> {
+        self.require_pairs()?;
+        self.require_test()?;
+        self.embed()?;
+        self.cluster()?;
+        self.train()?;
+        self.evaluate()?;
+        self.compare()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.run
+    }
+
+    fn require_pairs(&self) -> Result<()> {
+        if !self.dataset.train.is_empty() {
+            return Ok(());
+        }
+        let hint = match self.config.data.format {
+            DataFormat::Beir => {
+                "training needs qrels/train.tsv; without it the data can be embedded, clustered, searched and evaluated"
+            }
+            DataFormat::Pairs | DataFormat::RustDocs => "the test split took all of them",
+        };
+        Err(PretrainError::NoTrainingPairs { path: self.config.data.path.clone(), hint })
+    }
+
+    fn require_test(&self) -> Result<()> {
+        match self.dataset.test.is_empty() {
+            true => Err(PretrainError::NoTestQueries { path: self.config.data.path.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether an arm needs the vectors of the clustering embedder.
+    fn needs_vectors(&self) -> bool {
+        let clustered = |arm: &ClusterOf| !matches!(arm, ClusterOf::None | ClusterOf::Random);
+        self.config.arms().iter().any(clustered)
+    }
+
+    fn query_texts(&self) -> Vec<&str> {
+        self.dataset.queries.iter().map(|text| text.text.as_str()).collect()
+    }
+
+    fn passage_texts(&self) -> Vec<&str> {
+        self.dataset.passages.iter().map(|text| text.text.as_str()).collect()
+    }
+}
+
+/// The data that `config` names.
+fn load(config: &Config) -> Result<Dataset> {
+    let data = &config.data;
+    let dataset = match data.format {
+        DataFormat::Beir => {
+            Beir { path: data.path.clone(), use_titles: data.use_titles, test_split: data.test_split.clone() }.load()?
+        }
+        DataFormat::Pairs => {
+            let split = match data.test_topics.as_slice() {
+                [] => PairSplit::Hash { share: data.test_share },
+                topics => PairSplit::Topics { topics: topics.to_vec() },
+            };
+            Pairs { path: data.path.clone(), split }.load()?
+        }
+        DataFormat::RustDocs => {
+            RustDocs { manifest_dir: data.path.clone(), test_share: data.test_share, sample: data.sample }.load()?
+        }
+    };
+    Ok(dataset)
+}
+
+fn describe(dataset: &Dataset) {
+    let counts = &dataset.counts;
+    tracing::info!(
+        "data: {} passages, {} queries; {} training pairs, {} test queries",
+        count(counts.passages),
+        count(counts.queries),
+        count(counts.train_pairs),
+        count(counts.test_queries),
+    );
+    let left_out = counts.documents_empty + counts.documents_repeated + counts.judgements_repeated;
+    if left_out > 0 {
+        tracing::info!(
+            "data: left out {} empty documents, {} exact repeats of documents, {} repeated pairs",
+            count(counts.documents_empty),
+            count(counts.documents_repeated),
+            count(counts.judgements_repeated),
+        );
+    }
+    for note in &dataset.notes {
+        tracing::info!("data: {note}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The training loop: batches in, a trained encoder out.
+
+mod clip;
+mod schedule;
+mod tokens;
+
+use std::time::Instant;
+
+use burn::module::AutodiffModule;
+use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::tensor::Tensor;
+use burn::tensor::backend::AutodiffBackend;
+use embed::Encoder;
+use infonce::{ContrastiveLoss, InBatch};
+use serde::{Deserialize, Serialize};
+use stratified_sampler::BatchSampler;
+
+pub use schedule::Schedule;
+pub use tokens::{BatchTokens, PairTokens};
+
+use crate::config::TrainConfig;
+use crate::error::{PretrainError, Result};
+
+/// One training of any encoder with any sampler and loss.
+///
+/// # Source
+/// Merrick (2024), arXiv 2407.18887, §3: every minibatch comes from one stratum and is scored by InfoNCE.
+pub struct Training<'a, B: AutodiffBackend> {
+    /// The pairs.
+    pub tokens: &'a PairTokens,
+    /// Which pairs make each batch.
+    pub sampler: &'a dyn BatchSampler,
+    /// The loss over a batch of embeddings.
+    pub loss: &'a dyn ContrastiveLoss<B::InnerBackend>,
+    /// The optimisation.
+    pub config: &'a TrainConfig,
+    /// Where the encoder lives.
+    pub device: &'a B::Device,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The step, counted from 0.
+    pub step: usize,
+    /// The epoch, counted from 0.
+    pub epoch: u64,
+    /// InfoNCE, in nats a query.
+    pub loss: f32,
+    /// The share of queries whose positive scores highest in the batch.
+    pub accuracy: f32,
+    /// In-batch negatives masked because they share a text with the positive.
+    pub masked: usize,
+    /// The norm of the gradient of all parameters together, before clipping.
+    pub gradient_norm: f32,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The pairs of the batch.
+    pub pairs: usize,
+    /// How long the step took.
+    pub seconds: f64,
+}
+
+impl<B: AutodiffBackend> Training<'_, B> {
+    /// The steps of the whole training.
+    pub fn steps(&self) -> usize {
+        (0..self.config.epochs).map(|epoch| self.sampler.len(epoch)).sum()
+    }
+
+    /// The trained encoder. `observe` sees every step's report and the encoder after it.
+    ///
+    /// # Errors
+    /// The sampler's, [`PretrainError::Diverged`], or what `observe` gives.
+    pub fn run<E>(&self, mut encoder: E, observe: &mut dyn FnMut(&StepReport, &E) -> Result<()>) -> Result<E>
+    where
+        E: Encoder<B> + AutodiffModule<B>,
+    {
+        let schedule = Schedule::new(self.config, self.steps());
+        let mut optimizer = adamw(self.config).init();
+        let mut batch = Vec::new();
+        let mut step = 0;
+        for epoch in 0..self.config.epochs {
+            for index in 0..self.sampler.len(epoch) {
+                let start = Instant::now();
+                self.sampler
+                    .batch(epoch, index, &mut batch)
+                    .map_err(|source| PretrainError::Sample { arm: format!("epoch {epoch}"), source })?;
+                let learning_rate = schedule.rate(step);
+                let (grads, mut report) = self.gradients(&encoder, &batch);
+                (report.step, report.epoch, report.learning_rate) = (step, epoch, learning_rate);
+                if !report.loss.is_finite() || !report.gradient_norm.is_finite() {
+                    return Err(PretrainError::Diverged { step, loss: report.loss });
+                }
+                encoder = optimizer.step(learning_rate, encoder, grads);
+                report.seconds = start.elapsed().as_secs_f64();
+                observe(&report, &encoder)?;
+                step += 1;
+            }
+        }
+        Ok(encoder)
+    }
+
+    /// The clipped gradients of one batch.
+    ///
+    /// The loss gives gradients of the embeddings in closed form; the tape backpropagates their inner product
+    /// with the embeddings (Gao et al. 2021, §3, with one chunk).
+    fn gradients<E>(&self, encoder: &E, batch: &[u32]) -> (GradientsParams, StepReport)
+    where
+        E: Encoder<B> + AutodiffModule<B>,
+    {
+        let tokens = self.tokens.batch(batch);
+        let queries = encoder.forward(&tokens.queries, self.device);
+        let passages = encoder.forward(&tokens.passages, self.device);
+        let ids = InBatch { query_ids: &tokens.query_ids, passage_ids: &tokens.passage_ids };
+        let loss = self.loss.loss_and_gradients(queries.clone().inner(), passages.clone().inner(), &ids);
+        let surrogate = (queries * Tensor::from_inner(loss.query_gradient)).sum()
+            + (passages * Tensor::from_inner(loss.passage_gradient)).sum();
+        let grads = GradientsParams::from_grads(surrogate.backward(), encoder);
+        let (grads, gradient_norm) = clip::clip_global_norm::<B, E>(grads, encoder, self.config.clip_norm);
+        let report = StepReport {
+            step: 0,
+            epoch: 0,
+            loss: loss.loss,
+            accuracy: loss.accuracy,
+            masked: loss.masked,
+            gradient_norm,
+            learning_rate: 0.0,
+            pairs: batch.len(),
+            seconds: 0.0,
+        };
+        (grads, report)
+    }
+}
+
+/// AdamW with decay on every tensor.
+fn adamw(config: &TrainConfig) -> AdamWConfig {
+    AdamWConfig::new()
+        .with_beta_1(config.beta1)
+        .with_beta_2(config.beta2)
+        .with_epsilon(config.epsilon)
+        .with_weight_decay(config.weight_decay)
+}

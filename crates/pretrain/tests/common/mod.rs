@@ -1,0 +1,140 @@
+//! A small BEIR folder and the `pretrain` command over it.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A temporary folder with a BEIR data set of four topics.
+pub struct Bench {
+    folder: tempfile::TempDir,
+}
+
+const TOPICS: [&str; 4] = ["river", "engine", "opera", "galaxy"];
+const ITEMS: usize = 24;
+
+impl Bench {
+    pub fn new() -> Self {
+        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        let (mut corpus, mut queries) = (String::new(), String::new());
+        let (mut train, mut test) = ("query-id\tcorpus-id\tscore\n".to_owned(), "query-id\tcorpus-id\tscore\n".to_owned());
+        for (t, topic) in TOPICS.iter().enumerate() {
+            for i in 0..ITEMS {
+                let id = t * ITEMS + i;
+                let name = name(id);
+                writeln!(corpus, r#"{{"_id":"d{id}","title":"{topic}","text":"The {topic} {name} is a {topic} of note in {name}land."}}"#)
+                    .unwrap();
+                writeln!(queries, r#"{{"_id":"q{id}","text":"where is the {topic} {name}"}}"#).unwrap();
+                let split = if i % 6 == 0 { &mut test } else { &mut train };
+                writeln!(split, "q{id}\td{id}\t1").unwrap();
+            }
+        }
+        bench.write("data/corpus.jsonl", &corpus);
+        bench.write("data/queries.jsonl", &queries);
+        bench.write("data/qrels/train.tsv", &train);
+        bench.write("data/qrels/test.tsv", &test);
+        bench.write("config.toml", CONFIG);
+        bench
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// `pretrain` with `arguments`, in the folder.
+    pub fn pretrain(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pretrain")).args(arguments).current_dir(self.folder.path()).output().unwrap()
+    }
+
+    /// `pretrain` with `arguments`, which must succeed: its stdout and stderr.
+    pub fn succeed(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.pretrain(arguments);
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        (stdout, stderr)
+    }
+
+    /// `pretrain` with `arguments`, which must fail with one clear error: its stderr.
+    pub fn fail(&self, arguments: &[&str]) -> String {
+        let output = self.pretrain(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{stderr}");
+        let position = stderr.lines().position(|line| line.starts_with("error: ")).unwrap();
+        assert!(stderr.lines().count() - position <= 6, "{stderr}");
+        stderr
+    }
+
+    /// Files left half-written below the folder.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.file_name().unwrap().to_string_lossy().contains("tmp") {
+                    found.push(path.clone());
+                }
+                if path.is_dir() {
+                    walk(&path, found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.folder.path(), &mut found);
+        found
+    }
+}
+
+/// A made-up name of three syllables, one for each number.
+fn name(id: usize) -> String {
+    const SYLLABLES: [&str; 8] = ["ba", "do", "ki", "lu", "me", "no", "ra", "ti"];
+    [id / 64, id / 8, id].map(|digit| SYLLABLES[digit % 8]).concat()
+}
+
+const CONFIG: &str = r#"
+[data]
+format = "beir"
+path = "data"
+
+[embedder]
+kind = "lexical"
+dim = 64
+
+[cluster]
+k = 4
+
+[sampler]
+batch_size = 16
+
+[student]
+kind = "static"
+dim = 32
+vocab_size = 400
+
+[loss]
+temperature = 0.1
+
+[train]
+epochs = 8
+learning_rate = 0.02
+
+[eval]
+depth = 20
+resamples = 200
+
+[run]
+dir = "run"
+arms = ["none", "queries", "passages"]
+"#;

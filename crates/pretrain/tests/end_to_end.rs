@@ -1,0 +1,102 @@
+//! A small corpus learns, and every stage can be run alone, skipped and asked.
+
+mod common;
+
+use common::Bench;
+
+fn ndcg(bench: &Bench, system: &str) -> f64 {
+    let comparison: serde_json::Value = serde_json::from_str(&bench.read("run/compare.json")).unwrap();
+    let rows = comparison["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["system"] == system).unwrap();
+    row["means"][0].as_f64().unwrap()
+}
+
+#[test]
+fn a_small_corpus_learns_in_every_arm_and_the_table_names_every_row() {
+    let bench = Bench::new();
+    let (stdout, _) = bench.succeed(&["run", "config.toml"]);
+    for row in ["unclustered", "query clusters", "passage clusters", "untrained student", "BM25", "clustering embedder"] {
+        assert!(stdout.contains(row), "{stdout}");
+    }
+    for arm in ["unclustered", "query clusters", "passage clusters"] {
+        assert!(ndcg(&bench, arm) > ndcg(&bench, "untrained student"), "{stdout}");
+    }
+    let steps = |arm: &str| bench.read(&format!("run/arms/{arm}/metrics.jsonl")).lines().count();
+    assert_eq!([steps("none"), steps("queries"), steps("passages")], [40; 3]);
+    assert!(bench.leftovers().is_empty());
+}
+
+#[test]
+fn stages_run_alone_and_again_only_where_their_inputs_changed() {
+    let bench = Bench::new();
+    for stage in ["embed", "cluster", "train", "eval"] {
+        bench.succeed(&[stage, "config.toml"]);
+    }
+    let (_, again) = bench.succeed(&["run", "run"]);
+    assert!(!again.contains("done in"), "{again}");
+
+    let (_, deeper) = bench.succeed(&["run", "run", "--set", "eval.depth=30", "--force"]);
+    assert!(deeper.contains("train none seed 0: unchanged") && deeper.contains("evaluate none seed 0: done"), "{deeper}");
+
+    let vectors = bench.path("run/embeddings/query.npy");
+    std::fs::remove_file(&vectors).unwrap();
+    let (_, restored) = bench.succeed(&["embed", "run"]);
+    assert!(restored.contains("embed: done") && vectors.exists());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_scores() {
+    let [a, b] = [Bench::new(), Bench::new()];
+    for bench in [&a, &b] {
+        bench.succeed(&["run", "config.toml", "--set", "run.arms=[\"passages\"]", "--threads", "1"]);
+    }
+    assert_eq!(a.read("run/eval.json"), b.read("run/eval.json"));
+}
+
+#[test]
+fn several_seeds_share_embeddings_and_clusters_and_give_deviations() {
+    let bench = Bench::new();
+    let (stdout, _) = bench.succeed(&["run", "config.toml", "--set", "run.seeds=[0,1]", "--set", "eval.baselines=false"]);
+    assert!(stdout.contains("±"), "{stdout}");
+    assert!(bench.path("run/arms/none/seed-1/model/modules.json").exists());
+    assert!(bench.path("run/arms/queries/clusters/labels.npy").exists());
+}
+
+#[test]
+fn a_finished_run_plans_searches_and_shows_its_clusters() {
+    let bench = Bench::new();
+    bench.succeed(&["run", "config.toml", "--set", "eval.baselines=false"]);
+    let (found, _) = bench.succeed(&["search", "run", "where is the opera kibano", "-k", "2"]);
+    assert_eq!(found.lines().count(), 4, "{found}");
+
+    let (clusters, _) = bench.succeed(&["clusters", "run", "--arm", "passages"]);
+    assert_eq!(clusters.lines().filter(|line| line.starts_with("cluster ")).count(), 4, "{clusters}");
+
+    let (plan, _) = bench.succeed(&["plan", "run", "--arm", "queries", "--epoch", "1"]);
+    let report: serde_json::Value = serde_json::from_str(&bench.read(plan.lines().nth(1).unwrap())).unwrap();
+    assert_eq!((&report["pairs"], &report["batches"], &report["seen"]), (&80.into(), &5.into(), &80.into()));
+}
+
+#[test]
+fn a_bert_from_scratch_goes_the_same_way() {
+    let bench = Bench::new();
+    let settings = ["student.kind=bert", "student.layers=1", "student.heads=2", "train.epochs=1", "run.arms=[\"passages\"]"];
+    let mut arguments = vec!["run", "config.toml"];
+    settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    bench.succeed(&arguments);
+    assert!(bench.path("run/model/1_Pooling/config.json").exists());
+}
+
+#[test]
+fn data_without_training_pairs_can_be_embedded_and_evaluated_but_not_run() {
+    let bench = Bench::new();
+    std::fs::remove_file(bench.path("data/qrels/train.tsv")).unwrap();
+    assert!(bench.fail(&["run", "config.toml"]).contains("qrels/train.tsv"));
+    bench.succeed(&["embed", "config.toml"]);
+    let (stdout, _) = bench.succeed(&["eval", "config.toml"]);
+    assert!(stdout.contains("BM25") && stdout.contains("clustering embedder") && !stdout.contains("unclustered"), "{stdout}");
+    let (found, _) = bench.succeed(&["search", "run", "opera kibano"]);
+    assert!(found.contains("opera"));
+    bench.succeed(&["cluster", "config.toml"]);
+    assert!(bench.succeed(&["clusters", "run"]).0.contains("cluster "));
+}

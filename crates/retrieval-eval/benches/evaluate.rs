@@ -1,0 +1,88 @@
+//! nDCG@10, MRR@10, AP and recall@100 of 7,000 queries with 1,000 results, and of 10,000 with 100 hits by index; then
+//! how sure the mean of those is.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use retrieval_eval::{
+    BootstrapConfig, EvalOptions, Hit, IndexedQrels, Measure, Paired, Qrels, RandomisationConfig, Run, evaluate,
+    evaluate_hits,
+};
+
+const MEASURES: [Measure; 4] = [Measure::ndcg(10), Measure::mrr(10), Measure::Ap { k: None }, Measure::recall(100)];
+
+/// Hits with falling scores on different documents, of a corpus of 2^20.
+fn hits(queries: u32, depth: u32) -> Vec<Vec<Hit>> {
+    let row = |query: u32| {
+        let hit = |rank: u32| Hit { index: (query * 7919 + rank * 10_007) & 0xf_ffff, score: 1.0 / (rank + 1) as f32 };
+        (0..depth).map(hit).collect()
+    };
+    (0..queries).map(row).collect()
+}
+
+/// Judgements of `each` documents a query, about half of them among the hits.
+fn judgements(hits: &[Vec<Hit>], each: usize) -> Vec<Vec<(u32, i32)>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut judged = |row: &Vec<Hit>| {
+        let mut judged: Vec<(u32, i32)> = (0..each)
+            .map(|place| match place % 2 {
+                0 => (row[rng.next_u32() as usize % row.len()].index, 1),
+                _ => ((1 << 20) + rng.next_u32() % 1000, 1),
+            })
+            .collect();
+        judged.sort_unstable();
+        judged.dedup();
+        judged
+    };
+    hits.iter().map(&mut judged).collect()
+}
+
+fn evaluation(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("retrieval-eval/evaluate");
+    group.sample_size(20).measurement_time(Duration::from_secs(3));
+    let results = hits(7_000, 1_000);
+    let mut run = Run::new();
+    for (query, row) in results.iter().enumerate() {
+        run.insert(&query.to_string(), row.iter().map(|hit| (hit.index.to_string(), f64::from(hit.score)))).unwrap();
+    }
+    for each in [2, 50] {
+        let mut qrels = Qrels::new();
+        for (query, row) in judgements(&results, each).iter().enumerate() {
+            for (document, grade) in row {
+                qrels.insert(&query.to_string(), &document.to_string(), *grade).unwrap();
+            }
+        }
+        group.throughput(Throughput::Elements(7_000));
+        group.bench_function(format!("run/7000x1000/{each}_judged"), |bencher| {
+            bencher.iter(|| evaluate(black_box(&qrels), &run, &MEASURES, EvalOptions::default()));
+        });
+    }
+    let results = hits(10_000, 100);
+    let qrels = IndexedQrels::new(judgements(&results, 2)).unwrap();
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("hits/10000x100/2_judged", |bencher| {
+        bencher.iter(|| evaluate_hits(black_box(&qrels), &results, &MEASURES, EvalOptions::default()).unwrap());
+    });
+    group.finish();
+}
+
+fn statistics(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("retrieval-eval/statistics");
+    group.sample_size(10).measurement_time(Duration::from_secs(3));
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut values = || -> Vec<f64> { (0..10_000).map(|_| f64::from(rng.next_u32()) / 2f64.powi(32)).collect() };
+    let (baseline, treatment) = (values(), values());
+    let paired = Paired::new(&baseline, &treatment).unwrap();
+    let bootstrap = BootstrapConfig::default().build().unwrap();
+    let test = RandomisationConfig::default().build().unwrap();
+    group.bench_function("bootstrap_difference/10000", |bencher| bencher.iter(|| bootstrap.difference(paired)));
+    group.bench_function("relative_gain/10000", |bencher| bencher.iter(|| bootstrap.relative_gain(paired)));
+    group.bench_function("randomisation/10000", |bencher| bencher.iter(|| test.p_value(paired)));
+    group.finish();
+}
+
+criterion_group!(benches, evaluation, statistics);
+criterion_main!(benches);

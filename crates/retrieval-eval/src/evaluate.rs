@@ -1,0 +1,108 @@
+use rayon::prelude::*;
+
+use crate::metric::Metric;
+use crate::qrels::Qrels;
+use crate::ranks::Scratch;
+use crate::report::{MeasureValues, Report};
+use crate::run::Run;
+
+/// How queries count that have judgements but no results.
+///
+/// ```
+/// use retrieval_eval::EvalOptions;
+///
+/// assert!(!EvalOptions::default().complete);
+/// assert!(EvalOptions::default().with_complete(true).complete);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvalOptions {
+    /// `false` leaves judged queries without results out, as trec_eval does by default; `true` counts them as 0, as
+    /// `trec_eval -c` does. Set it where every judged query was searched, as in BEIR: a query for which a system finds
+    /// nothing must not raise its mean.
+    pub complete: bool,
+}
+
+impl EvalOptions {
+    /// These options with judged queries without results counted as 0, or left out.
+    pub fn with_complete(mut self, complete: bool) -> Self {
+        self.complete = complete;
+        self
+    }
+}
+
+/// The values of `measures` for each query of a run, in the order of the judgements, and their means.
+///
+/// Queries without judgements are left out and counted, whatever the options. Runs on rayon's current pool; the result
+/// does not depend on the number of threads.
+///
+/// # Examples
+/// ```
+/// use retrieval_eval::{EvalOptions, Measure, Qrels, Run, evaluate};
+///
+/// let mut qrels = Qrels::new();
+/// qrels.insert("q1", "d2", 1)?;
+/// qrels.insert("q2", "d1", 1)?;
+/// let mut run = Run::new();
+/// run.insert("q1", [("d1", 0.9), ("d2", 0.8)])?;
+///
+/// let measures: [Measure; 2] = ["MRR@10".parse()?, "recall@100".parse()?];
+/// let report = evaluate(&qrels, &run, &measures, EvalOptions::default());
+/// assert_eq!(report.mean("MRR@10"), Some(0.5));
+/// assert_eq!(report.without_results, 1);
+///
+/// let report = evaluate(&qrels, &run, &measures, EvalOptions::default().with_complete(true));
+/// assert_eq!(report.mean("MRR@10"), Some(0.25));
+/// # Ok::<(), retrieval_eval::EvalError>(())
+/// ```
+pub fn evaluate<M: Metric>(qrels: &Qrels, run: &Run, measures: &[M], options: EvalOptions) -> Report {
+    let answered = |query: u32| Some(query).filter(|&query| !run.ranked(query).is_empty());
+    let results: Vec<Option<u32>> = qrels.queries().map(|query| run.queries.number(query).and_then(answered)).collect();
+    let kept: Vec<usize> = (0..results.len()).filter(|&query| options.complete || results[query].is_some()).collect();
+
+    let matrix = score_all(kept.len(), measures, |row, scratch, unknown| {
+        let query = kept[row];
+        for &(document, grade) in &qrels.rows[query] {
+            match run.documents.number(qrels.documents.name(document)) {
+                Some(number) => scratch.judged.push((number, grade)),
+                None => unknown.push(grade),
+            }
+        }
+        results[query].map_or(&[][..], |number| run.ranked(number))
+    });
+
+    let ids: Vec<&str> = qrels.queries().collect();
+    Report {
+        queries: kept.iter().map(|&query| ids[query].to_owned()).collect(),
+        measures: matrix,
+        without_judgements: run.queries().filter(|query| qrels.queries.number(query).is_none()).count(),
+        without_results: results.iter().filter(|result| result.is_none()).count(),
+        complete: options.complete,
+    }
+}
+
+/// The values of every measure for `rows` queries, in parallel.
+///
+/// `fill` puts the judgements of a row into the scratch and the list of judged grades that no result can have, both
+/// empty, and returns the row's results, best first.
+pub(crate) fn score_all<'r, M: Metric>(
+    rows: usize,
+    measures: &[M],
+    fill: impl Fn(usize, &mut Scratch, &mut Vec<i32>) -> &'r [u32] + Sync,
+) -> Vec<MeasureValues> {
+    let width = measures.len();
+    let mut matrix = vec![0.0; rows * width];
+    if width > 0 {
+        matrix.par_chunks_mut(width).enumerate().for_each_init(
+            || (Scratch::default(), Vec::new()),
+            |(scratch, unknown), (row, values)| {
+                scratch.judged.clear();
+                unknown.clear();
+                let ranked = fill(row, scratch, unknown);
+                scratch.score(ranked, unknown, measures, values);
+            },
+        );
+    }
+    let column = |place: usize| matrix.iter().skip(place).step_by(width).copied().collect();
+    measures.iter().enumerate().map(|(place, measure)| MeasureValues::new(measure.name(), column(place))).collect()
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod evaluate;
+mod ids;
+mod indexed;
+mod measure;
+mod measure_name;
+mod metric;
+mod qrels;
+mod ranks;
+mod read;
+mod report;
+mod run;
+mod search;
+mod statistics;
+
+pub use error::{EvalError, Problem};
+pub use evaluate::{EvalOptions, evaluate};
+pub use indexed::{IndexedQrels, evaluate_hits};
+pub use measure::{Gain, Measure};
+pub use metric::{JudgedRanking, Metric, RankedJudgement};
+pub use qrels::Qrels;
+pub use report::{MeasureValues, Report};
+pub use run::Run;
+pub use search::{ExactSearcher, Hit, Searcher};
+pub use statistics::{
+    Bootstrap, BootstrapConfig, Comparison, Interval, Paired, RandomisationConfig, RandomisationTest,
+};

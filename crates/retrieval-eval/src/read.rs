@@ -1,0 +1,75 @@
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use crate::error::{EvalError, Problem};
+
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>, EvalError> {
+    let file = File::open(path).map_err(|source| EvalError::Io { path: path.to_owned(), source })?;
+    Ok(BufReader::with_capacity(1 << 20, file))
+}
+
+/// The lines of a reader, without their ends, each with its place for errors.
+pub(crate) struct Lines<'a, R> {
+    reader: R,
+    path: &'a Path,
+    number: usize,
+}
+
+impl<'a, R: BufRead> Lines<'a, R> {
+    pub(crate) fn new(reader: R, path: &'a Path) -> Self {
+        Self { reader, path, number: 0 }
+    }
+
+    /// Hands every line that is not blank to `take`, and puts its place on the problem that `take` finds.
+    pub(crate) fn each(&mut self, mut take: impl FnMut(&str) -> Result<(), Problem>) -> Result<(), EvalError> {
+        self.each_numbered(|line, _| take(line))
+    }
+
+    /// As [`Lines::each`], with the number of the line, counted from 1.
+    pub(crate) fn each_numbered(
+        &mut self,
+        mut take: impl FnMut(&str, usize) -> Result<(), Problem>,
+    ) -> Result<(), EvalError> {
+        let mut buffer = Vec::new();
+        while self.next_line(&mut buffer)? {
+            let line = buffer.trim_ascii_end();
+            if !line.is_empty() {
+                std::str::from_utf8(line)
+                    .map_err(|_| Problem::NotUtf8)
+                    .and_then(|line| take(line, self.number))
+                    .map_err(|problem| at(self.path, self.number, problem))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_line(&mut self, buffer: &mut Vec<u8>) -> Result<bool, EvalError> {
+        buffer.clear();
+        let read = self.reader.read_until(b'\n', buffer);
+        self.number += 1;
+        match read {
+            Ok(bytes) => Ok(bytes > 0),
+            Err(source) => Err(EvalError::Io { path: self.path.to_owned(), source }),
+        }
+    }
+}
+
+pub(crate) fn at(path: &Path, line: usize, problem: Problem) -> EvalError {
+    EvalError::Line { path: path.to_owned(), line, problem }
+}
+
+/// Exactly `N` columns, or what is wrong with their number.
+pub(crate) fn columns<'t, const N: usize>(
+    mut fields: impl Iterator<Item = &'t str>,
+    names: &'static str,
+) -> Result<[&'t str; N], Problem> {
+    let mut row = [""; N];
+    for (place, slot) in row.iter_mut().enumerate() {
+        *slot = fields.next().ok_or(Problem::Columns { found: place, expected: N, names })?;
+    }
+    match fields.count() {
+        0 => Ok(row),
+        more => Err(Problem::Columns { found: N + more, expected: N, names }),
+    }
+}

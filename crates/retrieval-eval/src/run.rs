@@ -1,0 +1,311 @@
+use std::io::{BufRead, BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{EvalError, Problem};
+use crate::ids::Ids;
+use crate::read::{Lines, at, columns, open};
+use crate::search::Hit;
+
+/// The results of a retrieval system: for each query, its documents with their scores, best first.
+///
+/// The order is trec_eval's: score descending, and among equal scores document id *descending* in byte order. The
+/// order in which results are given and a file's rank column do not count. Scores are compared as `f64`, as
+/// trec_eval 10 does; trec_eval 9 and pytrec_eval round them to `f32` first. Queries keep the order in which they came.
+///
+/// # Examples
+/// ```
+/// use retrieval_eval::Run;
+///
+/// let mut run = Run::new();
+/// run.insert("q1", [("d1", 0.5), ("d2", 0.5), ("d3", 0.7)])?;
+/// let order: Vec<_> = run.results("q1").map(|(document, _)| document).collect();
+/// assert_eq!(order, ["d3", "d2", "d1"]);
+/// # Ok::<(), retrieval_eval::EvalError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    pub(crate) queries: Ids,
+    pub(crate) documents: Ids,
+    /// The results of query `i` end where `ends[i]` says, and start where those of `i - 1` end.
+    ends: Vec<usize>,
+    ranked: Vec<u32>,
+    scores: Vec<f64>,
+    /// Of each document, the last query that had it, plus 1: finds a second occurrence without a search.
+    last_query: Vec<u32>,
+}
+
+struct Scored {
+    document: u32,
+    line: u32,
+    score: f64,
+}
+
+impl Run {
+    /// The results of no query.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The results of a TREC file: `query Q0 document rank score tag`, separated by white space.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`], or [`EvalError::Line`] for a malformed line, a NaN score or a document that occurs twice
+    /// among the results of a query.
+    pub fn from_trec_file(path: impl AsRef<Path>) -> Result<Self, EvalError> {
+        Self::read_trec(open(path.as_ref())?, path.as_ref())
+    }
+
+    /// The results of a TREC file's content; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Run::from_trec_file`].
+    pub fn read_trec(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+        let name = name.as_ref();
+        let mut run = Self::new();
+        let mut rows: Vec<Vec<Scored>> = Vec::new();
+        Lines::new(reader, name).each_numbered(|line, number| {
+            let [query, _, document, _, score, _] =
+                columns(line.split_ascii_whitespace(), "query Q0 document rank score tag")?;
+            let score = parse_score(query, document, score)?;
+            let row = run.queries.intern(query) as usize;
+            if row == rows.len() {
+                rows.push(Vec::new());
+            }
+            let line = u32::try_from(number).unwrap_or(u32::MAX);
+            rows[row].push(Scored { document: run.documents.intern(document), line, score });
+            Ok(())
+        })?;
+        for row in rows {
+            run.append(row).map_err(|(line, problem)| at(name, line as usize, problem))?;
+        }
+        Ok(run)
+    }
+
+    /// Adds the results of a query, in any order.
+    ///
+    /// # Errors
+    /// [`Problem::DuplicateQuery`], [`Problem::DuplicateDocument`] or [`Problem::NanScore`]; the run is then as before.
+    pub fn insert<D: AsRef<str>>(
+        &mut self,
+        query: &str,
+        results: impl IntoIterator<Item = (D, f64)>,
+    ) -> Result<(), EvalError> {
+        if self.queries.number(query).is_some() {
+            return Err(Problem::DuplicateQuery { query: query.to_owned() }.into());
+        }
+        let mut row = Vec::new();
+        for (document, score) in results {
+            let document = document.as_ref();
+            check_score(query, document, score)?;
+            row.push(Scored { document: self.documents.intern(document), line: 0, score });
+        }
+        self.check_duplicates(query, &row).map_err(|(_, problem)| problem)?;
+        self.queries.intern(query);
+        self.store(row);
+        Ok(())
+    }
+
+    /// The run of a [`Searcher`](crate::Searcher)'s hits, with the ids of its queries and documents.
+    ///
+    /// # Errors
+    /// [`EvalError::RowCount`] unless there is one list of hits for each query id, [`EvalError::DocumentIndex`] for a
+    /// hit without a document id, and those of [`Run::insert`].
+    pub fn from_hits<Q: AsRef<str>, D: AsRef<str>>(
+        query_ids: &[Q],
+        document_ids: &[D],
+        hits: &[Vec<Hit>],
+    ) -> Result<Self, EvalError> {
+        if query_ids.len() != hits.len() {
+            return Err(EvalError::RowCount { results: hits.len(), queries: query_ids.len() });
+        }
+        let mut run = Self::new();
+        for (query, (id, row)) in query_ids.iter().zip(hits).enumerate() {
+            let documents = document_ids.len();
+            if let Some(hit) = row.iter().find(|hit| hit.index as usize >= documents) {
+                return Err(EvalError::DocumentIndex { query, index: hit.index, documents });
+            }
+            run.insert(id.as_ref(), row.iter().map(|hit| (&document_ids[hit.index as usize], f64::from(hit.score))))?;
+        }
+        Ok(run)
+    }
+
+    /// Writes the results as a TREC file; reading it gives the same run.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id or tag that is empty or has white space.
+    pub fn to_trec_file(&self, path: impl AsRef<Path>, tag: &str) -> Result<(), EvalError> {
+        let path = path.as_ref();
+        self.check_writable(tag)?;
+        let failed = |source| EvalError::Io { path: path.to_owned(), source };
+        let file = std::fs::File::create(path).map_err(failed)?;
+        let mut writer = BufWriter::with_capacity(1 << 20, file);
+        self.write_lines(&mut writer, tag).and_then(|()| writer.flush()).map_err(failed)
+    }
+
+    /// Writes the lines of a TREC file, best result first.
+    ///
+    /// # Errors
+    /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    pub fn write_trec(&self, mut writer: impl Write, tag: &str) -> Result<(), EvalError> {
+        self.check_writable(tag)?;
+        let failed = |source| EvalError::Io { path: "writer".into(), source };
+        self.write_lines(&mut writer, tag).map_err(failed)
+    }
+
+    fn write_lines(&self, writer: &mut impl Write, tag: &str) -> std::io::Result<()> {
+        for query in self.queries() {
+            for (rank, (document, score)) in self.results(query).enumerate() {
+                writeln!(writer, "{query} Q0 {document} {} {score} {tag}", rank + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_writable(&self, tag: &str) -> Result<(), Problem> {
+        let unwritable = |id: &&str| id.is_empty() || id.contains(|c: char| c.is_ascii_whitespace());
+        match self.queries().chain(self.documents.names()).chain([tag]).find(unwritable) {
+            None => Ok(()),
+            Some(id) => Err(Problem::UnwritableId { id: id.to_owned() }),
+        }
+    }
+
+    /// The number of queries.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no query.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The ids of the queries, in the order in which they came.
+    pub fn queries(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.queries.names()
+    }
+
+    /// The documents of a query with their scores, best first; none for an unknown query.
+    pub fn results(&self, query: &str) -> impl Iterator<Item = (&str, f64)> {
+        let range = self.queries.number(query).map_or(0..0, |row| self.range(row));
+        let documents = self.ranked[range.clone()].iter().map(|&document| self.documents.name(document));
+        documents.zip(self.scores[range].iter().copied())
+    }
+
+    /// The documents of a query by number, best first.
+    pub(crate) fn ranked(&self, query: u32) -> &[u32] {
+        &self.ranked[self.range(query)]
+    }
+
+    fn range(&self, query: u32) -> std::ops::Range<usize> {
+        let query = query as usize;
+        let start = if query == 0 { 0 } else { self.ends[query - 1] };
+        start..self.ends[query]
+    }
+
+    fn append(&mut self, row: Vec<Scored>) -> Result<(), (u32, Problem)> {
+        let query = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+        let query = self.queries.name(query).to_owned();
+        self.check_duplicates(&query, &row)?;
+        self.store(row);
+        Ok(())
+    }
+
+    fn check_duplicates(&mut self, query: &str, row: &[Scored]) -> Result<(), (u32, Problem)> {
+        self.last_query.resize(self.documents.len(), 0);
+        let mark = u32::try_from(self.ends.len() + 1).unwrap_or(u32::MAX);
+        for (place, scored) in row.iter().enumerate() {
+            let last = &mut self.last_query[scored.document as usize];
+            if *last == mark {
+                // The mark must not outlive a row that is not kept.
+                row[..place].iter().for_each(|kept| self.last_query[kept.document as usize] = 0);
+                let document = self.documents.name(scored.document).to_owned();
+                return Err((scored.line, Problem::DuplicateDocument { query: query.to_owned(), document }));
+            }
+            *last = mark;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, mut row: Vec<Scored>) {
+        let documents = &self.documents;
+        row.sort_by(|a, b| {
+            // Scores are not NaN, so they always compare; -0 equals 0 here as in C.
+            let by_score = b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal);
+            by_score.then_with(|| documents.name(b.document).cmp(documents.name(a.document)))
+        });
+        self.ranked.extend(row.iter().map(|scored| scored.document));
+        self.scores.extend(row.iter().map(|scored| scored.score));
+        self.ends.push(self.ranked.len());
+    }
+}
+
+fn parse_score(query: &str, document: &str, text: &str) -> Result<f64, Problem> {
+    let score = text.parse().map_err(|_| Problem::Score { text: text.to_owned() })?;
+    check_score(query, document, score)?;
+    Ok(score)
+}
+
+fn check_score(query: &str, document: &str, score: f64) -> Result<(), Problem> {
+    match score.is_nan() {
+        true => Err(Problem::NanScore { query: query.to_owned(), document: document.to_owned() }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_occurrence_is_found_where_it_stands_even_among_other_queries() {
+        let text = "q1 Q0 d1 1 3 t\nq2 Q0 d1 1 3 t\nq1 Q0 d2 2 2 t\nq2 Q0 d3 2 1 t\nq1 Q0 d1 3 1 t\n";
+        let error = Run::read_trec(text.as_bytes(), "a.run").unwrap_err();
+        assert_eq!(error.to_string(), r#"a.run:5: query "q1": document "d1" occurs twice"#);
+    }
+
+    #[test]
+    fn a_nan_score_names_its_line() {
+        let error = Run::read_trec("q1 Q0 d1 1 1 t\nq1 Q0 d2 1 nan t\n".as_bytes(), "a.run").unwrap_err();
+        assert_eq!(error.to_string(), r#"a.run:2: query "q1": the score of document "d2" is NaN"#);
+    }
+
+    #[test]
+    fn a_missing_column_and_a_broken_score_are_errors() {
+        let error = Run::read_trec("q1 Q0 d1 1 1\n".as_bytes(), "a.run").unwrap_err();
+        assert!(error.to_string().starts_with("a.run:1: 5 columns where 6 are expected"), "{error}");
+        let error = Run::read_trec("q1 Q0 d1 1 high t\n".as_bytes(), "a.run").unwrap_err();
+        assert_eq!(error.to_string(), r#"a.run:1: the score "high" is not a number"#);
+    }
+
+    #[test]
+    fn a_refused_query_can_be_inserted_again() {
+        let mut run = Run::new();
+        run.insert("q1", [("d1", 1.0), ("d1", 0.5)]).unwrap_err();
+        run.insert("q1", [("d1", f64::NAN)]).unwrap_err();
+        assert!(run.is_empty());
+        run.insert("q1", [("d1", 1.0), ("d2", 0.5)]).unwrap();
+        run.insert("q1", [("d3", 1.0)]).unwrap_err();
+        assert_eq!(run.results("q1").count(), 2);
+    }
+
+    #[test]
+    fn a_written_run_reads_back_equal() {
+        let mut run = Run::new();
+        run.insert("q2", [("d1", 0.1), ("d2", 1e-300), ("d3", f64::INFINITY)]).unwrap();
+        run.insert("q1", [("d2", -0.5)]).unwrap();
+        let mut text = Vec::new();
+        run.write_trec(&mut text, "ours").unwrap();
+        let back = Run::read_trec(text.as_slice(), "a.run").unwrap();
+        assert_eq!(back.queries().collect::<Vec<_>>(), ["q2", "q1"]);
+        for query in ["q1", "q2"] {
+            assert!(back.results(query).eq(run.results(query)));
+        }
+    }
+
+    #[test]
+    fn an_id_that_would_break_a_line_is_not_written() {
+        let mut run = Run::new();
+        run.insert("q 1", [("d1", 1.0)]).unwrap();
+        assert!(run.write_trec(Vec::new(), "ours").is_err());
+    }
+}

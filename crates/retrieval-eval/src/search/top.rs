@@ -1,0 +1,130 @@
+use super::Hit;
+
+/// Scores compared at once: a chunk without a candidate costs one branch. Where there is one, the chunk is searched in
+/// parts.
+const CHUNK: usize = 64;
+const PART: usize = 8;
+
+/// The best documents so far of one query, for documents that come in ascending order.
+pub(crate) struct Top {
+    k: usize,
+    /// Scores at or below it cannot enter. NaN, below which nothing is, until `k` documents are in.
+    threshold: f32,
+    /// At most twice `k`: cutting it back to `k` only when full makes an insertion cost O(1).
+    keys: Vec<u64>,
+}
+
+impl Top {
+    pub(crate) fn new(k: usize) -> Self {
+        Self { k, threshold: f32::NAN, keys: Vec::new() }
+    }
+
+    /// Takes the scores of documents `first`, `first + 1`, …; the position of a NaN is an error.
+    pub(crate) fn offer(&mut self, first: u32, scores: &[f32]) -> Result<(), usize> {
+        for (chunk, start) in scores.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            if !any_above(chunk, self.threshold) {
+                continue;
+            }
+            for (part, start) in chunk.chunks(PART).zip((start..).step_by(PART)) {
+                if any_above(part, self.threshold) {
+                    self.offer_each(first, start, part)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn offer_each(&mut self, first: u32, start: usize, chunk: &[f32]) -> Result<(), usize> {
+        for (&score, place) in chunk.iter().zip(start..) {
+            if score.is_nan() {
+                return Err(place);
+            }
+            if score <= self.threshold {
+                continue;
+            }
+            self.keys.push(key(score, first + place as u32));
+            if self.keys.len() >= self.k.saturating_mul(2) {
+                self.cut();
+                self.threshold = hit(self.keys[self.k - 1]).score;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the best `k`, the worst of them last.
+    fn cut(&mut self) {
+        if self.keys.len() > self.k {
+            self.keys.select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+            self.keys.truncate(self.k);
+        }
+    }
+
+    /// Takes the documents of another, which may be any.
+    pub(crate) fn merge(&mut self, other: Top) {
+        self.keys.extend(other.keys);
+        self.cut();
+    }
+
+    /// The best `k`, best first.
+    pub(crate) fn into_hits(mut self) -> Vec<Hit> {
+        self.cut();
+        self.keys.sort_unstable_by(|a, b| b.cmp(a));
+        self.keys.into_iter().map(hit).collect()
+    }
+}
+
+/// Whether a score is above the threshold, or either is NaN: hence `!(a <= b)`, which is not `a > b`. Without a branch,
+/// so that it becomes SIMD.
+#[allow(clippy::neg_cmp_op_on_partial_ord)]
+#[inline]
+fn any_above(scores: &[f32], threshold: f32) -> bool {
+    scores.iter().fold(false, |any, &score| any | !(score <= threshold))
+}
+
+/// A number that is higher for a higher score, and for a lower index among equal scores.
+fn key(score: f32, index: u32) -> u64 {
+    // Adding 0 turns -0 into 0, which it equals.
+    let bits = (score + 0.0).to_bits();
+    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(ordered) << 32 | u64::from(!index)
+}
+
+fn hit(key: u64) -> Hit {
+    let ordered = (key >> 32) as u32;
+    let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
+    Hit { index: !(key as u32), score: f32::from_bits(bits) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_order_scores_upward_and_indices_downward() {
+        let scores = [f32::NEG_INFINITY, -2.5, -1e-40, 0.0, 1e-40, 0.5, f32::MAX, f32::INFINITY];
+        assert!(scores.is_sorted_by(|&a, &b| key(a, 0) < key(b, u32::MAX)));
+        assert!(key(1.0, 3) > key(1.0, 4));
+        for score in scores {
+            assert_eq!(hit(key(score, 77)), Hit { index: 77, score });
+        }
+        assert_eq!(key(-0.0, 5), key(0.0, 5));
+    }
+
+    #[test]
+    fn equal_scores_keep_the_lower_indices() {
+        let mut top = Top::new(3);
+        top.offer(10, &[0.5; 100]).unwrap();
+        assert_eq!(top.into_hits().iter().map(|hit| hit.index).collect::<Vec<_>>(), [10, 11, 12]);
+    }
+
+    #[test]
+    fn minus_infinity_is_a_score_and_nan_is_not() {
+        let mut top = Top::new(2);
+        top.offer(0, &[f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY]).unwrap();
+        let mut scores = vec![f32::NEG_INFINITY; 70];
+        scores[65] = f32::NAN;
+        top.offer(3, &scores[..65]).unwrap();
+        assert_eq!(top.offer(3, &scores), Err(65));
+        assert_eq!(top.into_hits().len(), 2);
+    }
+}

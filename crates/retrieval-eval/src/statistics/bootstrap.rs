@@ -1,0 +1,220 @@
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Paired, checked, mean};
+use crate::error::EvalError;
+
+/// An estimate with its confidence interval.
+///
+/// ```
+/// use retrieval_eval::BootstrapConfig;
+///
+/// let interval = BootstrapConfig::default().build()?.mean(&[0.0, 0.5, 1.0, 0.5])?;
+/// assert_eq!(interval.estimate, 0.5);
+/// assert!(interval.lower < 0.5 && interval.upper > 0.5);
+/// # Ok::<(), retrieval_eval::EvalError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// Of all queries, without resampling.
+    pub estimate: f64,
+    /// Lower end.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+    /// How often such an interval holds the truth, in (0, 1).
+    pub level: f64,
+}
+
+/// Settings of a bootstrap; [`BootstrapConfig::build`] gives the working [`Bootstrap`].
+///
+/// ```
+/// use retrieval_eval::BootstrapConfig;
+///
+/// let config = BootstrapConfig::default().with_seed(7).with_resamples(2_000).with_level(0.9);
+/// assert!(config.build().is_ok());
+/// assert!(BootstrapConfig::default().with_level(95.0).build().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BootstrapConfig {
+    /// Times the queries are drawn anew; 10,000 by default.
+    pub resamples: usize,
+    /// Confidence level of the intervals, in (0, 1); 0.95 by default.
+    pub level: f64,
+    /// Of the draws; 0 by default.
+    pub seed: u64,
+}
+
+impl Default for BootstrapConfig {
+    fn default() -> Self {
+        Self { resamples: 10_000, level: 0.95, seed: 0 }
+    }
+}
+
+impl BootstrapConfig {
+    /// Sets [`BootstrapConfig::resamples`].
+    pub fn with_resamples(mut self, resamples: usize) -> Self {
+        self.resamples = resamples;
+        self
+    }
+
+    /// Sets [`BootstrapConfig::level`].
+    pub fn with_level(mut self, level: f64) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets [`BootstrapConfig::seed`].
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The bootstrap of these settings.
+    ///
+    /// # Errors
+    /// [`EvalError::NoResamples`] for 0 resamples, [`EvalError::Level`] for a level outside (0, 1).
+    pub fn build(self) -> Result<Bootstrap, EvalError> {
+        if self.resamples == 0 {
+            return Err(EvalError::NoResamples { key: "resamples" });
+        }
+        if !(self.level > 0.0 && self.level < 1.0) {
+            return Err(EvalError::Level { level: self.level });
+        }
+        Ok(Bootstrap { config: self })
+    }
+}
+
+/// Percentile bootstrap over queries: how the mean would vary with other queries of the same kind.
+///
+/// Each resample draws as many queries as there are, with replacement, from ChaCha8 stream number `i` of the seed: the
+/// result does not depend on the number of threads. Quantiles are interpolated linearly between the resampled
+/// statistics. Time grows with resamples · queries; memory with resamples + queries.
+///
+/// # Source
+/// Efron & Tibshirani (1993), *An Introduction to the Bootstrap*, chapter 13.
+///
+/// # Examples
+/// ```
+/// use retrieval_eval::{BootstrapConfig, Paired};
+///
+/// let bootstrap = BootstrapConfig::default().build()?;
+/// let paired = Paired::new(&[0.2, 0.4, 0.6, 0.1], &[0.3, 0.5, 0.7, 0.2])?;
+/// let difference = bootstrap.difference(paired);
+/// assert!((difference.lower - 0.1).abs() < 1e-12 && (difference.upper - 0.1).abs() < 1e-12);
+/// # Ok::<(), retrieval_eval::EvalError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Bootstrap {
+    config: BootstrapConfig,
+}
+
+impl Bootstrap {
+    /// The mean of the values, one a query.
+    ///
+    /// # Errors
+    /// [`EvalError::NoQueries`], [`EvalError::NotFinite`].
+    pub fn mean(&self, values: &[f64]) -> Result<Interval, EvalError> {
+        Ok(self.interval_of_mean(checked(values)?))
+    }
+
+    /// The mean of the treatment less the mean of the baseline, both of the same drawn queries.
+    pub fn difference(&self, paired: Paired<'_>) -> Interval {
+        self.interval_of_mean(&paired.differences())
+    }
+
+    /// The mean of the treatment over the mean of the baseline, less 1, both of the same drawn queries.
+    ///
+    /// A resample in which the baseline is 0 counts as an infinite gain, or as none if the treatment is 0 too.
+    ///
+    /// # Errors
+    /// [`EvalError::ZeroBaseline`] if the baseline's mean over all queries is 0.
+    pub fn relative_gain(&self, paired: Paired<'_>) -> Result<Interval, EvalError> {
+        let estimate = paired.relative_gain().ok_or(EvalError::ZeroBaseline)?;
+        let rows: Vec<[f64; 2]> = paired
+            .baseline()
+            .iter()
+            .zip(paired.treatment())
+            .map(|(&baseline, &treatment)| [baseline, treatment])
+            .collect();
+        let resampled = self.resample(rows.len(), |draw| {
+            let [baseline, treatment] =
+                draw.fold([0.0; 2], |sum, query| [sum[0] + rows[query][0], sum[1] + rows[query][1]]);
+            if baseline == treatment { 0.0 } else { treatment / baseline - 1.0 }
+        });
+        Ok(self.interval(estimate, resampled))
+    }
+
+    fn interval_of_mean(&self, values: &[f64]) -> Interval {
+        let resampled =
+            self.resample(values.len(), |draw| draw.map(|query| values[query]).sum::<f64>() / values.len() as f64);
+        self.interval(mean(values), resampled)
+    }
+
+    /// The statistic of each resample of `n` queries.
+    fn resample(&self, n: usize, statistic: impl Fn(Draw) -> f64 + Sync) -> Vec<f64> {
+        let seeded = ChaCha8Rng::seed_from_u64(self.config.seed);
+        let one = |stream: usize| {
+            let mut rng = seeded.clone();
+            rng.set_stream(stream as u64);
+            statistic(Draw { rng, n: n as u64, left: n })
+        };
+        (0..self.config.resamples).into_par_iter().map(one).collect()
+    }
+
+    fn interval(&self, estimate: f64, mut resampled: Vec<f64>) -> Interval {
+        resampled.sort_unstable_by(f64::total_cmp);
+        let tail = (1.0 - self.config.level) / 2.0;
+        Interval {
+            estimate,
+            lower: quantile(&resampled, tail),
+            upper: quantile(&resampled, 1.0 - tail),
+            level: self.config.level,
+        }
+    }
+}
+
+/// `n` draws from `0..n` with replacement.
+struct Draw {
+    rng: ChaCha8Rng,
+    n: u64,
+    left: usize,
+}
+
+impl Iterator for Draw {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        // The high half of a product: no division, and a bias of at most n / 2^32.
+        Some(((u64::from(self.rng.next_u32()) * self.n) >> 32) as usize)
+    }
+}
+
+/// Quantile of sorted values, interpolated linearly between them.
+fn quantile(sorted: &[f64], fraction: f64) -> f64 {
+    let place = (sorted.len() - 1) as f64 * fraction;
+    let below = sorted[place.floor() as usize];
+    let above = sorted[place.ceil() as usize];
+    // Not `below + …` with two infinities, whose difference is NaN.
+    if below == above { below } else { below + (above - below) * place.fract() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate() {
+        let sorted = [1.0, 2.0, 4.0, 8.0];
+        assert_eq!(quantile(&sorted, 0.0), 1.0);
+        assert_eq!(quantile(&sorted, 0.5), 3.0);
+        assert_eq!(quantile(&sorted, 1.0), 8.0);
+        assert_eq!(quantile(&[5.0], 0.3), 5.0);
+        assert_eq!(quantile(&[f64::INFINITY; 2], 0.5), f64::INFINITY);
+    }
+}

@@ -1,0 +1,47 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Bootstrap, Interval, Paired, RandomisationTest, mean};
+
+/// How a treatment differs from a baseline on one measure: both means, the difference, the relative gain and a p-value.
+///
+/// # Examples
+/// ```
+/// use retrieval_eval::{BootstrapConfig, Comparison, Paired, RandomisationConfig};
+///
+/// let paired = Paired::new(&[0.2, 0.4, 0.6], &[0.3, 0.4, 0.8])?;
+/// let bootstrap = BootstrapConfig::default().build()?;
+/// let comparison = Comparison::new(paired, &bootstrap, &RandomisationConfig::default().build()?);
+/// assert!((comparison.difference.estimate - 0.1).abs() < 1e-12);
+/// assert!((comparison.relative_gain.unwrap().estimate - 0.25).abs() < 1e-12);
+/// # Ok::<(), retrieval_eval::EvalError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Number of queries.
+    pub queries: usize,
+    /// Mean of the baseline.
+    pub baseline: f64,
+    /// Mean of the treatment.
+    pub treatment: f64,
+    /// Mean of the treatment less mean of the baseline.
+    pub difference: Interval,
+    /// Mean of the treatment over mean of the baseline, less 1; `None` if the baseline's mean is 0.
+    pub relative_gain: Option<Interval>,
+    /// Two-sided, of the difference; see [`RandomisationTest`].
+    pub p_value: f64,
+}
+
+impl Comparison {
+    /// The comparison of two runs over the same queries.
+    pub fn new(paired: Paired<'_>, bootstrap: &Bootstrap, test: &RandomisationTest) -> Self {
+        Self {
+            queries: paired.len(),
+            baseline: mean(paired.baseline()),
+            treatment: mean(paired.treatment()),
+            difference: bootstrap.difference(paired),
+            relative_gain: bootstrap.relative_gain(paired).ok(),
+            p_value: test.p_value(paired),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! How sure a mean over queries, or a difference between two runs, is.
+
+mod bootstrap;
+mod comparison;
+mod paired;
+mod randomisation;
+
+pub use bootstrap::{Bootstrap, BootstrapConfig, Interval};
+pub use comparison::Comparison;
+pub use paired::Paired;
+pub use randomisation::{RandomisationConfig, RandomisationTest};
+
+use crate::error::EvalError;
+
+/// The values, if there are any and all are finite.
+fn checked(values: &[f64]) -> Result<&[f64], EvalError> {
+    if values.is_empty() {
+        return Err(EvalError::NoQueries);
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(EvalError::NotFinite { index, value: values[index] }),
+        None => Ok(values),
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}

@@ -1,0 +1,161 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{SamplerError, Stratified};
+
+/// What becomes of the pairs that do not fill a batch of their stratum.
+///
+/// A stratum of `n` pairs has `n / batch_size` batches of its own an epoch; the rest of it, `n % batch_size` pairs, is left over.
+/// A stratum of fewer pairs than a batch, or than `min_stratum`, is left over as a whole. Which pairs of a larger
+/// stratum are left over differs from epoch to epoch.
+///
+/// | | pairs an epoch | batches of one stratum |
+/// | --- | --- | --- |
+/// | [`Drop`](Self::Drop) | each at most once | all |
+/// | [`Carry`](Self::Carry) | after `E` epochs each `E` or `E - 1` times | all but those of small strata |
+/// | [`Merge`](Self::Merge) | each once | all but the leftovers', which are of few strata near each other |
+/// | [`Mix`](Self::Mix) | each once | all but the leftovers', which are of any strata |
+///
+/// # Examples
+/// ```
+/// use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig};
+///
+/// // Strata of 5 and 3 pairs, batches of 2.
+/// let labels = [0, 0, 0, 0, 0, 1, 1, 1];
+/// let seen = |leftovers| {
+///     let sampler = StratifiedConfig::new(2).with_leftovers(leftovers).build(&labels)?;
+///     Ok::<_, stratified_sampler::SamplerError>((sampler.report(0).seen, sampler.report(0).mixed))
+/// };
+/// assert_eq!(seen(Leftovers::Drop)?, (6, 0));
+/// assert_eq!(seen(Leftovers::Carry)?, (6, 0));
+/// assert_eq!(seen(Leftovers::Merge)?, (8, 1));
+/// assert_eq!(seen(Leftovers::Mix)?, (8, 1));
+/// # Ok::<(), stratified_sampler::SamplerError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Leftovers {
+    /// They are not drawn in this epoch. Pairs of strata smaller than a batch are never drawn.
+    Drop,
+    /// They begin the stratum's next epoch: each stratum is one endless stream, cut into batches. The number of batches may differ by one
+    /// a stratum from epoch to epoch.
+    ///
+    /// No batch has a pair twice: where the order of one epoch meets the next within a batch, a pair of the new order that the
+    /// batch already has changes places with the first later one that it has not. A stratum of fewer than two batches keeps
+    /// its order for about `batch_size / (n - batch_size)` epochs.
+    ///
+    /// The small strata together are one more stream, of mixed batches. If together they do not fill a batch, they are one short batch
+    /// at the end of each epoch.
+    Carry,
+    /// They share batches with those of the nearest strata. All leftovers stand in one line, each stratum's next to those of
+    /// the strata that it is nearest to, and the line is cut into batches from a place on that differs from epoch to epoch
+    /// (its end goes on at its beginning). The last batch may be short.
+    ///
+    /// A stratum's nearest is what [`StratifiedConfig::build_with_nearest`] is given, else the smallest other
+    /// stratum, so that the line is then in ascending order of size. The map's trees are lined up in preorder from the smallest
+    /// stratum of their cycle, smaller strata first.
+    Merge,
+    /// They share batches with any others: all leftovers are shuffled together and cut into batches. The last batch may be short.
+    ///
+    /// The default, because nothing is lost and an epoch has the same number of batches as [`Uniform`](crate::Uniform)'s, so that the
+    /// two compare at equal steps and equal pairs; and a mixed batch favours no stratum.
+    #[default]
+    Mix,
+}
+
+/// Settings of [`Stratified`].
+///
+/// # Examples
+/// ```
+/// use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig};
+///
+/// let config = StratifiedConfig::new(2).with_leftovers(Leftovers::Drop).with_seed(1);
+/// let sampler = config.build(&[5, 5, 8, 8, 8])?;
+/// assert_eq!(sampler.len(0), 2);
+/// # Ok::<(), stratified_sampler::SamplerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StratifiedConfig {
+    /// Pairs of a batch, at least 1.
+    pub batch_size: usize,
+    /// What becomes of the pairs that fill no batch of their stratum.
+    #[serde(default)]
+    pub leftovers: Leftovers,
+    /// Seed of all orders; 0 by default.
+    #[serde(default)]
+    pub seed: u64,
+    /// Whether to leave out a last batch of fewer pairs; `false` by default.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// The fewest pairs of a stratum with batches of its own; 0 by default. Smaller strata are left over as a whole, as are
+    /// those smaller than a batch.
+    #[serde(default)]
+    pub min_stratum: usize,
+}
+
+impl StratifiedConfig {
+    /// Returns the settings for a batch size, else the defaults.
+    pub fn new(batch_size: usize) -> Self {
+        Self { batch_size, leftovers: Leftovers::default(), seed: 0, drop_last: false, min_stratum: 0 }
+    }
+
+    /// Sets what becomes of the pairs that fill no batch of their stratum.
+    pub fn with_leftovers(mut self, leftovers: Leftovers) -> Self {
+        self.leftovers = leftovers;
+        self
+    }
+
+    /// Sets the seed.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets whether to leave out a last batch of fewer pairs.
+    pub fn with_drop_last(mut self, drop_last: bool) -> Self {
+        self.drop_last = drop_last;
+        self
+    }
+
+    /// Sets the fewest pairs of a stratum with batches of its own.
+    pub fn with_min_stratum(mut self, min_stratum: usize) -> Self {
+        self.min_stratum = min_stratum;
+        self
+    }
+
+    /// Returns the sampler of pairs whose strata are `labels`: any numbers, one a pair.
+    ///
+    /// # Errors
+    /// - [`SamplerError::NoPairs`], [`SamplerError::NoBatchSize`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
+    /// - [`SamplerError::NothingToDraw`] if no epoch has a batch: under [`Leftovers::Drop`] if the batch size is above every
+    ///   stratum, else if `drop_last` leaves out the only batch
+    /// - [`SamplerError::NoStratumLeft`] if no epoch has a batch because every stratum is below `min_stratum`
+    pub fn build(self, labels: &[u32]) -> Result<Stratified, SamplerError> {
+        Stratified::new(self, labels, None)
+    }
+
+    /// Returns the sampler of pairs whose strata are `labels`, where stratum `s` is nearest to stratum `nearest[s]`, which
+    /// [`Leftovers::Merge`] follows. Labels without pairs need an entry too, if larger ones have pairs.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build), and
+    /// [`SamplerError::NearestTooShort`], [`SamplerError::NearestToItself`], [`SamplerError::NearestOutOfRange`].
+    ///
+    /// # Examples
+    /// ```
+    /// use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig};
+    ///
+    /// // Four strata of two pairs; 0 and 2 are near each other, so are 1 and 3.
+    /// let labels = [0, 0, 1, 1, 2, 2, 3, 3];
+    /// let config = StratifiedConfig::new(8).with_leftovers(Leftovers::Merge);
+    /// let sampler = config.build_with_nearest(&labels, &[2, 3, 0, 1])?;
+    /// let strata: Vec<u32> = sampler.plan(0).iter().map(|&pair| labels[pair as usize]).collect();
+    /// assert!((0..8).all(|at| [0, 2, 1, 3, 0].windows(2).any(|near| {
+    ///     [strata[at], strata[(at + 1) % 8]] == *near || strata[at] == strata[(at + 1) % 8]
+    /// })));
+    /// # Ok::<(), stratified_sampler::SamplerError>(())
+    /// ```
+    pub fn build_with_nearest(self, labels: &[u32], nearest: &[u32]) -> Result<Stratified, SamplerError> {
+        Stratified::new(self, labels, Some(nearest))
+    }
+}

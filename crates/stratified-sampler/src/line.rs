@@ -1,0 +1,65 @@
+/// The leftovers of all strata, one stratum after another.
+pub(crate) struct Line {
+    /// The strata in order.
+    strata: Vec<u32>,
+    /// Place of the first pair of each, and the end.
+    starts: Vec<u32>,
+}
+
+/// A place in a line.
+pub(crate) struct Place {
+    /// The stratum.
+    pub(crate) stratum: usize,
+    /// Which of the stratum's leftover pairs.
+    pub(crate) nth: u32,
+    /// How many of them follow, this one included.
+    pub(crate) left: u32,
+}
+
+impl Line {
+    /// Returns the line of strata in that order, each with its number of leftover pairs.
+    pub(crate) fn new(strata: Vec<u32>, leftover: impl Fn(usize) -> u32) -> Self {
+        let mut starts = vec![0];
+        let mut end = 0;
+        for &stratum in &strata {
+            end += leftover(stratum as usize);
+            starts.push(end);
+        }
+        Self { strata, starts }
+    }
+
+    /// Returns the number of pairs in line.
+    pub(crate) fn pairs(&self) -> u32 {
+        self.starts[self.strata.len()]
+    }
+
+    /// Returns the place of the first pair of the n-th stratum in line.
+    pub(crate) fn start(&self, nth: usize) -> u32 {
+        self.starts[nth]
+    }
+
+    /// Returns what stands at a place.
+    pub(crate) fn at(&self, place: u32) -> Place {
+        let index = self.starts.partition_point(|&start| start <= place) - 1;
+        Place {
+            stratum: self.strata[index] as usize,
+            nth: place - self.starts[index],
+            left: self.starts[index + 1] - place,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strata_without_leftovers_are_passed_over() {
+        let line = Line::new(vec![2, 0, 1, 3], |stratum| [0, 3, 2, 0][stratum]);
+        assert_eq!(line.pairs(), 5);
+        let strata: Vec<usize> = (0..5).map(|place| line.at(place).stratum).collect();
+        assert_eq!(strata, [2, 2, 1, 1, 1]);
+        let place = line.at(3);
+        assert_eq!((place.nth, place.left), (1, 2));
+    }
+}

@@ -1,0 +1,312 @@
+use std::ops::Range;
+
+use crate::key::Key;
+
+/// The largest size of a permutation: the square of the largest half.
+pub(crate) const LARGEST: u32 = 65_535 * 65_535;
+
+/// Places worked on at once, so that 16-bit lanes fill any vector register.
+const LANES: usize = 64;
+const MOST_ROUNDS: usize = 32;
+
+/// A keyed permutation of `0..size`, of which any part can be had without the rest.
+///
+/// A number is written as (row, column) of a grid of `ceil(sqrt(size))` rows, and the rounds of a Feistel network add to
+/// the row a hash of the column and to the column a hash of the row, modulo their counts. The few cells of the grid that
+/// are no number below `size` are left by walking on along the cycle. Both halves fit 16 bits, so that a compiler turns the rounds
+/// into vector instructions which every processor has.
+///
+/// # Source
+/// Black & Rogaway (2002), *Ciphers with arbitrary finite domains*, CT-RSA, methods 2 (walking) and 3 (the grid).
+#[derive(Clone)]
+pub(crate) struct Permutation {
+    size: u32,
+    rows: u16,
+    columns: u16,
+    rounds: [Round; MOST_ROUNDS],
+    used: usize,
+}
+
+impl Permutation {
+    /// Returns the permutation of `0..size` with that key; `size` is at most [`LARGEST`].
+    pub(crate) fn new(size: u32, key: Key) -> Self {
+        debug_assert!(size <= LARGEST);
+        let root = size.isqrt();
+        let rows = if root * root < size { root + 1 } else { root }.max(1);
+        let used = rounds(size);
+        let mut all = [Round([0; 3]); MOST_ROUNDS];
+        for (number, round) in all[..used].iter_mut().enumerate() {
+            *round = Round::new(key.word(number as u64));
+        }
+        Self { size, rows: rows as u16, columns: size.div_ceil(rows).max(1) as u16, rounds: all, used }
+    }
+
+    /// Returns the number at a position.
+    pub(crate) fn at(&self, position: u32) -> u32 {
+        debug_assert!(position < self.size);
+        let mut number = position;
+        loop {
+            let mut cell = Cells::<1>::of(&[number], self.columns);
+            cell.forward(self);
+            number = cell.number(0, self.columns);
+            if number < self.size {
+                return number;
+            }
+        }
+    }
+
+    /// Returns the position of a number.
+    pub(crate) fn position(&self, number: u32) -> u32 {
+        debug_assert!(number < self.size);
+        let mut position = number;
+        loop {
+            let mut cell = Cells::<1>::of(&[position], self.columns);
+            cell.backward(self);
+            position = cell.number(0, self.columns);
+            if position < self.size {
+                return position;
+            }
+        }
+    }
+
+    /// Appends the numbers at a range of positions.
+    pub(crate) fn fill(&self, positions: Range<u32>, out: &mut Vec<u32>) {
+        debug_assert!(positions.end <= self.size);
+        out.reserve(positions.len());
+        let mut numbers = [0; LANES];
+        for first in positions.clone().step_by(LANES) {
+            let mut cells = Cells::<LANES>::from(first, self.columns);
+            cells.forward(self);
+            cells.numbers(self.columns, &mut numbers);
+            let filled = &mut numbers[..LANES.min((positions.end - first) as usize)];
+            // One look at all of them, because the cells beyond are few.
+            if filled.iter().fold(false, |any, &number| any | (number >= self.size)) {
+                for number in &mut *filled {
+                    *number = self.at_outside(*number);
+                }
+            }
+            out.extend_from_slice(filled);
+        }
+    }
+
+    /// Replaces numbers by their positions.
+    pub(crate) fn invert(&self, numbers: &mut [u32]) {
+        let (chunks, rest) = numbers.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            let mut cells = Cells::<LANES>::of(chunk, self.columns);
+            cells.backward(self);
+            cells.numbers(self.columns, chunk);
+            for position in chunk {
+                if *position >= self.size {
+                    *position = self.position_outside(*position);
+                }
+            }
+        }
+        for number in rest {
+            *number = self.position(*number);
+        }
+    }
+
+    fn keys(&self) -> &[Round] {
+        &self.rounds[..self.used]
+    }
+
+    #[cold]
+    fn at_outside(&self, mut number: u32) -> u32 {
+        while number >= self.size {
+            let mut cell = Cells::<1>::of(&[number], self.columns);
+            cell.forward(self);
+            number = cell.number(0, self.columns);
+        }
+        number
+    }
+
+    #[cold]
+    fn position_outside(&self, mut number: u32) -> u32 {
+        while number >= self.size {
+            let mut cell = Cells::<1>::of(&[number], self.columns);
+            cell.backward(self);
+            number = cell.number(0, self.columns);
+        }
+        number
+    }
+}
+
+/// Returns the number of rounds, always even. Few cells need more of them before all orders are alike.
+pub(crate) fn rounds(size: u32) -> usize {
+    match size {
+        0..16 => 24,
+        16..1024 => 12,
+        _ => 8,
+    }
+}
+
+/// The key of one round.
+#[derive(Clone, Copy)]
+struct Round([u16; 3]);
+
+impl Round {
+    fn new(word: u64) -> Self {
+        Self([word as u16, (word >> 16) as u16, (word >> 32) as u16])
+    }
+
+    /// Returns a hash of `x` in `0..count`.
+    ///
+    /// # Source
+    /// Multipliers and shifts: Wellons, *Hash function prospector*, 16 bits; the keys between them are ours.
+    #[inline(always)]
+    fn hash(self, x: u16, count: u16) -> u16 {
+        let [first, second, third] = self.0;
+        let mut hash = x.wrapping_add(first);
+        hash = (hash ^ (hash >> 8)).wrapping_mul(0x88b5).wrapping_add(second);
+        hash = (hash ^ (hash >> 7)).wrapping_mul(0xdb2d).wrapping_add(third);
+        ((u32::from(hash) * u32::from(count)) >> 16) as u16
+    }
+}
+
+/// Cells of the grid.
+struct Cells<const N: usize> {
+    row: [u16; N],
+    column: [u16; N],
+}
+
+impl<const N: usize> Cells<N> {
+    /// Returns the cells of given numbers.
+    #[inline]
+    fn of(numbers: &[u32; N], columns: u16) -> Self {
+        let columns = u32::from(columns);
+        Self {
+            row: numbers.map(|number| (number / columns) as u16),
+            column: numbers.map(|number| (number % columns) as u16),
+        }
+    }
+
+    /// Returns the cells of consecutive numbers; those beyond the grid come out as some cell or other.
+    #[inline]
+    fn from(first: u32, columns: u16) -> Self {
+        let mut row = (first / u32::from(columns)) as u16;
+        let mut column = (first % u32::from(columns)) as u16;
+        let mut cells = Self { row: [0; N], column: [0; N] };
+        if usize::from(column) + N <= usize::from(columns) {
+            cells.row = [row; N];
+            cells.column = std::array::from_fn(|lane| column + lane as u16);
+            return cells;
+        }
+        for (to_row, to_column) in cells.row.iter_mut().zip(&mut cells.column) {
+            (*to_row, *to_column) = (row, column);
+            column += 1;
+            if column == columns {
+                column = 0;
+                row = row.wrapping_add(1);
+            }
+        }
+        cells
+    }
+
+    #[inline]
+    fn forward(&mut self, permutation: &Permutation) {
+        for rounds in permutation.keys().chunks_exact(2) {
+            add(&mut self.row, &self.column, rounds[0], permutation.rows);
+            add(&mut self.column, &self.row, rounds[1], permutation.columns);
+        }
+    }
+
+    #[inline]
+    fn backward(&mut self, permutation: &Permutation) {
+        for rounds in permutation.keys().rchunks_exact(2) {
+            subtract(&mut self.column, &self.row, rounds[1], permutation.columns);
+            subtract(&mut self.row, &self.column, rounds[0], permutation.rows);
+        }
+    }
+
+    #[inline]
+    fn number(&self, lane: usize, columns: u16) -> u32 {
+        u32::from(self.row[lane]).wrapping_mul(u32::from(columns)).wrapping_add(u32::from(self.column[lane]))
+    }
+
+    #[inline]
+    fn numbers(&self, columns: u16, out: &mut [u32; N]) {
+        for (lane, number) in out.iter_mut().enumerate() {
+            *number = self.number(lane, columns);
+        }
+    }
+}
+
+/// Adds to each half a hash of the other half, modulo `count`.
+#[inline(always)]
+fn add<const N: usize>(half: &mut [u16; N], other: &[u16; N], round: Round, count: u16) {
+    for (half, &other) in half.iter_mut().zip(other) {
+        // half + hash >= count, written so that no sum passes 16 bits.
+        let missing = count - round.hash(other, count);
+        let wrapped = half.wrapping_sub(missing);
+        *half = if *half >= missing { wrapped } else { wrapped.wrapping_add(count) };
+    }
+}
+
+/// Undoes [`add`].
+#[inline(always)]
+fn subtract<const N: usize>(half: &mut [u16; N], other: &[u16; N], round: Round, count: u16) {
+    for (half, &other) in half.iter_mut().zip(other) {
+        let hash = round.hash(other, count);
+        let wrapped = half.wrapping_sub(hash);
+        *half = if *half >= hash { wrapped } else { wrapped.wrapping_add(count) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permutation(size: u32) -> Permutation {
+        Permutation::new(size, Key::from_seed(u64::from(size)))
+    }
+
+    #[test]
+    fn every_number_comes_once() {
+        for size in (1..400).chain([1000, 4096, 4097, 65_536, 100_003]) {
+            let mut numbers = Vec::new();
+            permutation(size).fill(0..size, &mut numbers);
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..size), "{size}");
+        }
+    }
+
+    #[test]
+    fn any_range_and_any_position_agree_with_the_whole() {
+        for size in [1, 2, 3, 63, 64, 65, 129, 1000, 5000] {
+            let permutation = permutation(size);
+            let mut whole = Vec::new();
+            permutation.fill(0..size, &mut whole);
+            let single: Vec<u32> = (0..size).map(|position| permutation.at(position)).collect();
+            assert_eq!(single, whole);
+            let (from, to) = (size / 3, size - size / 4);
+            let mut part = vec![9];
+            permutation.fill(from..to, &mut part);
+            assert_eq!(part[1..], whole[from as usize..to as usize]);
+        }
+    }
+
+    #[test]
+    fn positions_invert_numbers() {
+        for size in [1, 2, 3, 5, 64, 200, 3001] {
+            let permutation = permutation(size);
+            let mut numbers = Vec::new();
+            permutation.fill(0..size, &mut numbers);
+            assert!((0..size).all(|at| permutation.position(numbers[at as usize]) == at));
+            permutation.invert(&mut numbers);
+            assert!(numbers.into_iter().eq(0..size));
+        }
+    }
+
+    #[test]
+    fn the_largest_sizes_stay_in_range() {
+        for size in [LARGEST, LARGEST - 1, LARGEST - 65_534, 1 << 31] {
+            let permutation = permutation(size);
+            let mut numbers = Vec::new();
+            permutation.fill(size - 1000..size, &mut numbers);
+            assert!(numbers.iter().all(|&number| number < size));
+            permutation.invert(&mut numbers);
+            assert!(numbers.into_iter().eq(size - 1000..size));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+use std::ops::Range;
+
+/// The strata of labels: dense numbers in ascending order of the label.
+pub(crate) struct Ranks {
+    /// Label and size of each stratum, ascending by label.
+    pub(crate) sizes: Vec<(u32, u32)>,
+    /// Rank by label, where labels are dense enough for a table.
+    table: Option<Vec<u32>>,
+}
+
+impl Ranks {
+    pub(crate) fn new(labels: &[u32]) -> Self {
+        let largest = labels.iter().max().map_or(0, |&label| label as usize);
+        if largest <= labels.len().saturating_mul(2) { Self::dense(labels, largest) } else { Self::sparse(labels) }
+    }
+
+    fn dense(labels: &[u32], largest: usize) -> Self {
+        let mut table = vec![0u32; largest + 1];
+        for &label in labels {
+            table[label as usize] += 1;
+        }
+        let mut sizes = Vec::new();
+        for (label, count) in table.iter_mut().enumerate() {
+            if *count > 0 {
+                sizes.push((label as u32, *count));
+                *count = sizes.len() as u32 - 1;
+            }
+        }
+        Self { sizes, table: Some(table) }
+    }
+
+    fn sparse(labels: &[u32]) -> Self {
+        let mut sorted = labels.to_vec();
+        sorted.sort_unstable();
+        let sizes = sorted.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
+        Self { sizes, table: None }
+    }
+
+    /// Returns the rank of a label that is among those given.
+    pub(crate) fn of(&self, label: u32) -> usize {
+        match &self.table {
+            Some(table) => table[label as usize] as usize,
+            None => self.sizes.partition_point(|&(other, _)| other < label),
+        }
+    }
+}
+
+/// Pairs grouped by stratum, 4 bytes each: first the strata that fill batches of their own ("homes"), then the small ones,
+/// both ascending by label. A place in this order is a *slot*.
+pub(crate) struct Strata {
+    /// Label of each stratum.
+    pub(crate) labels: Vec<u32>,
+    /// First slot of each stratum, and the end of the last.
+    starts: Vec<u32>,
+    /// Pair at each slot.
+    rows: Vec<u32>,
+    /// How many strata fill batches of their own.
+    pub(crate) homes: usize,
+}
+
+impl Strata {
+    /// Returns the grouping; strata of `at_least` pairs are homes.
+    pub(crate) fn group(labels: &[u32], at_least: usize) -> Self {
+        let ranks = Ranks::new(labels);
+        let is_small = |rank: &usize| (ranks.sizes[*rank].1 as usize) < at_least;
+        let mut order: Vec<usize> = (0..ranks.sizes.len()).collect();
+        order.sort_by_key(is_small);
+        let homes = order.partition_point(|rank| !is_small(rank));
+
+        let mut starts = vec![0];
+        let mut next = vec![0; order.len()];
+        let mut end = 0;
+        for &rank in &order {
+            next[rank] = end;
+            end += ranks.sizes[rank].1;
+            starts.push(end);
+        }
+        let mut rows = vec![0; labels.len()];
+        for (row, &label) in labels.iter().enumerate() {
+            let slot = &mut next[ranks.of(label)];
+            rows[*slot as usize] = row as u32;
+            *slot += 1;
+        }
+        Self { labels: order.iter().map(|&rank| ranks.sizes[rank].0).collect(), starts, rows, homes }
+    }
+
+    /// Returns the number of strata.
+    pub(crate) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Returns the number of pairs.
+    pub(crate) fn pairs(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
+    /// Returns the slots of a stratum.
+    pub(crate) fn slots(&self, stratum: usize) -> Range<u32> {
+        self.starts[stratum]..self.starts[stratum + 1]
+    }
+
+    /// Returns the number of pairs of a stratum.
+    pub(crate) fn size(&self, stratum: usize) -> u32 {
+        self.starts[stratum + 1] - self.starts[stratum]
+    }
+
+    /// Returns the slots of all small strata together.
+    pub(crate) fn small(&self) -> Range<u32> {
+        self.starts[self.homes]..self.pairs()
+    }
+
+    /// Returns the size of the largest stratum.
+    pub(crate) fn largest(&self) -> u32 {
+        let sizes = (0..self.len()).map(|stratum| self.size(stratum));
+        sizes.max().unwrap_or(0)
+    }
+
+    /// Replaces slots by the pairs there.
+    pub(crate) fn look_up(&self, slots: &mut [u32]) {
+        for slot in slots {
+            *slot = self.rows[*slot as usize];
+        }
+    }
+
+    /// Returns the label of each pair, as it was given.
+    pub(crate) fn labels_of_pairs(&self) -> Vec<u32> {
+        let mut labels = vec![0; self.rows.len()];
+        for stratum in 0..self.len() {
+            for slot in self.slots(stratum) {
+                labels[self.rows[slot as usize] as usize] = self.labels[stratum];
+            }
+        }
+        labels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_come_first_and_rows_ascend() {
+        let strata = Strata::group(&[7, 3, 9, 3, 9, 3], 2);
+        assert_eq!(strata.labels, [3, 9, 7]);
+        assert_eq!(strata.homes, 2);
+        assert_eq!(strata.rows, [1, 3, 5, 2, 4, 0]);
+        assert_eq!(strata.small(), 5..6);
+        assert_eq!(strata.largest(), 3);
+    }
+
+    #[test]
+    fn huge_labels_need_no_table() {
+        let labels = [u32::MAX, 0, u32::MAX, 1_000_000_000];
+        let ranks = Ranks::new(&labels);
+        assert!(ranks.table.is_none());
+        assert_eq!(ranks.sizes, [(0, 1), (1_000_000_000, 1), (u32::MAX, 2)]);
+        assert_eq!(ranks.of(u32::MAX), 2);
+        assert_eq!(Strata::group(&labels, 2).labels_of_pairs(), labels);
+    }
+
+    #[test]
+    fn labels_without_pairs_are_no_strata() {
+        let strata = Strata::group(&[4, 4, 2], 1);
+        assert_eq!(strata.labels, [2, 4]);
+        assert_eq!(strata.len(), 2);
+    }
+}

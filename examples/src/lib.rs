@@ -1,0 +1,1 @@
+//! The examples of this workspace: see the files beside this folder.
