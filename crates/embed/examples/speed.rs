@@ -82,10 +82,10 @@ fn bert<B: Backend>(folder: Option<&str>, layers: usize, device: &B::Device) -> 
 
 /// `texts` rows of `longest` tokens.
 fn batch(texts: u32, longest: u32, seed: u32) -> TokenBatch {
-    TokenBatch::from_rows((0..texts).map(|text| {
-        
-        (0..longest).map(|at| (text * 7919 + at * 104_729 + seed) % 30_000).collect::<Vec<u32>>()
-    }))
+    TokenBatch::from_rows(
+        (0..texts)
+            .map(|text| (0..longest).map(|at| (text * 7919 + at * 104_729 + seed) % 30_000).collect::<Vec<u32>>()),
+    )
 }
 
 /// Floating-point operations of a forward pass: two a weight and token, and attention's two products.

@@ -1,13 +1,13 @@
 use std::path::Path;
 
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::bert::check_ids;
 use crate::ops::{self, Spans};
-use crate::weights::{WeightFile, WeightWriter, param};
+use crate::weights::{WeightFile, WeightWriter, normal, param};
 use crate::{EmbedError, Encoder, TokenBatch};
 
 pub(crate) const STATIC_TENSOR: &str = "embedding.weight";
@@ -51,15 +51,18 @@ impl StaticConfig {
     /// An encoder with fresh normal rows. Seed with [`Backend::seed`] for repeatable ones.
     ///
     /// # Errors
-    /// [`EmbedError::OutOfRange`] if a size is 0.
+    /// [`EmbedError::OutOfRange`] if a size is 0, or `std` not a positive number.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<StaticEncoder<B>, EmbedError> {
         for (key, size) in [("vocab_size", self.vocab_size), ("dim", self.dim)] {
             if size == 0 {
                 return Err(EmbedError::OutOfRange { key: key.into(), value: "0".into(), range: "at least 1".into() });
             }
         }
-        let normal = Initializer::Normal { mean: 0.0, std: self.std };
-        Ok(StaticEncoder { table: normal.init([self.vocab_size, self.dim], device) })
+        if !(self.std.is_finite() && self.std > 0.0) {
+            let value = self.std.to_string();
+            return Err(EmbedError::OutOfRange { key: "std".into(), value, range: "finite, above 0".into() });
+        }
+        Ok(StaticEncoder { table: normal([self.vocab_size, self.dim], self.std, device) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Param, ParamId};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Distribution, Shape, Tensor, TensorData};
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -126,12 +126,33 @@ pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32>
     tensor.into_data().iter::<f32>().collect()
 }
 
+/// A parameter with normal values of mean 0, drawn now: burn's own initialisers draw at first use, in the order of use.
+pub(crate) fn normal<B: Backend, const D: usize>(
+    shape: [usize; D],
+    std: f64,
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    initialized(Tensor::random(Shape::new(shape), Distribution::Normal(0.0, std), device))
+}
+
+/// A parameter with one value everywhere.
+pub(crate) fn constant<B: Backend, const D: usize>(
+    shape: [usize; D],
+    value: f32,
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    initialized(Tensor::full(Shape::new(shape), value, device))
+}
+
+fn initialized<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
+    Param::initialized(ParamId::new(), tensor.require_grad())
+}
+
 /// A parameter with the given values.
 pub(crate) fn param<B: Backend, const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],
     device: &B::Device,
 ) -> Param<Tensor<B, D>> {
-    let tensor = Tensor::from_data(TensorData::new(values, shape), device);
-    Param::initialized(ParamId::new(), tensor.require_grad())
+    initialized(Tensor::from_data(TensorData::new(values, shape), device))
 }

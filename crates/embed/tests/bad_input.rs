@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn_flex::{Flex, FlexDevice};
 use embed::{
-    BertConfig, EmbedError, Embedder, FolderOptions, LexicalConfig, NeuralEmbedder, Side, StaticConfig, TextTokenizer,
+    BertConfig, EmbedError, FolderOptions, LexicalConfig, NeuralEmbedder, Side, StaticConfig, TextTokenizer,
     TokenLimits, load_embedder,
 };
 use support::{copy_of, golden};
@@ -100,7 +100,12 @@ fn other_models_are_refused_with_the_setting() {
 #[test]
 fn unknown_pooling_and_modules_are_refused() {
     let copy = copy_of("tiny_bert");
-    spoil(copy.path(), "1_Pooling/config.json", "\"pooling_mode_max_tokens\": false", "\"pooling_mode_max_tokens\": true");
+    spoil(
+        copy.path(),
+        "1_Pooling/config.json",
+        "\"pooling_mode_max_tokens\": false",
+        "\"pooling_mode_max_tokens\": true",
+    );
     assert!(matches!(error_of(copy.path()), EmbedError::Unsupported { .. }));
     let copy = copy_of("tiny_bert");
     spoil(copy.path(), "modules.json", "models.Normalize", "models.Dense");
@@ -124,9 +129,14 @@ fn tokens_that_the_table_lacks_are_refused_before_any_text() {
 
 #[test]
 fn vectors_that_are_not_finite_name_the_text() {
-    let tokenizer = TextTokenizer::from_folder(golden("tiny_static")).unwrap().with_special_tokens(false);
-    let huge = StaticConfig::new(59, 16).with_std(f64::INFINITY).init::<Flex>(&FlexDevice).unwrap();
-    let embedder = NeuralEmbedder::new(huge, tokenizer, TokenLimits::new(8, 8), &FlexDevice).unwrap();
+    let copy = copy_of("tiny_static");
+    let path = copy.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The file ends with the table of 59 rows of 8; `cat` is row 52.
+    let row = bytes.len() - (59 - 52) * 8 * 4;
+    bytes[row..row + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+    let embedder = load_embedder::<Flex>(copy.path(), &FolderOptions::default(), &FlexDevice).unwrap();
     let error = embedder.embed(&["", "cat"], Side::Query).unwrap_err();
     assert!(matches!(error, EmbedError::NotFinite { index: 1 }), "{error:?}");
 }
@@ -134,6 +144,7 @@ fn vectors_that_are_not_finite_name_the_text() {
 #[test]
 fn sizes_of_zero_and_heads_that_do_not_divide_are_refused() {
     assert!(StaticConfig::new(0, 4).init::<Flex>(&FlexDevice).is_err());
+    assert!(StaticConfig::new(4, 4).with_std(f64::NAN).init::<Flex>(&FlexDevice).is_err());
     assert!(BertConfig::new(10, 16).with_heads(3).init::<Flex>(&FlexDevice).is_err());
     assert!(LexicalConfig::default().with_dim(0).fit(&["a"]).is_err());
     assert!(LexicalConfig::default().with_bucket_bits(40).fit(&["a"]).is_err());

@@ -7,7 +7,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use burn_flex::{Flex, FlexDevice};
-use embed::{Embedder, FolderOptions, Pooling, SaveFolder, Side, TextTokenizer, load_bert, load_static};
+use embed::{FolderOptions, Pooling, SaveFolder, Side, TextTokenizer, load_bert, load_static};
 use serde::Deserialize;
 use support::{assert_rows, copy_of, golden, load, read, vectors};
 
@@ -90,7 +90,8 @@ fn static_table_gives_sentence_transformers_vectors() {
 #[test]
 fn saved_bert_folder_gives_the_same_vectors() {
     let golden_bert = tiny().bert;
-    let (bert, tokenizer, most) = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let (bert, tokenizer, most) =
+        load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("model");
     bert.save_folder(&folder, &tokenizer, most).unwrap();

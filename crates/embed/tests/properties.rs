@@ -114,7 +114,8 @@ fn rows_without_tokens_are_the_constant_vector() {
 
 #[test]
 fn training_a_vocabulary_twice_gives_the_same_file() {
-    let texts: Vec<String> = (0..400).map(|i| format!("word{} stem{}ing pre{}fix \u{e9}{}", i % 37, i % 11, i % 5, i % 3)).collect();
+    let texts: Vec<String> =
+        (0..400).map(|i| format!("word{} stem{}ing pre{}fix \u{e9}{}", i % 37, i % 11, i % 5, i % 3)).collect();
     let out = tempfile::tempdir().unwrap();
     let files = [0, 1, 2].map(|run| {
         let path = out.path().join(format!("{run}.json"));
@@ -131,7 +132,7 @@ fn trained_vocabulary_is_stable() {
     let tokenizer = TextTokenizer::train_wordpiece(["low lower lowest", "new newer newest", "low new"], 24).unwrap();
     let batch = tokenizer.encode(&["low newest"], 8).unwrap();
     assert_eq!(tokenizer.vocab_size(), 24);
-    assert_eq!(batch.tokens(0), [0]);
+    assert_eq!(batch.tokens(0), [21, 22, 5, 8, 9]);
 }
 
 /// Value stability: a change here is a change of seeded output.
@@ -140,5 +141,6 @@ fn lexical_vectors_are_stable() {
     let texts = ["read a file", "write a file"];
     let lexical = LexicalConfig::default().with_dim(16).with_bucket_bits(8).with_seed(3).fit(&texts).unwrap();
     let rows = lexical.embed(&["read_file"], Side::Query).unwrap();
+    println!("{rows:?}");
     assert_close(rows.as_slice().unwrap(), &[0.0; 16], 1e-6);
 }

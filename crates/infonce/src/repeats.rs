@@ -1,6 +1,6 @@
 use std::{collections::hash_map::Entry, hash::Hash, ops::Range};
 
-use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Bool, DType, Tensor, TensorData, backend::Backend};
 use rustc_hash::FxHashMap;
 
 use crate::InBatch;
@@ -8,8 +8,8 @@ use crate::InBatch;
 /// The ids of a batch in which a query or a passage repeats, on the device.
 #[derive(Debug, Clone)]
 pub(crate) struct Repeats<B: Backend> {
-    queries: Option<Tensor<B, 1, Int>>,
-    passages: Option<Tensor<B, 1, Int>>,
+    queries: Option<Tensor<B, 1>>,
+    passages: Option<Tensor<B, 1>>,
     /// Pairs (query `i`, passage `j`), `i != j`, that are false negatives; at least 1.
     pub(crate) masked: usize,
 }
@@ -27,7 +27,7 @@ impl<B: Backend> Repeats<B> {
 
     /// Whether each candidate is a false negative *or the positive* of each of the rows: `[rows, n]`.
     pub(crate) fn same(&self, rows: Range<usize>) -> Option<Tensor<B, 2, Bool>> {
-        let same = |ids: &Tensor<B, 1, Int>| {
+        let same = |ids: &Tensor<B, 1>| {
             ids.clone().slice([rows.clone()]).unsqueeze_dim::<2>(1).equal(ids.clone().unsqueeze_dim(0))
         };
         match (&self.queries, &self.passages) {
@@ -38,21 +38,22 @@ impl<B: Backend> Repeats<B> {
     }
 }
 
-/// Ids as small integers, `-1` beyond their end: `[n]`, or `None` if they are all different.
+/// Ids as small whole numbers, `-1` beyond their end: `[n]`, or `None` if they are all different.
 ///
-/// Devices compare 32-bit integers faster than 64-bit hashes, and some have no 64-bit integers at all.
-fn repeated<B: Backend>(ids: &[u64], n: usize, device: &B::Device) -> Option<Tensor<B, 1, Int>> {
+/// As `f32`, which tells 16 million ids apart: some devices have no 64-bit integers, and flex compares floats seven
+/// times as fast as integers.
+fn repeated<B: Backend>(ids: &[u64], n: usize, device: &B::Device) -> Option<Tensor<B, 1>> {
     let mut firsts = FxHashMap::default();
-    let mut dense: Vec<i32> = Vec::with_capacity(n);
+    let mut dense: Vec<f32> = Vec::with_capacity(n);
     for id in ids {
-        let next = firsts.len() as i32;
+        let next = firsts.len() as f32;
         dense.push(*firsts.entry(id).or_insert(next));
     }
     if firsts.len() == ids.len() {
         return None;
     }
-    dense.resize(n, -1);
-    Some(Tensor::from_data(TensorData::new(dense, [n]), device))
+    dense.resize(n, -1.0);
+    Some(Tensor::from_data(TensorData::new(dense, [n]), (device, DType::F32)))
 }
 
 /// Pairs with the same passage, plus those with the same query, less those counted twice.

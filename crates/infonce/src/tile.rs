@@ -22,6 +22,8 @@ pub(crate) struct Tile<B: Backend> {
     pub(crate) positive: Tensor<B, 2>,
     /// Largest logit of a negative: `[t, 1]`
     pub(crate) hardest: Tensor<B, 2>,
+    /// Its softmax: `[t, 1]`
+    hardest_softmax: Tensor<B, 2>,
 }
 
 impl<B: Backend> Tile<B> {
@@ -35,15 +37,16 @@ impl<B: Backend> Tile<B> {
             // Adding -1e30 rounds to -1e30.
             None => logits.scatter(1, diagonal, positive.full_like(MASKED), IndexingUpdateOp::Add),
         };
-        let hardest = logits.clone().max_dim(1);
+        let (hardest, column) = logits.clone().max_dim_with_indices(1);
         let softmax = softmax(logits.clone(), 1);
-        Self { logits, softmax, positive, hardest }
+        let hardest_softmax = softmax.clone().gather(1, column);
+        Self { logits, softmax, positive, hardest, hardest_softmax }
     }
 
     /// Log-odds of picking a negative, `log Σ exp(negatives) − positive`: `[t, 1]`.
     pub(crate) fn margin(&self) -> Tensor<B, 2> {
-        // The largest softmax is 1 / Σ exp(logit − hardest).
-        let negatives = self.hardest.clone() - self.softmax.clone().max_dim(1).log();
+        // The softmax of the hardest is 1 / Σ exp(logit − hardest).
+        let negatives = self.hardest.clone() - self.hardest_softmax.clone().log();
         negatives - self.positive.clone()
     }
 

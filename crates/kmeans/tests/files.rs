@@ -7,26 +7,26 @@ use kmeans::{Clusterer, Clustering, SphericalKMeansConfig};
 use ndarray::{Array2, array};
 
 fn clustering(rows: &Array2<f32>) -> Clustering {
-    SphericalKMeansConfig::new(2).build().unwrap().fit(rows.view()).unwrap()
+    SphericalKMeansConfig::new(2).build().expect("a valid configuration").fit(rows.view()).expect("valid rows")
 }
 
 fn saved() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    clustering(&array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0]]).save(dir.path()).unwrap();
+    let dir = tempfile::tempdir().expect("a folder");
+    clustering(&array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0]]).save(dir.path()).expect("a saved clustering");
     dir
 }
 
 fn error(dir: &Path) -> String {
-    let error = Clustering::load(dir).unwrap_err();
+    let error = Clustering::load(dir).expect_err("a refusal");
     let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
     format!("{error}{source}")
 }
 
 fn edit(path: &Path, from: &[u8], to: &[u8]) {
-    let mut bytes = fs::read(path).unwrap();
-    let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+    let mut bytes = fs::read(path).expect("a file");
+    let at = bytes.windows(from.len()).position(|window| window == from).expect("the bytes to replace");
     bytes.splice(at..at + from.len(), to.iter().copied());
-    fs::write(path, bytes).unwrap();
+    fs::write(path, bytes).expect("a written file");
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn ndcg(bench: &Bench, system: &str) -> f64 {
 fn a_small_corpus_learns_in_every_arm_and_the_table_names_every_row() {
     let bench = Bench::new();
     let (stdout, _) = bench.succeed(&["run", "config.toml"]);
-    for row in ["unclustered", "query clusters", "passage clusters", "untrained student", "BM25", "clustering embedder"] {
+    for row in ["unclustered", "query clusters", "passage clusters", "untrained student", "BM25", "clustering embedder"]
+    {
         assert!(stdout.contains(row), "{stdout}");
     }
     for arm in ["unclustered", "query clusters", "passage clusters"] {
@@ -36,7 +37,10 @@ fn stages_run_alone_and_again_only_where_their_inputs_changed() {
     assert!(!again.contains("done in"), "{again}");
 
     let (_, deeper) = bench.succeed(&["run", "run", "--set", "eval.depth=30", "--force"]);
-    assert!(deeper.contains("train none seed 0: unchanged") && deeper.contains("evaluate none seed 0: done"), "{deeper}");
+    assert!(
+        deeper.contains("train none seed 0: unchanged") && deeper.contains("evaluate none seed 0: done"),
+        "{deeper}"
+    );
 
     let vectors = bench.path("run/embeddings/query.npy");
     std::fs::remove_file(&vectors).unwrap();
@@ -56,7 +60,8 @@ fn the_same_seed_gives_the_same_scores() {
 #[test]
 fn several_seeds_share_embeddings_and_clusters_and_give_deviations() {
     let bench = Bench::new();
-    let (stdout, _) = bench.succeed(&["run", "config.toml", "--set", "run.seeds=[0,1]", "--set", "eval.baselines=false"]);
+    let (stdout, _) =
+        bench.succeed(&["run", "config.toml", "--set", "run.seeds=[0,1]", "--set", "eval.baselines=false"]);
     assert!(stdout.contains("±"), "{stdout}");
     assert!(bench.path("run/arms/none/seed-1/model/modules.json").exists());
     assert!(bench.path("run/arms/queries/clusters/labels.npy").exists());
@@ -80,7 +85,8 @@ fn a_finished_run_plans_searches_and_shows_its_clusters() {
 #[test]
 fn a_bert_from_scratch_goes_the_same_way() {
     let bench = Bench::new();
-    let settings = ["student.kind=bert", "student.layers=1", "student.heads=2", "train.epochs=1", "run.arms=[\"passages\"]"];
+    let settings =
+        ["student.kind=bert", "student.layers=1", "student.heads=2", "train.epochs=1", "run.arms=[\"passages\"]"];
     let mut arguments = vec!["run", "config.toml"];
     settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
     bench.succeed(&arguments);
@@ -94,7 +100,10 @@ fn data_without_training_pairs_can_be_embedded_and_evaluated_but_not_run() {
     assert!(bench.fail(&["run", "config.toml"]).contains("qrels/train.tsv"));
     bench.succeed(&["embed", "config.toml"]);
     let (stdout, _) = bench.succeed(&["eval", "config.toml"]);
-    assert!(stdout.contains("BM25") && stdout.contains("clustering embedder") && !stdout.contains("unclustered"), "{stdout}");
+    assert!(
+        stdout.contains("BM25") && stdout.contains("clustering embedder") && !stdout.contains("unclustered"),
+        "{stdout}"
+    );
     let (found, _) = bench.succeed(&["search", "run", "opera kibano"]);
     assert!(found.contains("opera"));
     bench.succeed(&["cluster", "config.toml"]);

@@ -1,6 +1,8 @@
 //! nDCG@10, MRR@10, AP and recall@100 of 7,000 queries with 1,000 results, and of 10,000 with 100 hits by index; then
 //! how sure the mean of those is.
 
+#![allow(clippy::unwrap_used)]
+
 use std::hint::black_box;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Exact search of 1,000 queries, and of one, among 100,000 documents of 384 dimensions.
 
+#![allow(clippy::unwrap_used)]
+
 use std::hint::black_box;
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum EvalError {
     /// A file cannot be opened, read or written.
-    #[error("{}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -117,7 +117,7 @@ pub enum EvalError {
         /// The value.
         value: f64,
     },
-    /// The gain over a baseline whose mean is zero.
+    /// The gain over a baseline whose mean is zero, over all queries or in too many resamples.
     #[error("the gain over a baseline of mean 0 is undefined")]
     ZeroBaseline,
     /// A statistic was asked to draw nothing.

@@ -1,5 +1,7 @@
 //! Values that pytrec_eval computed (`tools/golden/retrieval_eval.py`).
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use retrieval_eval::{EvalOptions, Hit, IndexedQrels, Measure, Qrels, Run, evaluate, evaluate_hits};

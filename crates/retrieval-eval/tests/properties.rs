@@ -1,3 +1,7 @@
+//! What holds of every measure, whatever the judgements and results.
+
+#![allow(clippy::unwrap_used)]
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use retrieval_eval::{EvalOptions, Gain, Hit, IndexedQrels, Measure, Qrels, Run, evaluate, evaluate_hits};

@@ -1,3 +1,7 @@
+//! Exact search against a search by hand.
+
+#![allow(clippy::unwrap_used)]
+
 use ndarray::{Array2, ArrayView2, array, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};

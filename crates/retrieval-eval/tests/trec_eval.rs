@@ -1,5 +1,7 @@
 //! trec_eval's own test: its qrels and run, and the output that NIST ships with them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use retrieval_eval::{EvalOptions, Measure, Qrels, Report, Run, evaluate};

@@ -12,7 +12,8 @@ const BATCH: usize = 4096;
 fn labels(strata: u64) -> Vec<u32> {
     let scatter = |pair: u32| u64::from(pair).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let share = |unit: u64| (unit * unit) >> 32;
-    (0..PAIRS).map(|pair| ((scatter(pair) + share(scatter(pair))) / 2 * strata >> 32) as u32).collect()
+    let unit = |pair: u32| (scatter(pair) + share(scatter(pair))) / 2;
+    (0..PAIRS).map(|pair| ((unit(pair) * strata) >> 32) as u32).collect()
 }
 
 fn draw_epoch(sampler: &dyn BatchSampler, batch: &mut Vec<u32>) -> u32 {

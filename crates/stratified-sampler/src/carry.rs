@@ -107,3 +107,40 @@ impl Stream {
         Permutation::new(self.size, self.key.child(turn as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_small_stream_repeats_no_pair_in_a_batch_and_evens_out_each_epoch() {
+        for batch in 1..10 {
+            for size in batch..5 * batch {
+                let key = Key::from_seed(u64::from(size));
+                let stream = Stream { size, batch, key };
+                let mut times = vec![0; size as usize];
+                for epoch in 0..40 {
+                    for index in 0..stream.batches(epoch) {
+                        let mut drawn = Vec::new();
+                        stream.draw(epoch, index, &mut drawn);
+                        drawn.iter().for_each(|&pair| times[pair as usize] += 1);
+                        drawn.sort_unstable();
+                        drawn.dedup();
+                        assert_eq!(drawn.len(), batch as usize, "{size} pairs, epoch {epoch}");
+                    }
+                    assert!(times.iter().all(|&times| times == epoch || times == epoch + 1));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_turn_begins_where_few_pairs_are_carried() {
+        // Laps of 11 move on by 3 of 8: they begin at 0, 3, 6, 1, 4, 7, 2, 5 within a batch.
+        let stream = Stream { size: 11, batch: 8, key: Key::from_seed(0) };
+        let turns: Vec<u128> = (0..9).map(|lap| stream.turn(lap)).collect();
+        assert_eq!(turns, [0, 0, 0, 1, 1, 1, 2, 2, 3]);
+        let carried: Vec<u32> = (0..4).map(|turn| stream.carried(turn)).collect();
+        assert_eq!(carried, [0, 1, 2, 0]);
+    }
+}

@@ -45,6 +45,8 @@ pub enum Leftovers {
     ///
     /// The small strata together are one more stream, of mixed batches. If together they do not fill a batch, they are one short batch
     /// at the end of each epoch.
+    ///
+    /// The first batch asked for of another epoch counts the batches of all strata, some nanoseconds each; the others do not.
     Carry,
     /// They share batches with those of the nearest strata. All leftovers stand in one line, each stratum's next to those of
     /// the strata that it is nearest to, and the line is cut into batches from a place on that differs from epoch to epoch

@@ -7,7 +7,9 @@ pub(crate) const LARGEST: u32 = 65_535 * 65_535;
 
 /// Places worked on at once, so that 16-bit lanes fill any vector register.
 const LANES: usize = 64;
-const MOST_ROUNDS: usize = 32;
+/// The same for scattered places, of which there are often only a few.
+const FEW: usize = 16;
+const MOST_ROUNDS: usize = 24;
 
 /// A keyed permutation of `0..size`, of which any part can be had without the rest.
 ///
@@ -44,29 +46,7 @@ impl Permutation {
     /// Returns the number at a position.
     pub(crate) fn at(&self, position: u32) -> u32 {
         debug_assert!(position < self.size);
-        let mut number = position;
-        loop {
-            let mut cell = Cells::<1>::of(&[number], self.columns);
-            cell.forward(self);
-            number = cell.number(0, self.columns);
-            if number < self.size {
-                return number;
-            }
-        }
-    }
-
-    /// Returns the position of a number.
-    pub(crate) fn position(&self, number: u32) -> u32 {
-        debug_assert!(number < self.size);
-        let mut position = number;
-        loop {
-            let mut cell = Cells::<1>::of(&[position], self.columns);
-            cell.backward(self);
-            position = cell.number(0, self.columns);
-            if position < self.size {
-                return position;
-            }
-        }
+        self.walk(position, Way::Forward)
     }
 
     /// Appends the numbers at a range of positions.
@@ -76,64 +56,73 @@ impl Permutation {
         let mut numbers = [0; LANES];
         for first in positions.clone().step_by(LANES) {
             let mut cells = Cells::<LANES>::from(first, self.columns);
-            cells.forward(self);
+            cells.go(self, Way::Forward);
             cells.numbers(self.columns, &mut numbers);
             let filled = &mut numbers[..LANES.min((positions.end - first) as usize)];
-            // One look at all of them, because the cells beyond are few.
-            if filled.iter().fold(false, |any, &number| any | (number >= self.size)) {
-                for number in &mut *filled {
-                    *number = self.at_outside(*number);
-                }
-            }
+            self.walk_on(filled, Way::Forward);
             out.extend_from_slice(filled);
         }
     }
 
+    /// Replaces positions by the numbers there.
+    pub(crate) fn apply(&self, positions: &mut [u32]) {
+        self.replace(positions, Way::Forward);
+    }
+
     /// Replaces numbers by their positions.
     pub(crate) fn invert(&self, numbers: &mut [u32]) {
-        let (chunks, rest) = numbers.as_chunks_mut::<LANES>();
-        for chunk in chunks {
-            let mut cells = Cells::<LANES>::of(chunk, self.columns);
-            cells.backward(self);
-            cells.numbers(self.columns, chunk);
-            for position in chunk {
-                if *position >= self.size {
-                    *position = self.position_outside(*position);
-                }
+        self.replace(numbers, Way::Backward);
+    }
+
+    fn replace(&self, numbers: &mut [u32], way: Way) {
+        for some in numbers.chunks_mut(FEW) {
+            let mut lanes = [0; FEW];
+            lanes[..some.len()].copy_from_slice(some);
+            let mut cells = Cells::of(&lanes, self.columns);
+            cells.go(self, way);
+            cells.numbers(self.columns, &mut lanes);
+            some.copy_from_slice(&lanes[..some.len()]);
+            self.walk_on(some, way);
+        }
+    }
+
+    /// Walks from those numbers on that are not below `size`.
+    fn walk_on(&self, numbers: &mut [u32], way: Way) {
+        // One look at all of them, because few are.
+        let is_outside = |any, &number: &u32| any | (number >= self.size);
+        if numbers.iter().fold(false, is_outside) {
+            for number in numbers.iter_mut().filter(|number| **number >= self.size) {
+                *number = self.walk(*number, way);
             }
         }
-        for number in rest {
-            *number = self.position(*number);
+    }
+
+    /// Goes at least one step, and on until a number is below `size`.
+    fn walk(&self, mut number: u32, way: Way) -> u32 {
+        loop {
+            let mut cell = Cells::of(&[number], self.columns);
+            cell.go(self, way);
+            number = cell.number(0, self.columns);
+            if number < self.size {
+                return number;
+            }
         }
     }
 
     fn keys(&self) -> &[Round] {
         &self.rounds[..self.used]
     }
-
-    #[cold]
-    fn at_outside(&self, mut number: u32) -> u32 {
-        while number >= self.size {
-            let mut cell = Cells::<1>::of(&[number], self.columns);
-            cell.forward(self);
-            number = cell.number(0, self.columns);
-        }
-        number
-    }
-
-    #[cold]
-    fn position_outside(&self, mut number: u32) -> u32 {
-        while number >= self.size {
-            let mut cell = Cells::<1>::of(&[number], self.columns);
-            cell.backward(self);
-            number = cell.number(0, self.columns);
-        }
-        number
-    }
 }
 
-/// Returns the number of rounds, always even. Few cells need more of them before all orders are alike.
-pub(crate) fn rounds(size: u32) -> usize {
+/// From positions to numbers, or back.
+#[derive(Clone, Copy)]
+enum Way {
+    Forward,
+    Backward,
+}
+
+/// Returns the number of rounds, always even. With few cells it takes more of them until all orders are equally likely.
+fn rounds(size: u32) -> usize {
     match size {
         0..16 => 24,
         16..1024 => 12,
@@ -204,18 +193,21 @@ impl<const N: usize> Cells<N> {
     }
 
     #[inline]
-    fn forward(&mut self, permutation: &Permutation) {
-        for rounds in permutation.keys().chunks_exact(2) {
-            add(&mut self.row, &self.column, rounds[0], permutation.rows);
-            add(&mut self.column, &self.row, rounds[1], permutation.columns);
-        }
-    }
-
-    #[inline]
-    fn backward(&mut self, permutation: &Permutation) {
-        for rounds in permutation.keys().rchunks_exact(2) {
-            subtract(&mut self.column, &self.row, rounds[1], permutation.columns);
-            subtract(&mut self.row, &self.column, rounds[0], permutation.rows);
+    fn go(&mut self, permutation: &Permutation, way: Way) {
+        let (rows, columns) = (permutation.rows, permutation.columns);
+        match way {
+            Way::Forward => {
+                for rounds in permutation.keys().chunks_exact(2) {
+                    add(&mut self.row, &self.column, rounds[0], rows);
+                    add(&mut self.column, &self.row, rounds[1], columns);
+                }
+            }
+            Way::Backward => {
+                for rounds in permutation.keys().rchunks_exact(2) {
+                    subtract(&mut self.column, &self.row, rounds[1], columns);
+                    subtract(&mut self.row, &self.column, rounds[0], rows);
+                }
+            }
         }
     }
 
@@ -292,7 +284,9 @@ mod tests {
             let permutation = permutation(size);
             let mut numbers = Vec::new();
             permutation.fill(0..size, &mut numbers);
-            assert!((0..size).all(|at| permutation.position(numbers[at as usize]) == at));
+            let mut positions: Vec<u32> = (0..size).collect();
+            permutation.apply(&mut positions);
+            assert_eq!(positions, numbers);
             permutation.invert(&mut numbers);
             assert!(numbers.into_iter().eq(0..size));
         }

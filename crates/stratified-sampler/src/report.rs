@@ -58,7 +58,7 @@ pub struct PlanReport {
 /// ```
 /// use stratified_sampler::{BatchSampler, StratifiedConfig};
 ///
-/// let report = StratifiedConfig::new(2).build(&[4, 4, 4, 9, 9])?.report(0);
+/// let report = StratifiedConfig::new(2).build(&[4, 4, 4, 9, 9, 9])?.report(0);
 /// let stratum = &report.strata[0];
 /// assert_eq!((stratum.label, stratum.size, stratum.batches, stratum.leftover), (4, 3, 1, 1));
 /// # Ok::<(), stratified_sampler::SamplerError>(())

@@ -60,7 +60,7 @@ pub trait BatchSampler: Send + Sync {
     }
 }
 
-/// The batches of one epoch, in order. `nth` seeks: it draws nothing in between.
+/// The batches of one epoch, in order. `nth` and `last` seek: they draw nothing in between.
 ///
 /// # Examples
 /// ```
@@ -111,8 +111,18 @@ impl<S: BatchSampler + ?Sized> Iterator for Batches<'_, S> {
         self.left.nth(skipped).map(|index| self.draw(index))
     }
 
+    fn last(mut self) -> Option<Vec<u32>> {
+        self.next_back()
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.left.size_hint()
+    }
+}
+
+impl<S: BatchSampler + ?Sized> DoubleEndedIterator for Batches<'_, S> {
+    fn next_back(&mut self) -> Option<Vec<u32>> {
+        self.left.next_back().map(|index| self.draw(index))
     }
 }
 

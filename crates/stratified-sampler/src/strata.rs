@@ -104,6 +104,11 @@ impl Strata {
         self.starts[stratum + 1] - self.starts[stratum]
     }
 
+    /// Returns how many batches of its own a stratum fills.
+    pub(crate) fn own_batches(&self, stratum: usize, batch: u32) -> u32 {
+        if stratum < self.homes { self.size(stratum) / batch } else { 0 }
+    }
+
     /// Returns the slots of all small strata together.
     pub(crate) fn small(&self) -> Range<u32> {
         self.starts[self.homes]..self.pairs()

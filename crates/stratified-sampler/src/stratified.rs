@@ -1,3 +1,5 @@
+mod leftovers;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -57,13 +59,13 @@ impl Stratified {
         }
         let batch = u32::try_from(config.batch_size).unwrap_or(u32::MAX);
         let strata = Strata::group(labels, config.batch_size.max(config.min_stratum));
-        let line = Line::new(line_up(&strata, config.leftovers, nearest), |stratum| {
-            strata.size(stratum) - own_batches(&strata, stratum, batch) * batch
+        let line = Line::new(leftovers::line_up(&strata, config.leftovers, nearest), |stratum| {
+            strata.size(stratum) - strata.own_batches(stratum, batch) * batch
         });
         let schedule = match config.leftovers {
             Leftovers::Carry => Schedule::PerEpoch(Arc::default()),
             _ => {
-                let own = (0..strata.homes).map(|stratum| own_batches(&strata, stratum, batch));
+                let own = (0..strata.homes).map(|stratum| strata.own_batches(stratum, batch));
                 Schedule::Fixed(Counts::new(own.chain([line.pairs() / batch])))
             }
         };
@@ -157,48 +159,6 @@ impl Stratified {
         shift(&mut out[from..], self.strata.slots(stratum).start);
     }
 
-    fn draw_leftovers(&self, epoch: u64, places: Range<u32>, out: &mut Vec<u32>) {
-        let key = self.key.purpose(Purpose::Leftovers).child(epoch);
-        if self.config.leftovers == Leftovers::Merge {
-            self.draw_line(epoch, places, key, out);
-        } else {
-            self.draw_mixed(epoch, places, key, out);
-        }
-    }
-
-    /// Appends the slots of part of the line, from a place on that the key says.
-    fn draw_line(&self, epoch: u64, places: Range<u32>, key: Key, out: &mut Vec<u32>) {
-        let pairs = u64::from(self.line.pairs());
-        let turned = (u128::from(key.word(0)) * u128::from(pairs)) >> 64;
-        let mut at = ((u64::from(places.start) + turned as u64) % pairs) as u32;
-        let mut left = places.len() as u32;
-        while left > 0 {
-            let place = self.line.at(at);
-            let count = place.left.min(left);
-            let start = own_batches(&self.strata, place.stratum, self.batch) * self.batch + place.nth;
-            self.draw_stratum(epoch, place.stratum, start..start + count, out);
-            left -= count;
-            at = ((u64::from(at) + u64::from(count)) % pairs) as u32;
-        }
-    }
-
-    /// Appends the slots of part of the leftovers, shuffled together.
-    fn draw_mixed(&self, epoch: u64, places: Range<u32>, key: Key, out: &mut Vec<u32>) {
-        Permutation::new(self.line.pairs(), key).fill(places, out);
-        let small = self.line.start(self.strata.homes);
-        for place in out {
-            *place = if *place >= small {
-                // Small strata are left over as a whole: their own order would change nothing.
-                self.strata.small().start + (*place - small)
-            } else {
-                let at = self.line.at(*place);
-                let own = own_batches(&self.strata, at.stratum, self.batch) * self.batch;
-                let number = self.order(epoch, at.stratum).at(own + at.nth);
-                self.strata.slots(at.stratum).start + number
-            };
-        }
-    }
-
     /// Returns the epoch's order of a stratum.
     fn order(&self, epoch: u64, stratum: usize) -> Permutation {
         Permutation::new(self.strata.size(stratum), self.stratum_key(stratum).child(epoch))
@@ -276,40 +236,6 @@ impl fmt::Debug for Stratified {
             .field("strata", &self.strata())
             .finish_non_exhaustive()
     }
-}
-
-/// Returns how many batches of its own a stratum fills every epoch.
-fn own_batches(strata: &Strata, stratum: usize, batch: u32) -> u32 {
-    if stratum < strata.homes { strata.size(stratum) / batch } else { 0 }
-}
-
-/// Returns the strata in the order in which their leftovers stand in line.
-fn line_up(strata: &Strata, leftovers: Leftovers, nearest: Option<&[u32]>) -> Vec<u32> {
-    let all = 0..strata.len() as u32;
-    match (leftovers, nearest) {
-        (Leftovers::Drop | Leftovers::Carry, _) => Vec::new(),
-        (Leftovers::Mix, _) => all.collect(),
-        (Leftovers::Merge, None) => {
-            let mut by_size: Vec<u32> = all.collect();
-            by_size.sort_by_key(|&stratum| {
-                let stratum = stratum as usize;
-                (strata.size(stratum), strata.labels[stratum])
-            });
-            by_size
-        }
-        (Leftovers::Merge, Some(nearest)) => line_up_nearest(strata, nearest),
-    }
-}
-
-fn line_up_nearest(strata: &Strata, nearest: &[u32]) -> Vec<u32> {
-    let mut sizes = vec![0; nearest.len()];
-    let mut by_label = vec![None; nearest.len()];
-    for (stratum, &label) in (0u32..).zip(&strata.labels) {
-        sizes[label as usize] = strata.size(stratum as usize);
-        by_label[label as usize] = Some(stratum);
-    }
-    let labels = merge::line_up(nearest, &sizes);
-    labels.iter().filter_map(|&label| by_label[label as usize]).collect()
 }
 
 fn shift(slots: &mut [u32], by: u32) {

@@ -161,7 +161,7 @@ proptest! {
             times_drawn(&sampler, epoch, &mut times);
             for (&label, &times) in labels.iter().zip(&times) {
                 prop_assert!(times == epoch || times == epoch + 1, "{} after {}", times, epoch + 1);
-                if is_home(label) && sizes[&label] % batch_size == 0 {
+                if is_home(label) && sizes[&label].is_multiple_of(batch_size) {
                     prop_assert_eq!(times, epoch + 1);
                 }
             }

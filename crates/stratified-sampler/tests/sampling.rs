@@ -13,7 +13,7 @@ fn labels(sizes: &[usize]) -> Vec<u32> {
 }
 
 fn error(config: StratifiedConfig, labels: &[u32]) -> SamplerError {
-    config.build(labels).unwrap_err()
+    config.build(labels).expect_err("wrong settings")
 }
 
 #[test]
@@ -223,6 +223,19 @@ fn leftovers_differ_from_epoch_to_epoch() {
 }
 
 #[test]
+fn strata_epochs_and_seeds_have_orders_of_their_own() {
+    let labels = labels(&[50, 50]);
+    let mut orders = HashSet::new();
+    for seed in 0..3 {
+        let sampler = StratifiedConfig::new(50).with_seed(seed).build(&labels).unwrap();
+        for batch in (0..3).flat_map(|epoch| Batches::new(&sampler, epoch)) {
+            orders.insert(batch.iter().map(|pair| pair % 50).collect::<Vec<u32>>());
+        }
+    }
+    assert_eq!(orders.len(), 2 * 3 * 3);
+}
+
+#[test]
 fn a_sampler_is_shared_between_threads() {
     let labels = labels(&[100, 37, 20]);
     let config = StratifiedConfig::new(8).with_leftovers(Leftovers::Carry);
@@ -254,17 +267,17 @@ fn purity_of_any_sampler_is_measured_by_any_labels() {
 /// Literals: what a seed draws is part of the interface.
 #[test]
 fn a_seed_draws_the_same_for_ever() {
-    let labels: Vec<u32> = (0..17).map(|pair| pair * pair % 5).collect();
+    let labels: Vec<u32> = (0..20).map(|pair| pair * pair % 5).collect();
     let plan = |leftovers| {
         let config = StratifiedConfig::new(3).with_seed(42).with_leftovers(leftovers);
         config.build(&labels).unwrap().plan(1)
     };
-    assert_eq!(plan(Leftovers::Drop), [0]);
-    assert_eq!(plan(Leftovers::Carry), [0]);
-    assert_eq!(plan(Leftovers::Merge), [0]);
-    assert_eq!(plan(Leftovers::Mix), [0]);
+    assert_eq!(plan(Leftovers::Drop), [12, 3, 17, 1, 11, 4, 16, 14, 9, 5, 15, 0, 8, 2, 13]);
+    assert_eq!(plan(Leftovers::Carry), [2, 13, 7, 12, 17, 8, 15, 10, 5, 12, 7, 3, 11, 4, 16, 14, 9, 19, 6, 16, 1]);
+    assert_eq!(plan(Leftovers::Merge), [12, 3, 17, 10, 19, 6, 16, 14, 9, 5, 15, 0, 8, 2, 13, 1, 11, 4, 7, 18]);
+    assert_eq!(plan(Leftovers::Mix), [12, 3, 17, 10, 6, 7, 16, 14, 9, 5, 15, 0, 8, 2, 13, 1, 11, 4, 18, 19]);
     let uniform = UniformConfig::new(4).with_seed(42).build(10).unwrap();
-    assert_eq!(uniform.plan(1), [0]);
+    assert_eq!(uniform.plan(1), [6, 0, 9, 7, 1, 5, 8, 3, 4, 2]);
     let large = UniformConfig::new(4).with_seed(42).build(5_000_000).unwrap();
-    assert_eq!(Batches::new(&large, 7).nth(9), Some(vec![0]));
+    assert_eq!(Batches::new(&large, 7).nth(9), Some(vec![3749395, 3203049, 211055, 2314661]));
 }

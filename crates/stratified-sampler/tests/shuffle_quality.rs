@@ -1,34 +1,47 @@
 //! Orders are as random as counting can tell: chi-square tests over many epochs and seeds. All are seeded, so that they
 //! pass or fail for good.
 
-use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig, UniformConfig};
+use stratified_sampler::{BatchSampler, Batches, Leftovers, StratifiedConfig, UniformConfig};
 
-/// Returns by how many standard deviations a chi-square statistic exceeds its mean (Wilson & Hilferty 1931).
-fn deviation(counts: &[u32], expected: f64, freedom: usize) -> f64 {
-    let square = |&count: &u32| (f64::from(count) - expected).powi(2) / expected;
+/// Asserts that counts vary about their mean as chance has it: their squared deviations over `variance` are chi-square.
+#[track_caller]
+fn assert_chance(what: &str, counts: &[u32], variance: f64, freedom: usize) {
+    let mean = counts.iter().map(|&count| f64::from(count)).sum::<f64>() / counts.len() as f64;
+    let square = |&count: &u32| (f64::from(count) - mean).powi(2) / variance;
     let chi_square: f64 = counts.iter().map(square).sum();
+    // Close to normal (Wilson & Hilferty 1931).
     let spread = 2.0 / (9.0 * freedom as f64);
-    ((chi_square / freedom as f64).cbrt() - (1.0 - spread)) / spread.sqrt()
+    let deviation = ((chi_square / freedom as f64).cbrt() - (1.0 - spread)) / spread.sqrt();
+    assert!(deviation.abs() < 4.0, "{what}: {deviation:.1} standard deviations");
 }
 
+/// Asserts that independent draws fell into all cells alike.
 #[track_caller]
-fn assert_even(what: &str, counts: &[u32], freedom: usize) {
-    let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
-    let deviation = deviation(counts, total / counts.len() as f64, freedom);
-    assert!(deviation.abs() < 4.0, "{what}: {deviation:.1} standard deviations");
+fn assert_even(what: &str, counts: &[u32]) {
+    let draws: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+    assert_chance(what, counts, draws / counts.len() as f64, counts.len() - 1);
+}
+
+/// Asserts that all items were among the chosen alike, where each of so many draws chose that share of them.
+#[track_caller]
+fn assert_chosen_alike(what: &str, counts: &[u32], draws: u64, share: f64) {
+    let others = counts.len() - 1;
+    let finite = counts.len() as f64 / others as f64;
+    let variance = draws as f64 * share * (1.0 - share) * finite;
+    assert_chance(what, counts, variance, others);
 }
 
 /// Calls `look` with orders of `0..size` of many epochs, or of many seeds.
 fn orders(size: usize, count: u64, over_seeds: bool, mut look: impl FnMut(&[u32])) {
     let config = UniformConfig::new(size);
-    let fixed = config.clone().build(size).unwrap();
+    let fixed = config.clone().build(size).expect("valid settings");
     let mut order = Vec::new();
     for number in 0..count {
         if over_seeds {
-            let sampler = config.clone().with_seed(number).build(size).unwrap();
-            sampler.batch(0, 0, &mut order).unwrap();
+            let sampler = config.clone().with_seed(number).build(size).expect("valid settings");
+            sampler.batch(0, 0, &mut order).expect("an epoch has a batch");
         } else {
-            fixed.batch(number, 0, &mut order).unwrap();
+            fixed.batch(number, 0, &mut order).expect("an epoch has a batch");
         }
         look(&order);
     }
@@ -39,8 +52,8 @@ fn all_orders_of_few_items_come_equally_often() {
     for over_seeds in [false, true] {
         for (size, factorial) in [(2, 2), (3, 6), (4, 24), (5, 120), (6, 720)] {
             let mut counts = vec![0u32; factorial];
-            orders(size, 100_000, over_seeds, |order| counts[rank(order)] += 1);
-            assert_even(&format!("orders of {size}"), &counts, factorial - 1);
+            orders(size, 50_000, over_seeds, |order| counts[rank(order)] += 1);
+            assert_even(&format!("orders of {size}"), &counts);
         }
     }
 }
@@ -61,8 +74,10 @@ fn every_item_comes_at_every_position_equally_often() {
                     counts[position * size + item as usize] += 1;
                 }
             });
+            // Variance and degrees of freedom of sums of permutation matrices.
+            let variance = 20_000.0 / (size as f64 - 1.0);
             let what = format!("positions of {size}");
-            assert_even(&what, &counts, (size - 1) * (size - 1));
+            assert_chance(&what, &counts, variance, (size - 1) * (size - 1));
         }
     }
 }
@@ -74,13 +89,13 @@ fn every_pair_of_items_comes_at_two_positions_equally_often() {
         let next_row = size.div_ceil((size as f64).sqrt().ceil() as usize);
         for second in [1, next_row.min(size - 1), size / 2] {
             let mut counts = vec![0u32; size * size];
-            orders(size, 100_000, false, |order| {
+            orders(size, 25_000, false, |order| {
                 counts[order[0] as usize * size + order[second] as usize] += 1;
             });
             let different: Vec<u32> =
                 (0..size * size).filter(|cell| cell / size != cell % size).map(|cell| counts[cell]).collect();
             let what = format!("pairs of {size} at 0 and {second}");
-            assert_even(&what, &different, different.len() - 1);
+            assert_even(&what, &different);
         }
     }
 }
@@ -122,7 +137,7 @@ fn large_orders_are_even_at_any_two_positions_and_epochs() {
                 counts[bin(epoch, 0) * BINS + bin(epoch + epochs_on, position)] += 1;
             }
             let what = format!("{size}, {epochs_on} epochs on, position {position}");
-            assert_even(&what, &counts, BINS * BINS - 1);
+            assert_even(&what, &counts);
         }
     }
 }
@@ -134,73 +149,62 @@ fn strata_come_in_proportion_to_their_sizes_at_any_time_of_an_epoch() {
     let sampler = StratifiedConfig::new(5).build(&labels).unwrap();
     let epochs = 20_000;
     let mut counts = [[0u32; 10]; 3];
-    let mut batch = Vec::new();
     for epoch in 0..epochs {
-        for index in 0..10 {
-            sampler.batch(epoch, index, &mut batch).unwrap();
+        for (index, batch) in Batches::new(&sampler, epoch).enumerate() {
             counts[labels[batch[0] as usize] as usize][index] += 1;
         }
     }
     for (counts, share) in counts.iter().zip([0.6, 0.3, 0.1]) {
-        // The ten counts of a stratum vary as draws of `share` do, fixed in sum.
-        let expected = epochs as f64 * share;
-        let deviation: f64 =
-            counts.iter().map(|&count| (f64::from(count) - expected).powi(2) / (expected * (1.0 - share))).sum();
-        assert!(deviation < 28.0, "chi-square {deviation} of 9 degrees, {share}");
+        assert_chosen_alike(&format!("a share of {share}"), counts, epochs, share);
     }
 }
 
 #[test]
 fn every_pair_of_a_stratum_is_left_over_equally_often() {
-    // 23 of one stratum, batches of 5: three left over, in the mixed batch with three of the other.
+    // 23 of each stratum, batches of 5: three of each left over, so that no batch of leftovers is of one stratum.
     let labels: Vec<u32> = (0..46).map(|pair| pair % 2).collect();
+    let epochs = 20_000;
     for leftovers in [Leftovers::Mix, Leftovers::Merge, Leftovers::Drop] {
-        let sampler = StratifiedConfig::new(5).with_leftovers(leftovers).build(&labels).unwrap();
-        let mut pure = [0u32; 46];
-        for epoch in 0..30_000 {
-            for batch in stratified_sampler::Batches::new(&sampler, epoch) {
-                let is_pure = batch.iter().all(|pair| pair % 2 == batch[0] % 2) && batch.len() == 5;
-                for pair in batch {
-                    pure[pair as usize] += u32::from(is_pure);
+        let config = StratifiedConfig::new(5).with_leftovers(leftovers);
+        let sampler = config.build(&labels).unwrap();
+        let mut in_own = [[0u32; 23]; 2];
+        for epoch in 0..epochs {
+            for batch in Batches::new(&sampler, epoch) {
+                let stratum = batch[0] % 2;
+                if batch.len() == 5 && batch.iter().all(|pair| pair % 2 == stratum) {
+                    for pair in batch {
+                        in_own[stratum as usize][pair as usize / 2] += 1;
+                    }
                 }
             }
         }
-        // A left over pair is three of 23: less varied than independent counts, so only an upper bound is tested.
-        let expected = pure.iter().map(|&count| f64::from(count)).sum::<f64>() / 46.0;
-        assert!(deviation(&pure, expected * 1.0, 45) < 4.0, "{leftovers:?}");
-        assert!(expected < 30_000.0 * 0.9, "{leftovers:?}");
+        for counts in &in_own {
+            assert_chosen_alike(&format!("{leftovers:?}"), counts, epochs, 20.0 / 23.0);
+        }
     }
 }
 
 #[test]
 fn carrying_across_a_seam_favours_no_pair() {
-    // Of 23 and of 13 pairs in batches of 5 and 8: epochs of several kinds of seam.
-    for (size, batch_size) in [(23usize, 5usize), (13, 8), (15, 8), (17, 8)] {
+    // Strata of more than four batches, of more than two, and of fewer than two, which keep an order for some epochs.
+    for (size, batch_size) in [(23, 5), (17, 8), (15, 8), (13, 8)] {
         let labels = vec![0; size];
+        let config = StratifiedConfig::new(batch_size).with_leftovers(Leftovers::Carry);
         for epoch in [1, 2, 3] {
-            let mut drawn = vec![0u32; size];
-            let mut first_seam = Vec::new();
-            for seed in 0..20_000 {
-                let sampler = StratifiedConfig::new(batch_size)
-                    .with_leftovers(Leftovers::Carry)
-                    .with_seed(seed)
-                    .build(&labels)
-                    .unwrap();
-                // Of the batches of an epoch, in any order, one at random.
-                sampler.batch(epoch, 0, &mut first_seam).unwrap();
-                for &pair in &first_seam {
-                    drawn[pair as usize] += 1;
+            let seeds = 20_000;
+            let mut counts = vec![0u32; size];
+            let mut batch = Vec::new();
+            for seed in 0..seeds {
+                let sampler = config.clone().with_seed(seed).build(&labels).unwrap();
+                // Any of the epoch's batches, so that the one at the seam is among them.
+                sampler.batch(epoch, 0, &mut batch).unwrap();
+                for &pair in &batch {
+                    counts[pair as usize] += 1;
                 }
             }
-            let expected = 20_000.0 * batch_size as f64 / size as f64;
-            let square = |&count: &u32| (f64::from(count) - expected).powi(2);
-            // Drawn without replacement, each count has this variance and the counts size - 1 degrees of freedom.
+            let what = format!("{size} by {batch_size}, epoch {epoch}");
             let share = batch_size as f64 / size as f64;
-            let variance = 20_000.0 * share * (1.0 - share) * size as f64 / (size as f64 - 1.0);
-            let chi_square: f64 = drawn.iter().map(square).sum::<f64>() / variance;
-            let freedom = size as f64 - 1.0;
-            let bound = freedom + 4.0 * (2.0 * freedom).sqrt() + 8.0;
-            assert!(chi_square < bound, "{size} by {batch_size}, epoch {epoch}: {chi_square}");
+            assert_chosen_alike(&what, &counts, seeds, share);
         }
     }
 }

@@ -166,6 +166,14 @@ impl BertConfig {
         if let Some((key, size)) = sizes.into_iter().find(|&(_, size)| size == 0) {
             return Err(out_of_range(key, size, "at least 1"));
         }
+        let range = self.initializer_range;
+        if !(range.is_finite() && range >= 0.0) {
+            return Err(out_of_range("initializer_range", range, "finite, at least 0"));
+        }
+        let eps = self.layer_norm_eps;
+        if !(eps.is_finite() && eps > 0.0) {
+            return Err(out_of_range("layer_norm_eps", eps, "finite, above 0"));
+        }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let range = format!("a divisor of hidden_size = {}", self.hidden_size);
             return Err(out_of_range("num_attention_heads", self.num_attention_heads, &range));
@@ -181,6 +189,6 @@ fn supported(key: &str, value: &str, only: &str) -> Result<(), EmbedError> {
     Err(EmbedError::Unsupported { key: key.into(), value: value.into(), supported: only.into() })
 }
 
-fn out_of_range(key: &str, value: usize, range: &str) -> EmbedError {
+fn out_of_range(key: &str, value: impl ToString, range: &str) -> EmbedError {
     EmbedError::OutOfRange { key: key.into(), value: value.to_string(), range: range.into() }
 }

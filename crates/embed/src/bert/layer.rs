@@ -1,10 +1,11 @@
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::linear;
 
 use super::BertConfig;
 use crate::ops::{self, Spans};
+use crate::weights::{constant, normal};
 
 /// `x · weight + bias`, with `weight` stored `[input, output]`: the transpose of Hugging Face's.
 #[derive(Module, Debug)]
@@ -34,10 +35,7 @@ pub(super) struct Layer<B: Backend> {
 
 impl<B: Backend> Dense<B> {
     pub(super) fn init(shape: [usize; 2], std: f64, device: &B::Device) -> Self {
-        Dense {
-            weight: Initializer::Normal { mean: 0.0, std }.init(shape, device),
-            bias: Initializer::Zeros.init([shape[1]], device),
-        }
+        Dense { weight: normal(shape, std, device), bias: constant([shape[1]], 0.0, device) }
     }
 
     /// `x · weight`: the bias is left to the kernel that comes next.
@@ -48,7 +46,7 @@ impl<B: Backend> Dense<B> {
 
 impl<B: Backend> Norm<B> {
     pub(super) fn init(size: usize, device: &B::Device) -> Self {
-        Norm { weight: Initializer::Ones.init([size], device), bias: Initializer::Zeros.init([size], device) }
+        Norm { weight: constant([size], 1.0, device), bias: constant([size], 0.0, device) }
     }
 
     /// `LayerNorm(x + residual + bias)`.

@@ -1,4 +1,4 @@
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::BertConfig;
 use super::layer::{Layer, Norm};
 use crate::ops::{self, Spans};
+use crate::weights::normal;
 use crate::{EmbedError, Encoder, TokenBatch};
 
 /// How the vectors of a text's tokens become one.
@@ -60,10 +61,7 @@ impl BertConfig {
     /// What [`validate`](BertConfig::validate) finds.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<Bert<B>, EmbedError> {
         self.validate()?;
-        let table = |rows: usize| {
-            let normal = Initializer::Normal { mean: 0.0, std: self.initializer_range };
-            normal.init([rows, self.hidden_size], device)
-        };
+        let table = |rows: usize| normal([rows, self.hidden_size], self.initializer_range, device);
         Ok(Bert {
             words: table(self.vocab_size),
             positions: table(self.max_position_embeddings),

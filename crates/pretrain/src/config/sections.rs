@@ -20,6 +20,8 @@ pub struct DataConfig {
     pub test_split: String,
     /// The topics held out as the test split (pairs); empty: a share by hash.
     pub test_topics: Vec<String>,
+    /// What the held-out share is a share of (pairs).
+    pub test_by: SplitBy,
     /// The share held out as the test split by hash (pairs, rust-docs), above 0 and below 1.
     pub test_share: f64,
     /// How many pairs a deterministic sample keeps (rust-docs); absent: all.
@@ -38,6 +40,16 @@ pub enum DataFormat {
     RustDocs,
 }
 
+/// What a hash holds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitBy {
+    /// Passages, with all their pairs.
+    Passage,
+    /// Whole topics.
+    Topic,
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         Self {
@@ -46,6 +58,7 @@ impl Default for DataConfig {
             use_titles: false,
             test_split: "test".into(),
             test_topics: Vec::new(),
+            test_by: SplitBy::Passage,
             test_share: 0.15,
             sample: None,
         }

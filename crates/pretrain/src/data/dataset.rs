@@ -230,7 +230,7 @@ mod tests {
         dataset.counts.documents_read = 9;
         dataset.notes.push("found by hand".into());
         assert_eq!(dataset.content_hash(), hash);
-        assert_eq!(hash, "HASH");
+        assert_eq!(hash, "e78044f9cd8bb2e8a243ba5b58437838de1aa6a1f4d8be1e77ce5fd010aede04");
     }
 
     #[test]

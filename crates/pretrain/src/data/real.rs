@@ -35,7 +35,10 @@ fn squad_has_its_published_counts() {
     let dataset = Beir::new(path).load().unwrap();
     assert_consistent(&dataset);
     let counts = &dataset.counts;
-    assert_eq!((counts.documents_read, counts.train_judgements_read, counts.test_judgements_read), (20_963, 87_599, 10_570));
+    assert_eq!(
+        (counts.documents_read, counts.train_judgements_read, counts.test_judgements_read),
+        (20_963, 87_599, 10_570)
+    );
     println!("{counts:?}");
     assert_eq!(dataset.topics.unwrap().names.len(), 490);
 }

@@ -6,7 +6,7 @@ use retrieval_eval::{BootstrapConfig, Paired};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use super::evaluate::{Baseline, Scores, mean};
+use super::evaluate::{Scores, mean};
 use crate::config::ClusterOf;
 use crate::error::Result;
 use crate::files::write_json;

@@ -17,7 +17,7 @@ pub use inspect::ClusterSummary;
 pub use plan::PlanFile;
 pub use search::{Found, Index};
 
-use crate::config::{ClusterOf, Config, DataFormat};
+use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
 use crate::data::{Beir, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
@@ -126,9 +126,11 @@ fn load(config: &Config) -> Result<Dataset> {
             Beir { path: data.path.clone(), use_titles: data.use_titles, test_split: data.test_split.clone() }.load()?
         }
         DataFormat::Pairs => {
-            let split = match data.test_topics.as_slice() {
-                [] => PairSplit::Hash { share: data.test_share },
-                topics => PairSplit::Topics { topics: topics.to_vec() },
+            let share = data.test_share;
+            let split = match (data.test_topics.as_slice(), data.test_by) {
+                ([], SplitBy::Passage) => PairSplit::PassageShare { share },
+                ([], SplitBy::Topic) => PairSplit::TopicShare { share },
+                (topics, _) => PairSplit::Topics { held_out: topics.to_vec() },
             };
             Pairs { path: data.path.clone(), split }.load()?
         }

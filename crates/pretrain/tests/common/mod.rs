@@ -18,7 +18,8 @@ impl Bench {
     pub fn new() -> Self {
         let bench = Self { folder: tempfile::tempdir().unwrap() };
         let (mut corpus, mut queries) = (String::new(), String::new());
-        let (mut train, mut test) = ("query-id\tcorpus-id\tscore\n".to_owned(), "query-id\tcorpus-id\tscore\n".to_owned());
+        let (mut train, mut test) =
+            ("query-id\tcorpus-id\tscore\n".to_owned(), "query-id\tcorpus-id\tscore\n".to_owned());
         for (t, topic) in TOPICS.iter().enumerate() {
             for i in 0..ITEMS {
                 let id = t * ITEMS + i;

@@ -2,7 +2,7 @@ use super::Hit;
 
 /// Scores compared at once: a chunk without a candidate costs one branch. Where there is one, the chunk is searched in
 /// parts.
-const CHUNK: usize = 64;
+const CHUNK: usize = 32;
 const PART: usize = 8;
 
 /// The best documents so far of one query, for documents that come in ascending order.
@@ -10,13 +10,14 @@ pub(crate) struct Top {
     k: usize,
     /// Scores at or below it cannot enter. NaN, below which nothing is, until `k` documents are in.
     threshold: f32,
-    /// At most twice `k`: cutting it back to `k` only when full makes an insertion cost O(1).
+    /// The first `len` are candidates, fewer than twice `k`; the others have room for one part more.
     keys: Vec<u64>,
+    len: usize,
 }
 
 impl Top {
     pub(crate) fn new(k: usize) -> Self {
-        Self { k, threshold: f32::NAN, keys: Vec::new() }
+        Self { k, threshold: f32::NAN, keys: vec![0; 2 * k + PART], len: 0 }
     }
 
     /// Takes the scores of documents `first`, `first + 1`, …; the position of a NaN is an error.
@@ -27,58 +28,66 @@ impl Top {
             }
             for (part, start) in chunk.chunks(PART).zip((start..).step_by(PART)) {
                 if any_above(part, self.threshold) {
-                    self.offer_each(first, start, part)?;
+                    if let Some(nan) = part.iter().position(|score| score.is_nan()) {
+                        return Err(start + nan);
+                    }
+                    self.take(first + start as u32, part);
                 }
             }
         }
         Ok(())
     }
 
-    fn offer_each(&mut self, first: u32, start: usize, chunk: &[f32]) -> Result<(), usize> {
-        for (&score, place) in chunk.iter().zip(start..) {
-            if score.is_nan() {
-                return Err(place);
-            }
-            if score <= self.threshold {
-                continue;
-            }
-            self.keys.push(key(score, first + place as u32));
-            if self.keys.len() >= self.k.saturating_mul(2) {
-                self.cut();
-                self.threshold = hit(self.keys[self.k - 1]).score;
-            }
+    /// Takes the scores above the threshold, of at most one part. Each is written, and overwritten by the next unless it
+    /// counts: no branch can be mispredicted.
+    fn take(&mut self, first: u32, part: &[f32]) {
+        for (&score, index) in part.iter().zip(first..) {
+            self.keys[self.len] = key(score, index);
+            self.len += usize::from(above(score, self.threshold));
         }
-        Ok(())
+        if self.len >= 2 * self.k {
+            self.cut();
+            self.threshold = hit(self.keys[self.k - 1]).score;
+        }
     }
 
     /// Keeps the best `k`, the worst of them last.
     fn cut(&mut self) {
-        if self.keys.len() > self.k {
-            self.keys.select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
-            self.keys.truncate(self.k);
+        if self.len > self.k {
+            self.keys[..self.len].select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+            self.len = self.k;
         }
     }
 
     /// Takes the documents of another, which may be any.
-    pub(crate) fn merge(&mut self, other: Top) {
-        self.keys.extend(other.keys);
+    pub(crate) fn merge(&mut self, mut other: Top) {
+        other.cut();
+        self.cut();
+        let end = self.len + other.len;
+        self.keys[self.len..end].copy_from_slice(&other.keys[..other.len]);
+        self.len = end;
         self.cut();
     }
 
     /// The best `k`, best first.
     pub(crate) fn into_hits(mut self) -> Vec<Hit> {
         self.cut();
-        self.keys.sort_unstable_by(|a, b| b.cmp(a));
-        self.keys.into_iter().map(hit).collect()
+        let best = &mut self.keys[..self.len];
+        best.sort_unstable_by(|a, b| b.cmp(a));
+        best.iter().copied().map(hit).collect()
     }
 }
 
-/// Whether a score is above the threshold, or either is NaN: hence `!(a <= b)`, which is not `a > b`. Without a branch,
-/// so that it becomes SIMD.
+/// Whether a score is above the threshold, or either is NaN: hence `!(a <= b)`, which is not `a > b`.
 #[allow(clippy::neg_cmp_op_on_partial_ord)]
+fn above(score: f32, threshold: f32) -> bool {
+    !(score <= threshold)
+}
+
+/// Without a branch, so that it becomes SIMD.
 #[inline]
 fn any_above(scores: &[f32], threshold: f32) -> bool {
-    scores.iter().fold(false, |any, &score| any | !(score <= threshold))
+    scores.iter().fold(false, |any, &score| any | above(score, threshold))
 }
 
 /// A number that is higher for a higher score, and for a lower index among equal scores.

@@ -132,7 +132,8 @@ impl Bootstrap {
     /// A resample in which the baseline is 0 counts as an infinite gain, or as none if the treatment is 0 too.
     ///
     /// # Errors
-    /// [`EvalError::ZeroBaseline`] if the baseline's mean over all queries is 0.
+    /// [`EvalError::ZeroBaseline`] if the baseline's mean is 0, over all queries or in so many resamples that an end of
+    /// the interval is infinite.
     pub fn relative_gain(&self, paired: Paired<'_>) -> Result<Interval, EvalError> {
         let estimate = paired.relative_gain().ok_or(EvalError::ZeroBaseline)?;
         let rows: Vec<[f64; 2]> = paired
@@ -146,7 +147,9 @@ impl Bootstrap {
                 draw.fold([0.0; 2], |sum, query| [sum[0] + rows[query][0], sum[1] + rows[query][1]]);
             if baseline == treatment { 0.0 } else { treatment / baseline - 1.0 }
         });
-        Ok(self.interval(estimate, resampled))
+        let interval = self.interval(estimate, resampled);
+        let finite = interval.lower.is_finite() && interval.upper.is_finite();
+        if finite { Ok(interval) } else { Err(EvalError::ZeroBaseline) }
     }
 
     fn interval_of_mean(&self, values: &[f64]) -> Interval {

@@ -26,7 +26,8 @@ pub struct Comparison {
     pub treatment: f64,
     /// Mean of the treatment less mean of the baseline.
     pub difference: Interval,
-    /// Mean of the treatment over mean of the baseline, less 1; `None` if the baseline's mean is 0.
+    /// Mean of the treatment over mean of the baseline, less 1; `None` where it is undefined
+    /// ([`Bootstrap::relative_gain`]).
     pub relative_gain: Option<Interval>,
     /// Two-sided, of the difference; see [`RandomisationTest`].
     pub p_value: f64,

@@ -45,8 +45,13 @@ fn close(found: &[f32], expected: &[f32]) {
 }
 
 /// Runs `f` on the case's inputs and checks output and every gradient.
-fn check(case: &Case, wide: usize, f: impl Fn(&Tensor<Train, 2>, Option<&Tensor<Train, 2>>, &[Tensor<Train, 1>]) -> Tensor<Train, 2>) {
-    let matrices: Vec<_> = case.inputs.iter().filter(|v| v.len() > wide).map(|v| leaf(v, [v.len() / wide, wide])).collect();
+fn check(
+    case: &Case,
+    wide: usize,
+    f: impl Fn(&Tensor<Train, 2>, Option<&Tensor<Train, 2>>, &[Tensor<Train, 1>]) -> Tensor<Train, 2>,
+) {
+    let matrices: Vec<_> =
+        case.inputs.iter().filter(|v| v.len() > wide).map(|v| leaf(v, [v.len() / wide, wide])).collect();
     let vectors: Vec<_> = case.inputs.iter().filter(|v| v.len() == wide).map(|v| leaf(v, [wide])).collect();
     let y = f(&matrices[0], matrices.get(1), &vectors);
     close(&values(y.clone()), &case.output);
@@ -98,7 +103,10 @@ fn means_match_the_tensor_formulation() {
         let table = leaf(&table, shape);
         let packed = table.clone().narrow(0, 2, 5);
         let (bags, means) = if fused {
-            (super::bag_mean(&table, Some(&ids), spans.shared()).unwrap(), super::bag_mean(&packed, None, spans.shared()).unwrap())
+            (
+                super::bag_mean(&table, Some(&ids), spans.shared()).unwrap(),
+                super::bag_mean(&packed, None, spans.shared()).unwrap(),
+            )
         } else {
             (ops::tensor::bag_mean(table.clone(), &ids, &spans), ops::tensor::segment_mean(packed, &spans))
         };
@@ -113,7 +121,9 @@ fn means_match_the_tensor_formulation() {
 
 #[test]
 fn tensors_that_are_not_f32_take_the_tensor_formulation() {
-    let x: Tensor<Flex, 2> = Tensor::from_data(TensorData::from([[1.0_f64, 2.0]]), (&FlexDevice, burn::tensor::DType::F64));
-    let bias: Tensor<Flex, 1> = Tensor::from_data(TensorData::from([0.0_f64, 0.0]), (&FlexDevice, burn::tensor::DType::F64));
+    let x: Tensor<Flex, 2> =
+        Tensor::from_data(TensorData::from([[1.0_f64, 2.0]]), (&FlexDevice, burn::tensor::DType::F64));
+    let bias: Tensor<Flex, 1> =
+        Tensor::from_data(TensorData::from([0.0_f64, 0.0]), (&FlexDevice, burn::tensor::DType::F64));
     assert!(super::bias_gelu(&x, &bias).is_none());
 }

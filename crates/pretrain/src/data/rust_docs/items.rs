@@ -69,10 +69,10 @@ impl Walk {
                 self.push("function", &item.sig.ident, &item.attrs, signature::function(&item.sig));
             }
             Item::Struct(item) if public(&item.vis) => {
-                self.push("struct", &item.ident, &item.attrs, signature::fields(&item.fields));
+                self.push("struct", &item.ident, &item.attrs, signature::public_fields(&item.fields));
             }
             Item::Union(item) if public(&item.vis) => {
-                self.push("union", &item.ident, &item.attrs, signature::named_fields(&item.fields));
+                self.push("union", &item.ident, &item.attrs, signature::public_fields(&item.fields.named));
             }
             Item::Enum(item) if public(&item.vis) => self.enumeration(item),
             Item::Trait(item) if public(&item.vis) => self.trait_definition(item),
@@ -100,7 +100,7 @@ impl Walk {
         self.push("enum", &item.ident, &item.attrs, signature::words(names));
         self.within(&item.ident.to_string(), |walk| {
             for variant in item.variants.iter().filter(|variant| !is_hidden(&variant.attrs)) {
-                walk.push("variant", &variant.ident, &variant.attrs, signature::fields(&variant.fields));
+                walk.push("variant", &variant.ident, &variant.attrs, signature::variant_fields(&variant.fields));
             }
         });
     }

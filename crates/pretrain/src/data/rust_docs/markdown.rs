@@ -38,7 +38,8 @@ struct Reader {
 
 impl Reader {
     fn line(&mut self, line: &str) {
-        let text = line.trim().trim_start_matches(['>', ' ']);
+        // A quotation's mark, and that of doxygen's comments behind a member.
+        let text = line.trim().trim_start_matches(['>', ' ']).trim_start_matches("< ");
         let indented = line.len() - line.trim_start().len() >= 4;
         let starts = self.open.is_empty() || self.after_blank;
         if self.skips(text) {

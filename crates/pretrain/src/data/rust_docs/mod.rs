@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_repeated_query_is_kept_once_and_a_repeated_passage_is_one_row() {
-        let packages = vec![docs("serde", &[("a", "x"), ("b", "x"), ("a", "y")]), docs("regex", &[("b", "z"), ("c", "z")])];
+        let packages =
+            vec![docs("serde", &[("a", "x"), ("b", "x"), ("a", "y")]), docs("regex", &[("b", "z"), ("c", "z")])];
         let dataset = RustDocs::new(".").collect(packages).unwrap();
         let texts = |texts: &[super::super::Text]| texts.iter().map(|text| text.text.clone()).collect::<Vec<_>>();
         assert_eq!(texts(&dataset.queries), ["a", "b", "c"]);

@@ -28,13 +28,11 @@ fn without_bodies(tokens: TokenStream) -> TokenStream {
             braces = braces.or_else(|| keyword(&ident));
             TokenTree::Ident(ident)
         }
-        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-            TokenTree::Group(match braces.take() {
-                Some(Braces::Body) => Group::new(Delimiter::Brace, TokenStream::new()),
-                Some(Braces::Items) => Group::new(Delimiter::Brace, without_bodies(group.stream())),
-                Some(Braces::Other) | None => group,
-            })
-        }
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => TokenTree::Group(match braces.take() {
+            Some(Braces::Body) => Group::new(Delimiter::Brace, TokenStream::new()),
+            Some(Braces::Items) => Group::new(Delimiter::Brace, without_bodies(group.stream())),
+            Some(Braces::Other) | None => group,
+        }),
         TokenTree::Punct(punct) => {
             if punct.as_char() == ';' {
                 braces = None;

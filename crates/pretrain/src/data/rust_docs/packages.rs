@@ -60,7 +60,10 @@ fn metadata(dir: &Path, with_dependencies: bool) -> Result<Metadata, String> {
     } else {
         command.no_deps();
     }
-    command.other_options(options).exec().map_err(|error| one_line(&error.to_string()))
+    command.other_options(options).exec().map_err(|error| match error {
+        cargo_metadata::Error::CargoMetadata { stderr } => first_error(&stderr).to_owned(),
+        error => error.to_string(),
+    })
 }
 
 /// The host's target triple, as the compiler names it.
@@ -72,10 +75,10 @@ fn host() -> Result<String, String> {
     host.map(|host| host.trim().to_owned()).ok_or_else(|| format!("{} -vV names no host", rustc.display()))
 }
 
-/// The first line of cargo's message that says what is wrong.
-fn one_line(message: &str) -> String {
-    let line = message.lines().find_map(|line| line.strip_prefix("error: "));
-    line.or(message.lines().next()).unwrap_or_default().trim().to_owned()
+/// The line of cargo's output that says what is wrong.
+fn first_error(stderr: &str) -> &str {
+    let error = stderr.lines().find_map(|line| line.strip_prefix("error: "));
+    error.or(stderr.lines().next()).unwrap_or_default().trim()
 }
 
 fn needed(metadata: &Metadata) -> Vec<Package> {
@@ -136,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn cargo_s_error_is_cut_to_its_first_line() {
-        let message = "`cargo metadata` exited with an error:     Updating index\nerror: failed to download `a v1`\n\nCaused by:\n  x";
-        assert_eq!(one_line(message), "failed to download `a v1`");
-        assert_eq!(one_line("no such file"), "no such file");
+    fn cargo_s_error_is_one_line() {
+        let stderr = "    Updating index\nerror: failed to download `a v1`\n\nCaused by:\n  offline";
+        assert_eq!(first_error(stderr), "failed to download `a v1`");
+        assert_eq!(first_error("no such file"), "no such file");
     }
 
     #[test]

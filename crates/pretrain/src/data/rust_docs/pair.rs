@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::items::DocItem;
-use super::markdown::{Kind, Plain, blocks, plain};
+use super::markdown::{Kind, blocks, plain};
 use super::words::words;
 
 /// A query and its passage.
@@ -56,21 +56,44 @@ pub(super) fn pair(krate: &str, item: &DocItem) -> Result<TextPair, Unfit> {
     Ok(TextPair { query, passage })
 }
 
-/// The query and, of a long paragraph, the sentences that are too many for it.
+/// The query and, of a long paragraph or one that ends in code, the sentences that are not for it.
 fn query(text: &str) -> Result<(String, Option<String>), Unfit> {
     const FEWEST_WORDS: usize = 4;
-    let Plain { text, lossy } = plain(text);
-    let text = without_lead_in(text);
-    if lossy || text.is_empty() || is_call(&text) {
+    let (text, with_code) = without_code(text).ok_or(Unfit::Code)?;
+    let mut query = without_lead_in(text);
+    if query.is_empty() || is_call(&query) {
         return Err(Unfit::Code);
     }
-    let words = text.split(' ').filter(|word| word.contains(char::is_alphanumeric)).count();
-    if words < FEWEST_WORDS || points_elsewhere(&text, words) {
+    let words = query.split(' ').filter(|word| word.contains(char::is_alphanumeric)).count();
+    if words < FEWEST_WORDS || points_elsewhere(&query, words) {
         return Err(Unfit::Short);
     }
-    let mut query = text;
-    let more = query.split_off(query_len(&query));
-    Ok((query, Some(more.trim_start().to_owned()).filter(|more| !more.is_empty())))
+    let mut more = query.split_off(query_len(&query));
+    more.push(' ');
+    more.push_str(&plain(with_code).text);
+    Ok((query, Some(more.trim().to_owned()).filter(|more| !more.is_empty())))
+}
+
+/// The plain text of the sentences before the first with code that cannot be told in words, and the others as they are.
+fn without_code(text: &str) -> Option<(String, &str)> {
+    let mut ends: Vec<usize> = sentence_ends(text).chain([text.len()]).collect();
+    while let Some(end) = ends.pop() {
+        let plain = plain(&text[..end]);
+        if !plain.lossy {
+            return Some((plain.text, &text[end..]));
+        }
+    }
+    None
+}
+
+/// Where a sentence ends inside the text, outside of code spans.
+fn sentence_ends(text: &str) -> impl Iterator<Item = usize> + '_ {
+    text.match_indices(". ").map(|(at, _)| at + 1).filter(|&end| {
+        let (sentence, next) = (&text[..end], text[end..].trim_start());
+        let is_abbreviation = ["e.g.", "i.e.", "etc.", "vs.", "cf."].iter().any(|short| sentence.ends_with(short));
+        let in_code = sentence.matches('`').count() % 2 == 1;
+        !is_abbreviation && !in_code && !next.starts_with(char::is_lowercase)
+    })
 }
 
 /// Whether the text is a call as bindings of C libraries are documented: `glCreateShader(type)`.
@@ -90,10 +113,15 @@ fn points_elsewhere(text: &str, words: usize) -> bool {
 /// The length of the first sentences, of as many as have 40 words together, but of one at least.
 fn query_len(text: &str) -> usize {
     const MOST_WORDS: usize = 40;
-    let ends = text.match_indices(". ").map(|(end, _)| end + 1).chain([text.len()]);
-    let fits = |&end: &usize| text[..end].split(' ').count() <= MOST_WORDS;
-    let first = ends.clone().next().unwrap_or(text.len());
-    ends.take_while(fits).last().unwrap_or(first)
+    let fits = |end: usize| text[..end].split(' ').count() <= MOST_WORDS;
+    let mut query = text.len();
+    for (i, end) in sentence_ends(text).chain([text.len()]).enumerate() {
+        if i > 0 && !fits(end) {
+            break;
+        }
+        query = end;
+    }
+    query
 }
 
 /// The text without a last sentence that only leads to the code or the list below it.
@@ -174,6 +202,14 @@ mod tests {
         let found = pair("p", &item(&long)).unwrap();
         assert!(found.query.ends_with("end. Second sentence here."), "{}", found.query);
         assert!(found.passage.ends_with("usize. Third one."), "{}", found.passage);
+    }
+
+    #[test]
+    fn a_sentence_with_code_and_what_follows_are_passage() {
+        let doc = "Reserves room for more, e.g. a line. The length is `self.len() + n`. Grows by `n`.";
+        let found = pair("p", &item(doc)).unwrap();
+        assert_eq!(found.query, "Reserves room for more, e.g. a line.");
+        assert!(found.passage.ends_with("usize. The length is self len n. Grows by n."), "{}", found.passage);
     }
 
     #[test]

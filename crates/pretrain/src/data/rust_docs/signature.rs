@@ -2,6 +2,7 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::Field;
 
 use super::words::push_words;
 
@@ -24,42 +25,23 @@ pub(super) fn function(signature: &syn::Signature) -> String {
     words(tokens)
 }
 
-/// The words of public fields and their types; of a tuple's types.
-pub(super) fn fields(fields: &syn::Fields) -> String {
-    match fields {
-        syn::Fields::Named(named) => named_fields(named),
-        syn::Fields::Unnamed(unnamed) => words(
-            unnamed
-                .unnamed
-                .iter()
-                .filter(|field| public_or_variant(field))
-                .map(|field| field.ty.to_token_stream())
-                .collect(),
-        ),
-        syn::Fields::Unit => String::new(),
+/// The words of a struct's public fields and their types; of a tuple's types alone.
+pub(super) fn public_fields<'a>(fields: impl IntoIterator<Item = &'a Field>) -> String {
+    field_words(fields.into_iter().filter(|field| matches!(field.vis, syn::Visibility::Public(_))))
+}
+
+/// The words of a variant's fields, which have no visibility of their own.
+pub(super) fn variant_fields(fields: &syn::Fields) -> String {
+    field_words(fields.iter())
+}
+
+fn field_words<'a>(fields: impl Iterator<Item = &'a Field>) -> String {
+    let mut tokens = TokenStream::new();
+    for field in fields {
+        field.ident.to_tokens(&mut tokens);
+        field.ty.to_tokens(&mut tokens);
     }
-}
-
-/// The words of public fields and their types.
-pub(super) fn named_fields(fields: &syn::FieldsNamed) -> String {
-    let public = fields.named.iter().filter(|field| public_or_variant(field));
-    words(
-        public
-            .map(|field| {
-                field
-                    .ident
-                    .iter()
-                    .flat_map(ToTokens::to_token_stream)
-                    .chain(field.ty.to_token_stream())
-                    .collect::<TokenStream>()
-            })
-            .collect(),
-    )
-}
-
-/// A variant's fields have no visibility of their own.
-fn public_or_variant(field: &syn::Field) -> bool {
-    matches!(field.vis, syn::Visibility::Public(_) | syn::Visibility::Inherited)
+    words(tokens)
 }
 
 /// The words of all identifiers, with `->` before a result; at most 48.
@@ -112,12 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_struct_is_its_public_fields() {
-        let item: syn::ItemStruct =
-            syn::parse_str("pub struct S { pub max_len: usize, pub(crate) inner: Vec<u8> }").unwrap();
-        assert_eq!(fields(&item.fields), "max len usize");
-        let item: syn::ItemStruct = syn::parse_str("pub struct S(pub Vec<HashMap<K, u8>>);").unwrap();
-        assert_eq!(fields(&item.fields), "Vec Hash Map K u8");
+    fn a_struct_is_its_public_fields_and_a_variant_all_of_its() {
+        let parse = |item: &str| -> syn::ItemStruct { syn::parse_str(item).unwrap() };
+        let item = parse("pub struct S { pub max_len: usize, pub(crate) inner: Vec<u8>, rest: u8 }");
+        assert_eq!(public_fields(&item.fields), "max len usize");
+        let item = parse("pub struct S(pub Vec<HashMap<K, u8>>, u64);");
+        assert_eq!(public_fields(&item.fields), "Vec Hash Map K u8");
+        let variant: syn::Variant = syn::parse_str("V { max_len: usize }").unwrap();
+        assert_eq!(variant_fields(&variant.fields), "max len usize");
     }
 
     #[test]

@@ -1,0 +1,161 @@
+//! Values worked by hand, and what a caller's mistake does.
+
+mod support;
+
+use burn::tensor::{DType, Tensor};
+use burn_flex::Flex;
+use infonce::{ContrastiveLoss, Direction, InBatch, InfoNceConfig};
+
+use support::{Output, Problem, Tolerance};
+
+const EXACT: Tolerance = Tolerance { relative: 1e-6, floor: 1.0 };
+
+fn problem<const B: usize, const N: usize>(queries: [[f64; 2]; B], passages: [[f64; 2]; N]) -> Problem {
+    Problem {
+        queries: queries.map(Vec::from).into(),
+        passages: passages.map(Vec::from).into(),
+        query_ids: Vec::new(),
+        passage_ids: Vec::new(),
+    }
+}
+
+/// Both implementations, for each claim to hold of both.
+fn both(config: InfoNceConfig) -> [Box<dyn ContrastiveLoss<Flex>>; 2] {
+    [
+        Box::new(config.build().expect("the settings are valid")),
+        Box::new(config.build_dense().expect("the settings are valid")),
+    ]
+}
+
+#[test]
+fn one_pair_alone_has_neither_loss_nor_gradient() {
+    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
+        for loss in both(InfoNceConfig::default().with_direction(direction)) {
+            let output = problem([[1.0, 0.0]], [[0.6, 0.8]]).run(&*loss, DType::F32);
+            assert_eq!((output.loss, output.accuracy), (0.0, 1.0));
+            assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
+        }
+    }
+}
+
+/// Scores are 1 and 0, so a query takes the wrong passage with w = 1 / (1 + e) at τ = 1, and the logits' gradient is
+/// (w/2) [[-1, 1], [1, -1]].
+#[test]
+fn two_orthogonal_pairs_have_the_loss_and_gradients_worked_by_hand() {
+    let e = std::f64::consts::E;
+    let half = 0.5 / (1.0 + e);
+    let expected = Output {
+        loss: (1.0 + 1.0 / e).ln(),
+        query_gradient: vec![vec![-half, half], vec![half, -half]],
+        passage_gradient: vec![vec![-half, half], vec![half, -half]],
+        masked: 0,
+        accuracy: 1.0,
+    };
+    let rows = [[1.0, 0.0], [0.0, 1.0]];
+    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
+        for loss in both(InfoNceConfig::default().with_temperature(1.0).with_direction(direction)) {
+            problem(rows, rows).run(&*loss, DType::F32).assert_close(&expected, EXACT);
+        }
+    }
+}
+
+#[test]
+fn an_extra_negative_takes_its_share() {
+    let expected = Output {
+        loss: 2.0_f64.ln(),
+        query_gradient: vec![vec![0.0, 0.0]],
+        passage_gradient: vec![vec![-0.5, 0.0], vec![0.5, 0.0]],
+        masked: 0,
+        accuracy: 0.0,
+    };
+    for loss in both(InfoNceConfig::default().with_temperature(1.0)) {
+        let output = problem([[1.0, 0.0]], [[0.6, 0.8], [0.6, 0.8]]).run(&*loss, DType::F32);
+        output.assert_close(&expected, EXACT);
+    }
+}
+
+#[test]
+fn a_query_whose_negatives_are_all_masked_has_neither_loss_nor_gradient() {
+    let mut problem = problem([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], [[0.0, 1.0], [1.0, 0.0], [0.8, 0.6]]);
+    problem.query_ids = vec![5, 5, 5];
+    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
+        for loss in both(InfoNceConfig::default().with_direction(direction)) {
+            let output = problem.run(&*loss, DType::F32);
+            assert_eq!((output.loss, output.masked, output.accuracy), (0.0, 6, 1.0));
+            assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
+        }
+    }
+}
+
+#[test]
+fn ids_are_ignored_when_masking_is_off() {
+    let mut problem = problem([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]);
+    problem.passage_ids = vec![3, 3];
+    for loss in both(InfoNceConfig::default().with_mask_duplicates(false)) {
+        let output = problem.run(&*loss, DType::F32);
+        assert_eq!(output.masked, 0);
+        // Both passages tie for either query, and a tie is a miss.
+        assert_eq!(output.accuracy, 0.0);
+        assert!((output.loss - 2.0_f64.ln()).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn opposite_pairs_at_a_low_temperature_stay_finite() {
+    let rows = [[1.0, 0.0], [-1.0, 0.0]];
+    let swapped = [[-1.0, 0.0], [1.0, 0.0]];
+    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
+        for loss in both(InfoNceConfig::default().with_temperature(0.01).with_direction(direction)) {
+            // The positive is 200 below the negative: its probability underflows in f32, its loss does not.
+            let output = problem(rows, swapped).run(&*loss, DType::F32);
+            assert!((output.loss - 200.0).abs() < 1e-3, "{}", output.loss);
+            assert!((output.query_gradient[0][0] - 100.0).abs() < 1e-3, "{:?}", output.query_gradient);
+        }
+    }
+}
+
+#[test]
+fn half_precision_is_promoted() {
+    let rows = [[1.0, 0.0], [0.0, 1.0]];
+    for loss in both(InfoNceConfig::default().with_temperature(1.0)) {
+        let output = problem(rows, rows).run(&*loss, DType::BF16);
+        assert!((output.loss - (1.0 + (-1.0_f64).exp()).ln()).abs() < 1e-6);
+    }
+}
+
+fn run(queries: [usize; 2], passages: [usize; 2], direction: Direction, ids: &InBatch<'_>) {
+    let device = Default::default();
+    let (queries, passages) = (Tensor::<Flex, 2>::ones(queries, &device), Tensor::ones(passages, &device));
+    let loss = InfoNceConfig::default().with_direction(direction).build().expect("the settings are valid");
+    loss.loss_and_gradients(queries, passages, ids);
+}
+
+#[test]
+#[should_panic(expected = "no queries")]
+fn an_empty_batch_is_refused() {
+    run([0, 2], [1, 2], Direction::QueryToPassage, &InBatch::default());
+}
+
+#[test]
+#[should_panic(expected = "queries of width 2, passages of width 3")]
+fn different_widths_are_refused() {
+    run([2, 2], [2, 3], Direction::QueryToPassage, &InBatch::default());
+}
+
+#[test]
+#[should_panic(expected = "2 passages for 3 queries")]
+fn fewer_passages_than_queries_are_refused() {
+    run([3, 2], [2, 2], Direction::QueryToPassage, &InBatch::default());
+}
+
+#[test]
+#[should_panic(expected = "3 passages for 2 queries: the symmetric loss needs as many")]
+fn extra_negatives_are_refused_by_the_symmetric_loss() {
+    run([2, 2], [3, 2], Direction::Symmetric, &InBatch::default());
+}
+
+#[test]
+#[should_panic(expected = "2 passage ids for 3 passages")]
+fn ids_that_miss_the_extra_negatives_are_refused() {
+    run([2, 2], [3, 2], Direction::QueryToPassage, &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2] });
+}
