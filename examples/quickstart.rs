@@ -10,7 +10,6 @@
 //! workspace's `Cargo.lock`. The same small encoder is trained three times, on batches from all pairs, from query
 //! clusters and from passage clusters, and judged on packages it has not seen. Prints a table, then three searches.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -64,7 +63,7 @@ impl Args {
         settings.extend(self.settings.iter().cloned());
         let config = Config::parse(include_str!("quickstart.toml"), &settings)?;
         match self.search {
-            Some(_) => RunFolder::config(&PathBuf::from(&config.run.dir), &[]),
+            Some(_) => RunFolder::config(&config.run.dir, &[]),
             None => Ok(config),
         }
     }
@@ -80,12 +79,12 @@ impl BackendTask for Quickstart {
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
         cli::start_threads(self.config.run.threads)?;
-        let pipeline = Pipeline::<B>::create(self.config, self.args.force, device)?;
-        let member = Member { arm: ClusterOf::Passages, seed: pipeline.config().seeds()[0] };
+        let member = Member { arm: ClusterOf::Passages, seed: self.config.seeds()[0] };
         if let Some(query) = &self.args.search {
-            let index = pipeline.index(member)?;
-            return cli::print_found(&pipeline.search(&index, query, 5)?);
+            let pipeline = Pipeline::<B>::open(self.config, device)?;
+            return cli::print_found(&pipeline.search(&pipeline.index(member)?, query, 5)?);
         }
+        let pipeline = Pipeline::<B>::create(self.config, self.args.force, device)?;
         let comparison = pipeline.run()?;
         cli::print_comparison(&comparison, pipeline.folder().root())?;
         println!("\n{STUDY}\n");

@@ -45,7 +45,7 @@ pub struct InfoNceConfig {
     pub direction: Direction,
     /// Whether pairs that share a query or a passage are no negatives of each other; true by default.
     pub mask_duplicates: bool,
-    /// Rows of the logits that [`Tiled`] holds at once, at least 1; it bounds memory and changes no result.
+    /// Rows of the logits that [`Tiled`] holds at once, at least 1; it bounds memory and changes results by rounding only.
     pub tile: usize,
 }
 

@@ -28,7 +28,7 @@ impl<B: Backend> Repeats<B> {
     /// Whether each candidate is a false negative *or the positive* of each of the rows: `[rows, n]`.
     pub(crate) fn same(&self, rows: Range<usize>) -> Option<Tensor<B, 2, Bool>> {
         let same = |ids: &Tensor<B, 1>| {
-            ids.clone().slice([rows.clone()]).unsqueeze_dim::<2>(1).equal(ids.clone().unsqueeze_dim(0))
+            ids.clone().slice(rows.clone()).unsqueeze_dim::<2>(1).equal(ids.clone().unsqueeze_dim(0))
         };
         match (&self.queries, &self.passages) {
             (Some(queries), Some(passages)) => Some(same(queries).bool_or(same(passages))),
@@ -40,8 +40,8 @@ impl<B: Backend> Repeats<B> {
 
 /// Ids as small whole numbers, `-1` beyond their end: `[n]`, or `None` if they are all different.
 ///
-/// As `f32`, which tells 16 million ids apart: some devices have no 64-bit integers, and flex compares floats seven
-/// times as fast as integers.
+/// As `f32`, which tells 16 million ids apart: some devices have no 64-bit integers, and flex compares floats
+/// several times as fast as integers.
 fn repeated<B: Backend>(ids: &[u64], n: usize, device: &B::Device) -> Option<Tensor<B, 1>> {
     let mut firsts = FxHashMap::default();
     let mut dense: Vec<f32> = Vec::with_capacity(n);

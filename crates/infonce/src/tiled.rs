@@ -93,6 +93,20 @@ struct Columns<B: Backend> {
     loss: Tensor<B, 1>,
 }
 
+/// What a tile of `t` rows adds to the output.
+struct Part<B: Backend> {
+    /// `[t, 1]`
+    losses: Tensor<B, 2>,
+    /// `[t, 1]`
+    hits: Tensor<B, 2>,
+    /// Weight of each positive in the gradients, to be subtracted: `[t, 1]`
+    pull: Tensor<B, 2>,
+    /// `[t, d]`
+    query_gradient: Tensor<B, 2>,
+    /// The passages' gradient but for the positives' pull, summed over these rows: `[b + m, d]`
+    from_negatives: Tensor<B, 2>,
+}
+
 impl<B: Backend> Pass<B> {
     /// Weight of one direction of one query in the gradient of the mean loss at the scores `q · p`.
     fn scale(&self) -> f64 {
@@ -117,7 +131,7 @@ impl<B: Backend> Pass<B> {
     }
 
     fn tile(&self, anchors: &Tensor<B, 2>, candidates: &Tensor<B, 2>, rows: Range<usize>) -> Tile<B> {
-        let anchors = anchors.clone().slice([rows.clone()]).div_scalar(self.config.temperature);
+        let anchors = anchors.clone().slice(rows.clone()).div_scalar(self.config.temperature);
         Tile::new(anchors.matmul(candidates.clone().transpose()), rows, self.repeats.as_ref())
     }
 
@@ -140,38 +154,40 @@ impl<B: Backend> Pass<B> {
         }
     }
 
-    fn gradients(self, columns: Option<Columns<B>>) -> LossAndGradients<B> {
+    /// What one tile of the logits gives.
+    fn part(&self, rows: Range<usize>, columns: Option<&Columns<B>>) -> Part<B> {
         let Batch { queries, passages } = &self.batch;
-        let (mut losses, mut hits, mut pulls) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut query_gradients, mut passage_gradient) = (Vec::new(), None::<Tensor<B, 2>>);
-        for rows in self.tiles() {
-            let tile = self.tile(queries, passages, rows.clone());
-            let margin = tile.margin();
-            losses.push(softplus(margin.clone()));
-            hits.push(tile.hits());
-
-            let mut pull = sigmoid(margin).mul_scalar(self.scale());
-            let mut weights = tile.softmax * pull.clone();
-            if let Some(columns) = &columns {
-                let log_sums = columns.log_sums.clone().sub_scalar(self.scale().ln());
-                weights = weights + (tile.logits - log_sums).exp();
-                pull = pull + columns.pulls.clone().slice([rows.clone()]);
-            }
-
-            let positives = passages.clone().slice([rows.clone()]);
-            query_gradients.push(weights.clone().matmul(passages.clone()) - positives * pull.clone());
-            let negatives = weights.transpose().matmul(queries.clone().slice([rows]));
-            passage_gradient = Some(match passage_gradient {
-                Some(sum) => sum + negatives,
-                None => negatives,
-            });
-            pulls.push(pull);
+        let tile = self.tile(queries, passages, rows.clone());
+        let (margin, hits) = (tile.margin(), tile.hits());
+        let mut pull = sigmoid(margin.clone()).mul_scalar(self.scale());
+        let mut weights = tile.softmax * pull.clone();
+        if let Some(columns) = columns {
+            let log_sums = columns.log_sums.clone().sub_scalar(self.scale().ln());
+            weights = weights + (tile.logits - log_sums).exp();
+            pull = pull + columns.pulls.clone().slice(rows.clone());
         }
-        let positives = queries.clone() * Tensor::cat(pulls, 0);
-        let passage_gradient = match passage_gradient {
-            Some(negatives) => subtract_from_first_rows(negatives, positives),
-            None => passages.zeros_like(),
-        };
+        let positives = passages.clone().slice(rows.clone()) * pull.clone();
+        Part {
+            losses: softplus(margin),
+            hits,
+            query_gradient: weights.clone().matmul(passages.clone()) - positives,
+            from_negatives: weights.transpose().matmul(queries.clone().slice(rows)),
+            pull,
+        }
+    }
+
+    fn gradients(self, columns: Option<Columns<B>>) -> LossAndGradients<B> {
+        let (mut losses, mut hits, mut pulls, mut query_gradients) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut from_negatives = self.batch.passages.zeros_like();
+        for rows in self.tiles() {
+            let part = self.part(rows, columns.as_ref());
+            losses.push(part.losses);
+            hits.push(part.hits);
+            pulls.push(part.pull);
+            query_gradients.push(part.query_gradient);
+            from_negatives = from_negatives + part.from_negatives;
+        }
+        let from_positives = self.batch.queries.clone() * Tensor::cat(pulls, 0);
 
         let mut loss = Tensor::cat(losses, 0).sum();
         if let Some(columns) = columns {
@@ -182,7 +198,7 @@ impl<B: Backend> Pass<B> {
         LossAndGradients {
             loss: loss * self.share() as f32 / b,
             query_gradient: Tensor::cat(query_gradients, 0),
-            passage_gradient,
+            passage_gradient: subtract_from_first_rows(from_negatives, from_positives),
             masked: self.repeats.map_or(0, |repeats| repeats.masked),
             accuracy: hits / b,
         }
@@ -195,6 +211,6 @@ fn subtract_from_first_rows<B: Backend>(rows: Tensor<B, 2>, first: Tensor<B, 2>)
     if n == b {
         return rows - first;
     }
-    let difference = rows.clone().slice([0..b]) - first;
-    Tensor::cat(vec![difference, rows.slice([b..n])], 0)
+    let difference = rows.clone().slice(0..b) - first;
+    Tensor::cat(vec![difference, rows.slice(b..n)], 0)
 }

@@ -183,7 +183,12 @@ impl BackendTask for Task {
     type Output = ();
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
-        let pipeline = Pipeline::<B>::create(self.config, self.command.run_args().force, device)?;
+        let pipeline = match self.command {
+            Command::Plan { .. } | Command::Search { .. } | Command::Clusters { .. } => {
+                Pipeline::<B>::open(self.config, device)?
+            }
+            _ => Pipeline::<B>::create(self.config, self.command.run_args().force, device)?,
+        };
         match &self.command {
             Command::Run(_) => print_comparison(&pipeline.run()?, pipeline.folder().root()),
             Command::Embed(_) => pipeline.embed(),

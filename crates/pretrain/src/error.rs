@@ -125,10 +125,18 @@ pub enum PretrainError {
         differences: Vec<Difference>,
     },
     /// The folder is no run folder.
-    #[error("{} is no run folder: it has no config.toml", dir.display())]
+    #[error("{} is no run folder", dir.display())]
     NotARun {
         /// The folder.
         dir: PathBuf,
+    },
+    /// The data is not what the run was made from.
+    #[error("{} changed since {} was made: run `pretrain run` again", path.display(), run.display())]
+    DataChanged {
+        /// The data.
+        path: PathBuf,
+        /// The run folder.
+        run: PathBuf,
     },
     /// A stage was asked for whose input is not there.
     #[error("{} is missing: run `pretrain {stage}` first", path.display())]

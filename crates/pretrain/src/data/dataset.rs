@@ -18,7 +18,8 @@ use super::RustDocsCounts;
 /// };
 /// assert_eq!(dataset.content_hash().len(), 64);
 /// ```
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Dataset {
     /// Distinct texts of the queries with a judgement, of training and test; those of training come first.
     pub queries: Vec<Text>,

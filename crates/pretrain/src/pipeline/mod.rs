@@ -10,6 +10,7 @@ mod search;
 mod train_arm;
 
 use burn::tensor::backend::AutodiffBackend;
+use serde::{Deserialize, Serialize};
 
 pub use compare::{Comparison, Gain, Row};
 pub use evaluate::Scores;
@@ -18,11 +19,22 @@ pub use plan::PlanFile;
 pub use search::{Found, Index};
 
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
-use crate::data::{Beir, Dataset, PairSplit, Pairs, RustDocs};
+use crate::data::{Beir, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
-use crate::files::write_json;
+use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::{InputHash, RunFolder};
+
+const SUMMARY: &str = "pairs.json";
+const SNAPSHOT: &str = "dataset.json";
+
+/// What `pairs.json` says of the data.
+#[derive(Serialize, Deserialize)]
+struct Summary {
+    hash: String,
+    counts: Counts,
+    notes: Vec<String>,
+}
 
 /// A run: its configuration, its data and the folder where its stages leave their files.
 pub struct Pipeline<B: AutodiffBackend> {
@@ -34,23 +46,48 @@ pub struct Pipeline<B: AutodiffBackend> {
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
-    /// The run that `config` describes, with its data read.
+    /// The run that `config` describes, with its data read from the source.
     ///
     /// # Errors
     /// The data is malformed or missing, or the run folder holds another configuration and `force` is not set.
     pub fn create(config: Config, force: bool, device: B::Device) -> Result<Self> {
         let run = RunFolder::prepare(&config, force)?;
         let dataset = load(&config)?;
+        describe(&dataset);
         run.write_config(&config)?;
+        if config.data.format == DataFormat::RustDocs {
+            write_json(&run.file(SNAPSHOT), &dataset)?;
+        }
+        let summary =
+            Summary { hash: dataset.content_hash(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
+        write_json(&run.file(SUMMARY), &summary)?;
+        Self::new(config, run, dataset, device)
+    }
+
+    /// The run that `config` describes, with the data that it was made from.
+    ///
+    /// # Errors
+    /// There is no such run, its folder holds another configuration, or its data changed since.
+    pub fn open(config: Config, device: B::Device) -> Result<Self> {
+        let run = RunFolder::prepare(&config, false)?;
+        let path = run.file(SUMMARY);
+        if !path.exists() {
+            return Err(PretrainError::NotARun { dir: run.root().to_owned() });
+        }
+        let summary: Summary = read_json(&path)?;
+        let dataset = match config.data.format {
+            // Its source changes with every dependency.
+            DataFormat::RustDocs => read_json(&run.file(SNAPSHOT))?,
+            DataFormat::Beir | DataFormat::Pairs => load(&config)?,
+        };
+        if dataset.content_hash() != summary.hash {
+            return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
+        }
         Self::new(config, run, dataset, device)
     }
 
     fn new(config: Config, run: RunFolder, dataset: Dataset, device: B::Device) -> Result<Self> {
-        let hash = dataset.content_hash();
-        describe(&dataset);
-        let summary = serde_json::json!({ "hash": hash, "counts": dataset.counts, "notes": dataset.notes });
-        write_json(&run.file("pairs.json"), &summary)?;
-        let data_hash = InputHash::new().with(&hash)?;
+        let data_hash = InputHash::new().with(&dataset.content_hash())?;
         Ok(Self { config, run, dataset, data_hash, device })
     }
 
@@ -101,12 +138,6 @@ impl<B: AutodiffBackend> Pipeline<B> {
             true => Err(PretrainError::NoTestQueries { path: self.config.data.path.clone() }),
             false => Ok(()),
         }
-    }
-
-    /// Whether an arm needs the vectors of the clustering embedder.
-    fn needs_vectors(&self) -> bool {
-        let clustered = |arm: &ClusterOf| !matches!(arm, ClusterOf::None | ClusterOf::Random);
-        self.config.arms().iter().any(clustered)
     }
 
     fn query_texts(&self) -> Vec<&str> {

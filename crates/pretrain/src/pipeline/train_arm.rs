@@ -154,13 +154,15 @@ fn announce<B: AutodiffBackend>(
     parameters: usize,
 ) {
     let report = sampler.report(0);
+    let batches = match report.mean_purity {
+        Some(_) => format!("{} of one cluster and {} mixed an epoch", count(report.pure), count(report.mixed)),
+        None => "from all pairs alike".to_owned(),
+    };
     tracing::info!(
-        "train {}: {} steps of {} pairs, {} batches of one stratum and {} mixed an epoch; {} parameters, {} with optimizer state",
+        "train {}: {} steps of {} pairs, {batches}; {} parameters, {} with optimizer state",
         label(member),
         count(training.steps()),
         sampler.batch_size(),
-        count(report.pure),
-        count(report.mixed),
         count(parameters),
         megabytes(parameters * BYTES_A_PARAMETER),
     );
