@@ -1,1 +1,1 @@
-//! Whole-pipeline benchmarks; `peers/` compares with other libraries.
+//! Benchmarks of the whole pipeline: see the files beside this folder.

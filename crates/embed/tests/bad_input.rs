@@ -1,5 +1,7 @@
 //! Every damaged folder is one error that names the file and what is wrong in it.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::path::Path;

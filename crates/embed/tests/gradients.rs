@@ -1,5 +1,7 @@
 //! Gradients of the encoders: against finite differences, and the fused kernels against tensor operations.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use burn::backend::Autodiff;

@@ -1,4 +1,4 @@
-//! Loss and gradients of one batch on flex, dense and tiled: time, pairs a second and, once, the size of the logits.
+//! Loss and gradients of one batch on flex, dense and by tiles of several sizes, beside the three matrix products alone.
 
 use std::hint::black_box;
 

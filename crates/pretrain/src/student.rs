@@ -17,6 +17,7 @@ const POSITIONS: usize = 512;
 
 /// A trainable encoder of any kind.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a run holds one, and burn derives no boxed variants")]
 pub enum Student<B: Backend> {
     /// A BERT.
     Bert(Bert<B>),
@@ -29,7 +30,7 @@ pub(crate) enum Origin<'a> {
     /// A model folder.
     Folder(&'a Path),
     /// Fresh weights over a vocabulary.
-    Scratch(TextTokenizer),
+    Scratch(Box<TextTokenizer>),
 }
 
 /// The student before its first step, and its tokenizer; the same seed gives the same weights.
@@ -44,11 +45,11 @@ pub(crate) fn initial<B: Backend>(
     match (config.kind, origin) {
         (StudentKind::Static, Origin::Scratch(tokenizer)) => {
             let table = StaticConfig::new(tokenizer.vocab_size(), config.dim).init(device)?;
-            Ok((Student::Static(table), tokenizer))
+            Ok((Student::Static(table), *tokenizer))
         }
         (StudentKind::Bert, Origin::Scratch(tokenizer)) => {
             let bert = bert_from_scratch(config, &tokenizer).init(device)?;
-            Ok((Student::Bert(with_pooling(bert, config.pooling)), tokenizer))
+            Ok((Student::Bert(with_pooling(bert, config.pooling)), *tokenizer))
         }
         (StudentKind::Static, Origin::Folder(folder)) => {
             let (table, tokenizer) = load_static(folder, device)?;

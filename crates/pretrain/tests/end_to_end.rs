@@ -1,5 +1,7 @@
 //! A small corpus learns, and every stage can be run alone, skipped and asked.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::Bench;

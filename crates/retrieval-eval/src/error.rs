@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::problem::Problem;
+
 /// What went wrong while judgements, results or vectors were read, searched or compared.
 ///
 /// ```
@@ -91,13 +93,52 @@ pub enum EvalError {
         row: usize,
     },
     /// Two vectors without NaN have an inner product that is NaN, by infinite components or overflow.
-    #[error("the inner product of query {query} and document {document} is not a number")]
+    #[error("the inner product of query {query} and {side} {row} is not a number")]
     NanProduct {
         /// Row of the query.
         query: usize,
-        /// Row of the document.
-        document: usize,
+        /// What it was compared with: `"document"` or `"centroid"`.
+        side: &'static str,
+        /// Row of that.
+        row: usize,
     },
+    /// A vector has a component that is NaN or infinite.
+    #[error("{side} vector {row} has a component that is not finite")]
+    NotFiniteVector {
+        /// `"query"`, `"document"` or `"centroid"`.
+        side: &'static str,
+        /// Its row.
+        row: usize,
+    },
+    /// Centroids and documents are not vectors of one space.
+    #[error("centroids have {centroids} dimensions and documents {documents}")]
+    CentroidDimensions {
+        /// Columns of the centroid matrix.
+        centroids: usize,
+        /// Columns of the document matrix.
+        documents: usize,
+    },
+    /// There is not one label for each document.
+    #[error("{labels} labels for {documents} documents")]
+    LabelCount {
+        /// Number of labels.
+        labels: usize,
+        /// Rows of the document matrix.
+        documents: usize,
+    },
+    /// A label is not the row of a centroid.
+    #[error("document {row} has label {label} of {centroids} clusters")]
+    Label {
+        /// Row of the document.
+        row: usize,
+        /// Its label.
+        label: u32,
+        /// Rows of the centroid matrix.
+        centroids: usize,
+    },
+    /// Nothing was to be searched.
+    #[error("probes = 0 clusters were to be searched")]
+    NoProbes,
     /// A statistic over no queries.
     #[error("a statistic over no queries is undefined")]
     NoQueries,
@@ -131,95 +172,5 @@ pub enum EvalError {
     Level {
         /// The level.
         level: f64,
-    },
-}
-
-/// What is wrong with one judgement or one result; [`EvalError::Line`] says where.
-///
-/// ```
-/// use retrieval_eval::{Problem, Qrels};
-///
-/// let error = Qrels::read_trec("q1 0 d1 high\n".as_bytes(), "toy.qrels").unwrap_err();
-/// assert_eq!(error.to_string(), r#"toy.qrels:1: the grade "high" is not a whole number"#);
-/// ```
-#[derive(Clone, Debug, Error, PartialEq)]
-#[non_exhaustive]
-pub enum Problem {
-    /// A line has another number of columns.
-    #[error("{found} columns where {expected} are expected ({names})")]
-    Columns {
-        /// Columns of the line.
-        found: usize,
-        /// Columns of the format.
-        expected: usize,
-        /// What the columns hold.
-        names: &'static str,
-    },
-    /// A line is not text.
-    #[error("the line is not UTF-8")]
-    NotUtf8,
-    /// The first line of a BEIR file is not its header.
-    #[error("the header is {found:?}, not \"query-id\\tcorpus-id\\tscore\"")]
-    Header {
-        /// The first line.
-        found: String,
-    },
-    /// A grade is not an integer of 32 bits.
-    #[error("the grade {text:?} is not a whole number")]
-    Grade {
-        /// The column as it was read.
-        text: String,
-    },
-    /// A score is not a number in decimal notation.
-    #[error("the score {text:?} is not a number")]
-    Score {
-        /// The column as it was read.
-        text: String,
-    },
-    /// A score is NaN, which has no place in an order.
-    #[error("query {query:?}: the score of document {document:?} is NaN")]
-    NanScore {
-        /// Id, or row where there are no ids.
-        query: String,
-        /// Id, or index where there are no ids.
-        document: String,
-    },
-    /// A document occurs twice among the results of a query.
-    #[error("query {query:?}: document {document:?} occurs twice")]
-    DuplicateDocument {
-        /// Id, or row where there are no ids.
-        query: String,
-        /// Id, or index where there are no ids.
-        document: String,
-    },
-    /// The results of a query were given before.
-    #[error("query {query:?} already has results")]
-    DuplicateQuery {
-        /// Id of the query.
-        query: String,
-    },
-    /// An id occurs twice in a list of ids.
-    #[error("the id {id:?} occurs twice")]
-    DuplicateId {
-        /// The id.
-        id: String,
-    },
-    /// A document is judged twice for a query, differently.
-    #[error("query {query:?}: document {document:?} has grade {first} and grade {second}")]
-    ConflictingGrades {
-        /// Id, or row where there are no ids.
-        query: String,
-        /// Id, or index where there are no ids.
-        document: String,
-        /// The grade that came first.
-        first: i32,
-        /// The grade that came later.
-        second: i32,
-    },
-    /// An id that a column of the format cannot hold.
-    #[error("the id {id:?} is empty or has white space, which the format cannot hold")]
-    UnwritableId {
-        /// The id.
-        id: String,
     },
 }

@@ -3,9 +3,10 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::error::{EvalError, Problem};
+use crate::error::EvalError;
 use crate::evaluate::{EvalOptions, score_all};
 use crate::metric::Metric;
+use crate::problem::Problem;
 use crate::qrels::Qrels;
 use crate::report::Report;
 use crate::search::Hit;

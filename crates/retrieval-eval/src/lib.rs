@@ -7,6 +7,7 @@ mod indexed;
 mod measure;
 mod measure_name;
 mod metric;
+mod problem;
 mod qrels;
 mod ranks;
 mod read;
@@ -15,15 +16,16 @@ mod run;
 mod search;
 mod statistics;
 
-pub use error::{EvalError, Problem};
+pub use error::EvalError;
 pub use evaluate::{EvalOptions, evaluate};
 pub use indexed::{IndexedQrels, evaluate_hits};
 pub use measure::{Gain, Measure};
 pub use metric::{JudgedRanking, Metric, RankedJudgement};
+pub use problem::Problem;
 pub use qrels::Qrels;
 pub use report::{MeasureValues, Report};
 pub use run::Run;
-pub use search::{ExactSearcher, Hit, Searcher};
+pub use search::{ClusteredSearcher, ExactSearcher, Hit, Searcher};
 pub use statistics::{
     Bootstrap, BootstrapConfig, Comparison, Interval, Paired, RandomisationConfig, RandomisationTest,
 };

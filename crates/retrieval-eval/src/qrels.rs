@@ -1,8 +1,9 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use crate::error::{EvalError, Problem};
+use crate::error::EvalError;
 use crate::ids::Ids;
+use crate::problem::Problem;
 use crate::read::{Lines, columns, open};
 
 /// Relevance judgements: for each query, the grade of each judged document.

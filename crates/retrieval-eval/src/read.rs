@@ -2,7 +2,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use crate::error::{EvalError, Problem};
+use crate::error::EvalError;
+use crate::problem::Problem;
 
 pub(crate) fn open(path: &Path) -> Result<BufReader<File>, EvalError> {
     let file = File::open(path).map_err(|source| EvalError::Io { path: path.to_owned(), source })?;

@@ -1,8 +1,9 @@
 use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
 
-use crate::error::{EvalError, Problem};
+use crate::error::EvalError;
 use crate::ids::Ids;
+use crate::problem::Problem;
 use crate::read::{Lines, at, columns, open};
 use crate::search::Hit;
 

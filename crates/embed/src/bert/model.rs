@@ -100,7 +100,7 @@ impl<B: Backend> Bert<B> {
         let words = self.words.val().select(0, indices(tokens.ids(), device));
         let places: Vec<u32> = (0..tokens.len()).flat_map(|row| 0..tokens.row_len(row) as u32).collect();
         let positions = self.positions.val().select(0, indices(&places, device));
-        let segment = self.types.val().slice([0..1]).reshape([self.config.hidden_size]);
+        let segment = self.types.val().narrow(0, 0, 1).reshape([self.config.hidden_size]);
         self.norm.forward(words, (positions, segment), self.config.layer_norm_eps)
     }
 

@@ -10,6 +10,7 @@ mod search;
 mod train_arm;
 
 use burn::tensor::backend::AutodiffBackend;
+use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{Comparison, Gain, Row};
@@ -96,8 +97,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// # Errors
     /// Whatever a stage gives; what is finished stays.
     pub fn run(&self) -> Result<Comparison> {
-        self.require_pairs()?;
-        self.require_test()?;
+        self.check()?;
         self.embed()?;
         self.cluster()?;
         self.train()?;
@@ -118,6 +118,28 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// The run folder.
     pub fn folder(&self) -> &RunFolder {
         &self.run
+    }
+
+    /// What would stop a later stage is found before the first, which may take long.
+    fn check(&self) -> Result<()> {
+        self.require_pairs()?;
+        self.require_test()?;
+        let (pairs, clusters) = (self.dataset.train.len(), self.config.cluster.k);
+        for arm in self.config.arms() {
+            let rows = self.clustered_rows(arm).items.len();
+            if arm != ClusterOf::None && rows < clusters {
+                let source = KMeansError::TooFewRows { rows, clusters };
+                return Err(PretrainError::Cluster { arm: arm.title().to_owned(), source });
+            }
+            if self.config.sampler.drop_last && pairs < self.config.sampler.batch_size {
+                let batch_size = self.config.sampler.batch_size;
+                return Err(PretrainError::NoBatches { arm: arm.title().to_owned(), batch_size, pairs });
+            }
+        }
+        if self.config.student.from.is_some() {
+            self.initial_student::<B::InnerBackend>(self.config.seeds()[0])?;
+        }
+        Ok(())
     }
 
     fn require_pairs(&self) -> Result<()> {

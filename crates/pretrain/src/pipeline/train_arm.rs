@@ -93,7 +93,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let config = &self.config.student;
         let origin = match &config.from {
             Some(folder) => Origin::Folder(folder),
-            None => Origin::Scratch(self.vocabulary()?),
+            None => Origin::Scratch(Box::new(self.vocabulary()?)),
         };
         Ok(student::initial(config, origin, seed, &self.device)?)
     }

@@ -1,6 +1,6 @@
 //! A small BEIR folder and the `pretrain` command over it.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

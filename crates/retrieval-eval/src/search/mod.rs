@@ -1,5 +1,9 @@
 //! Finding the documents nearest to a query.
 
+mod batch;
+mod blocks;
+mod cells;
+mod clustered;
 mod exact;
 mod product;
 mod top;
@@ -7,6 +11,7 @@ mod top;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
+pub use clustered::ClusteredSearcher;
 pub use exact::ExactSearcher;
 
 use crate::error::EvalError;
@@ -24,7 +29,7 @@ use crate::error::EvalError;
 pub struct Hit {
     /// Row of the document.
     pub index: u32,
-    /// Higher is better; the inner product, for [`ExactSearcher`].
+    /// Higher is better; the inner product, for [`ExactSearcher`] and [`ClusteredSearcher`].
     pub score: f32,
 }
 
@@ -44,7 +49,8 @@ pub struct Hit {
 /// # Ok::<(), retrieval_eval::EvalError>(())
 /// ```
 pub trait Searcher: Send + Sync {
-    /// The best `k` documents of each query, best first; fewer where there are fewer documents.
+    /// The best `k` documents of each query, best first; fewer where there are fewer documents, or an approximate
+    /// search looks at fewer.
     ///
     /// # Shapes
     /// - `queries`: `[n, dim]`

@@ -5,10 +5,11 @@ use super::Hit;
 const CHUNK: usize = 32;
 const PART: usize = 8;
 
-/// The best documents so far of one query, for documents that come in ascending order.
+/// The best documents so far of one query, for documents that come in any order.
 pub(crate) struct Top {
     k: usize,
-    /// Scores at or below it cannot enter. NaN, below which nothing is, until `k` documents are in.
+    /// Scores below it cannot enter; equal ones may, by a lower index. NaN, below which nothing is, until `k` documents
+    /// are in.
     threshold: f32,
     /// The first `len` are candidates, fewer than twice `k`; the others have room for one part more.
     keys: Vec<u64>,
@@ -20,30 +21,32 @@ impl Top {
         Self { k, threshold: f32::NAN, keys: vec![0; 2 * k + PART], len: 0 }
     }
 
-    /// Takes the scores of documents `first`, `first + 1`, …; the position of a NaN is an error.
-    pub(crate) fn offer(&mut self, first: u32, scores: &[f32]) -> Result<(), usize> {
+    /// Takes scores, each of the document that `index` has for its position; the position of a NaN is an error.
+    #[inline]
+    pub(crate) fn offer(&mut self, scores: &[f32], index: impl Fn(usize) -> u32) -> Result<(), usize> {
         for (chunk, start) in scores.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-            if !any_above(chunk, self.threshold) {
+            if !any_reaches(chunk, self.threshold) {
                 continue;
             }
             for (part, start) in chunk.chunks(PART).zip((start..).step_by(PART)) {
-                if any_above(part, self.threshold) {
+                if any_reaches(part, self.threshold) {
                     if let Some(nan) = part.iter().position(|score| score.is_nan()) {
                         return Err(start + nan);
                     }
-                    self.take(first + start as u32, part);
+                    self.take(part, |place| index(start + place));
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes the scores above the threshold, of at most one part. Each is written, and overwritten by the next unless it
-    /// counts: no branch can be mispredicted.
-    fn take(&mut self, first: u32, part: &[f32]) {
-        for (&score, index) in part.iter().zip(first..) {
-            self.keys[self.len] = key(score, index);
-            self.len += usize::from(above(score, self.threshold));
+    /// Takes the scores that reach the threshold, of at most one part. Each is written, and overwritten by the next
+    /// unless it counts: no branch can be mispredicted.
+    #[inline]
+    fn take(&mut self, part: &[f32], index: impl Fn(usize) -> u32) {
+        for (place, &score) in part.iter().enumerate() {
+            self.keys[self.len] = key(score, index(place));
+            self.len += usize::from(reaches(score, self.threshold));
         }
         if self.len >= 2 * self.k {
             self.cut();
@@ -78,16 +81,16 @@ impl Top {
     }
 }
 
-/// Whether a score is above the threshold, or either is NaN: hence `!(a <= b)`, which is not `a > b`.
+/// Whether a score is at or above the threshold, or either is NaN: hence `!(a < b)`, which is not `a >= b`.
 #[allow(clippy::neg_cmp_op_on_partial_ord)]
-fn above(score: f32, threshold: f32) -> bool {
-    !(score <= threshold)
+fn reaches(score: f32, threshold: f32) -> bool {
+    !(score < threshold)
 }
 
 /// Without a branch, so that it becomes SIMD.
 #[inline]
-fn any_above(scores: &[f32], threshold: f32) -> bool {
-    scores.iter().fold(false, |any, &score| any | above(score, threshold))
+fn any_reaches(scores: &[f32], threshold: f32) -> bool {
+    scores.iter().fold(false, |any, &score| any | reaches(score, threshold))
 }
 
 /// A number that is higher for a higher score, and for a lower index among equal scores.
@@ -122,18 +125,21 @@ mod tests {
     #[test]
     fn equal_scores_keep_the_lower_indices() {
         let mut top = Top::new(3);
-        top.offer(10, &[0.5; 100]).unwrap();
+        top.offer(&[0.5; 100], |place| 10 + place as u32).unwrap();
+        assert_eq!(top.into_hits().iter().map(|hit| hit.index).collect::<Vec<_>>(), [10, 11, 12]);
+        let mut top = Top::new(3);
+        top.offer(&[0.5; 100], |place| 109 - place as u32).unwrap();
         assert_eq!(top.into_hits().iter().map(|hit| hit.index).collect::<Vec<_>>(), [10, 11, 12]);
     }
 
     #[test]
     fn minus_infinity_is_a_score_and_nan_is_not() {
         let mut top = Top::new(2);
-        top.offer(0, &[f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY]).unwrap();
+        top.offer(&[f32::NEG_INFINITY; 3], |place| place as u32).unwrap();
         let mut scores = vec![f32::NEG_INFINITY; 70];
         scores[65] = f32::NAN;
-        top.offer(3, &scores[..65]).unwrap();
-        assert_eq!(top.offer(3, &scores), Err(65));
+        top.offer(&scores[..65], |place| 3 + place as u32).unwrap();
+        assert_eq!(top.offer(&scores, |place| 3 + place as u32), Err(65));
         assert_eq!(top.into_hits().len(), 2);
     }
 }

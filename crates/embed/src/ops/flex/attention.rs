@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::kernel::{Kernel, dims, tensor, values};
-use super::simd::{exp, lanes_sum, vectorised};
+use super::simd::{exp, lanes_max, lanes_sum, vectorised};
 
 /// Attention of each text over itself, straight from and to packed rows: nothing is padded, nothing masked.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl<'a> Head<'a> {
 
 #[inline(always)]
 fn softmax(row: &mut [f32]) {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = lanes_max(row);
     for v in row.iter_mut() {
         *v = exp(*v - max);
     }

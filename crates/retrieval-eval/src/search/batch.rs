@@ -1,0 +1,122 @@
+//! What searches share: batches of queries, and threads that take the parts of a batch's work.
+
+use std::slice::ChunksExact;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+
+use super::Hit;
+use super::product::inner_products;
+use super::top::Top;
+use crate::error::EvalError;
+
+/// Queries searched at once.
+const QUERIES: usize = 1024;
+/// Candidates that one thread may hold, 32 MiB of them.
+const CANDIDATES: usize = 1 << 22;
+
+/// Some of the queries that are searched.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'q> {
+    pub(crate) queries: ArrayView2<'q, f32>,
+    /// Row of the first of them among all.
+    pub(crate) first: usize,
+    /// Results wanted, between 1 and the number of documents.
+    pub(crate) k: usize,
+}
+
+impl Batch<'_> {
+    /// The best `k` documents of each query, where `scan` offers those of one part to the worker's tops. Threads take
+    /// the parts one after another.
+    pub(crate) fn search(
+        &self,
+        parts: usize,
+        scan: impl Fn(usize, &mut Worker) -> Result<(), NanScore> + Sync,
+    ) -> Result<Vec<Vec<Hit>>, NanScore> {
+        let next = AtomicUsize::new(0);
+        let work = |_| {
+            let mut worker = Worker::new(self.queries.nrows(), self.k);
+            loop {
+                match next.fetch_add(1, Ordering::Relaxed) {
+                    part if part < parts => scan(part, &mut worker)?,
+                    _ => return Ok(worker.tops),
+                }
+            }
+        };
+        let threads = rayon::current_num_threads().min(parts);
+        let of_threads: Vec<Vec<Top>> = (0..threads).into_par_iter().map(work).collect::<Result<_, _>>()?;
+        Ok(merged(of_threads, self.queries.nrows()))
+    }
+}
+
+/// Searches batch after batch of queries, among documents of the shape `[n, dim]`.
+pub(crate) fn in_batches(
+    queries: ArrayView2<'_, f32>,
+    k: usize,
+    (documents, dim): (usize, usize),
+    search: impl Fn(Batch<'_>) -> Result<Vec<Vec<Hit>>, EvalError>,
+) -> Result<Vec<Vec<Hit>>, EvalError> {
+    if k == 0 {
+        return Err(EvalError::NoResults);
+    }
+    if queries.ncols() != dim {
+        return Err(EvalError::Dimensions { queries: queries.ncols(), documents: dim });
+    }
+    let k = k.min(documents);
+    if k == 0 {
+        return Ok(vec![Vec::new(); queries.nrows()]);
+    }
+    let size = (CANDIDATES / (2 * k)).clamp(1, QUERIES);
+    let mut hits = Vec::with_capacity(queries.nrows());
+    for (queries, first) in queries.axis_chunks_iter(Axis(0), size).zip((0..).step_by(size)) {
+        hits.extend(search(Batch { queries, first, k })?);
+    }
+    Ok(hits)
+}
+
+/// Where a score is NaN.
+pub(crate) struct NanScore {
+    /// Row of the query in its batch.
+    pub(crate) query: usize,
+    pub(crate) document: usize,
+}
+
+/// What one thread holds.
+pub(crate) struct Worker {
+    /// For each query, the best documents of the parts so far.
+    tops: Vec<Top>,
+    scores: Vec<f32>,
+}
+
+impl Worker {
+    fn new(queries: usize, k: usize) -> Self {
+        Self { tops: (0..queries).map(|_| Top::new(k)).collect(), scores: Vec::new() }
+    }
+
+    /// The tops of the batch, and the inner products of each query with the documents.
+    pub(crate) fn score(
+        &mut self,
+        documents: ArrayView2<'_, f32>,
+        queries: ArrayView2<'_, f32>,
+    ) -> (&mut [Top], ChunksExact<'_, f32>) {
+        self.scores.resize(documents.nrows() * queries.nrows(), 0.0);
+        inner_products(documents, queries, &mut self.scores);
+        (&mut self.tops, self.scores.chunks_exact(documents.nrows()))
+    }
+}
+
+fn merged(of_threads: Vec<Vec<Top>>, queries: usize) -> Vec<Vec<Hit>> {
+    let mut of_query: Vec<Vec<Top>> = (0..queries).map(|_| Vec::with_capacity(of_threads.len())).collect();
+    for tops in of_threads {
+        of_query.iter_mut().zip(tops).for_each(|(all, top)| all.push(top));
+    }
+    let best = |tops: Vec<Top>| {
+        let merged = tops.into_iter().reduce(|mut one, other| {
+            one.merge(other);
+            one
+        });
+        merged.map_or_else(Vec::new, Top::into_hits)
+    };
+    of_query.into_par_iter().map(best).collect()
+}
