@@ -22,7 +22,7 @@ fn a_small_corpus_learns_in_every_arm_and_the_table_names_every_row() {
         assert!(stdout.contains(row), "{stdout}");
     }
     for arm in ["unclustered", "query clusters", "passage clusters"] {
-        assert!(ndcg(&bench, arm) > ndcg(&bench, "untrained student"), "{stdout}");
+        assert!(ndcg(&bench, arm) > ndcg(&bench, "untrained student") + 0.2, "{stdout}");
     }
     let steps = |arm: &str| bench.read(&format!("run/arms/{arm}/metrics.jsonl")).lines().count();
     assert_eq!([steps("none"), steps("queries"), steps("passages")], [40; 3]);
@@ -73,7 +73,7 @@ fn several_seeds_share_embeddings_and_clusters_and_give_deviations() {
 fn a_finished_run_plans_searches_and_shows_its_clusters() {
     let bench = Bench::new();
     bench.succeed(&["run", "config.toml", "--set", "eval.baselines=false"]);
-    let (found, _) = bench.succeed(&["search", "run", "where is the opera kibano", "-k", "2"]);
+    let (found, _) = bench.succeed(&["search", "run", "huge red opera", "-k", "2"]);
     assert_eq!(found.lines().count(), 4, "{found}");
 
     let (clusters, _) = bench.succeed(&["clusters", "run", "--arm", "passages"]);
@@ -81,7 +81,7 @@ fn a_finished_run_plans_searches_and_shows_its_clusters() {
 
     let (plan, _) = bench.succeed(&["plan", "run", "--arm", "queries", "--epoch", "1"]);
     let report: serde_json::Value = serde_json::from_str(&bench.read(plan.lines().nth(1).unwrap())).unwrap();
-    assert_eq!((&report["pairs"], &report["batches"], &report["seen"]), (&80.into(), &5.into(), &80.into()));
+    assert_eq!((&report["pairs"], &report["batches"], &report["seen"]), (&83.into(), &5.into(), &80.into()));
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn data_without_training_pairs_can_be_embedded_and_evaluated_but_not_run() {
         stdout.contains("BM25") && stdout.contains("clustering embedder") && !stdout.contains("unclustered"),
         "{stdout}"
     );
-    let (found, _) = bench.succeed(&["search", "run", "opera kibano"]);
-    assert!(found.contains("opera"));
+    let (found, _) = bench.succeed(&["search", "run", "riesig oper"]);
+    assert!(found.contains("riesig"), "{found}");
     bench.succeed(&["cluster", "config.toml"]);
     assert!(bench.succeed(&["clusters", "run"]).0.contains("cluster "));
 }

@@ -11,8 +11,12 @@ pub struct Bench {
     folder: tempfile::TempDir,
 }
 
-const TOPICS: [&str; 4] = ["river", "engine", "opera", "galaxy"];
-const ITEMS: usize = 24;
+/// A topic, a colour and a size make an item. Queries and passages name them in different words, so that an encoder must learn which
+/// belong together, and can do so from some items for the others.
+const TOPICS: [[&str; 2]; 4] = [["river", "fluss"], ["engine", "motor"], ["opera", "oper"], ["galaxy", "sternnebel"]];
+const COLOURS: [[&str; 2]; 6] =
+    [["red", "rot"], ["blue", "azur"], ["green", "moos"], ["black", "pech"], ["white", "kalk"], ["yellow", "senf"]];
+const SIZES: [[&str; 2]; 4] = [["tiny", "winzig"], ["small", "klein"], ["large", "hoch"], ["huge", "riesig"]];
 
 impl Bench {
     pub fn new() -> Self {
@@ -20,16 +24,13 @@ impl Bench {
         let (mut corpus, mut queries) = (String::new(), String::new());
         let (mut train, mut test) =
             ("query-id\tcorpus-id\tscore\n".to_owned(), "query-id\tcorpus-id\tscore\n".to_owned());
-        for (t, topic) in TOPICS.iter().enumerate() {
-            for i in 0..ITEMS {
-                let id = t * ITEMS + i;
-                let name = name(id);
-                writeln!(corpus, r#"{{"_id":"d{id}","title":"{topic}","text":"The {topic} {name} is a {topic} of note in {name}land."}}"#)
-                    .unwrap();
-                writeln!(queries, r#"{{"_id":"q{id}","text":"where is the {topic} {name}"}}"#).unwrap();
-                let split = if i % 6 == 0 { &mut test } else { &mut train };
-                writeln!(split, "q{id}\td{id}\t1").unwrap();
-            }
+        for id in 0..TOPICS.len() * COLOURS.len() * SIZES.len() {
+            let words = [SIZES[id / 24], COLOURS[id / 4 % 6], TOPICS[id % 4]];
+            let [query, passage] = [0, 1].map(|language| words.map(|word| word[language]).join(" "));
+            writeln!(corpus, r#"{{"_id":"d{id}","title":"t{}","text":"{passage}"}}"#, id % 4).unwrap();
+            writeln!(queries, r#"{{"_id":"q{id}","text":"{query}"}}"#).unwrap();
+            let split = if id % 7 == 6 { &mut test } else { &mut train };
+            writeln!(split, "q{id}\td{id}\t1").unwrap();
         }
         bench.write("data/corpus.jsonl", &corpus);
         bench.write("data/queries.jsonl", &queries);
@@ -96,12 +97,6 @@ impl Bench {
         walk(self.folder.path(), &mut found);
         found
     }
-}
-
-/// A made-up name of three syllables, one for each number.
-fn name(id: usize) -> String {
-    const SYLLABLES: [&str; 8] = ["ba", "do", "ki", "lu", "me", "no", "ra", "ti"];
-    [id / 64, id / 8, id].map(|digit| SYLLABLES[digit % 8]).concat()
 }
 
 const CONFIG: &str = r#"
