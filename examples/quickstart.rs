@@ -58,7 +58,10 @@ impl Args {
     fn config(&self) -> Result<Config> {
         let mut settings = vec![format!("data.path={}", env!("CARGO_MANIFEST_DIR"))];
         if self.quick {
-            settings.extend(["data.sample=6000", "train.epochs=2", "run.dir=runs/quickstart-quick"].map(String::from));
+            settings.extend(
+                ["data.sample=6000", "sampler.batch_size=256", "train.epochs=8", "run.dir=runs/quickstart-quick"]
+                    .map(String::from),
+            );
         }
         settings.extend(self.settings.iter().cloned());
         let config = Config::parse(include_str!("quickstart.toml"), &settings)?;
