@@ -15,7 +15,7 @@ fn main() -> Result {
 fn embed_texts() -> Result {
     use embed::{Embedder, LexicalConfig, Side};
 
-    let texts = ["a cat on a mat", "cats and mats", "the stock market"];
+    let texts = ["a cat on a mat", "the cat, the mat", "stock market prices"];
     let embedder = LexicalConfig::default().fit(&texts)?;
     let rows = embedder.embed(&texts, Side::Passage)?;
     println!("embed: rows of {}, cosines {:.2} and {:.2}", rows.ncols(), rows.row(0).dot(&rows.row(1)), rows.row(0).dot(&rows.row(2)));
