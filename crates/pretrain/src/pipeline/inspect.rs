@@ -2,11 +2,11 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
-use ndarray::ArrayView1;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Pipeline;
 use crate::config::ClusterOf;
+use crate::data::Text;
 use crate::error::{PretrainError, Result};
 
 /// Words shorter than this say little.
@@ -33,7 +33,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// # Errors
     /// The arm has no clusters of texts, or is not clustered yet.
     pub fn clusters(&self, arm: ClusterOf, terms: usize, texts: usize) -> Result<Vec<ClusterSummary>> {
-        let (side, texts_of_side) = match arm {
+        let (side, all) = match arm {
             ClusterOf::Queries => (Side::Query, &self.dataset.queries),
             ClusterOf::Passages => (Side::Passage, &self.dataset.passages),
             ClusterOf::None | ClusterOf::Both | ClusterOf::Random => {
@@ -46,43 +46,33 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let clustering = self.clustering(arm)?;
         let rows = self.clustered_rows(arm);
         let vectors = self.vectors(side)?;
-        let pair_labels = rows.expand(&clustering.labels);
-        let members = |label: u32| -> Vec<usize> {
-            let of_label = rows.items.iter().zip(&clustering.labels).filter(|&(_, &own)| own == label);
-            of_label.map(|(&item, _)| item as usize).collect()
-        };
-        let words: Vec<FxHashSet<String>> =
-            rows.items.iter().map(|&item| words_of(&texts_of_side[item as usize].text)).collect();
+        let words: Vec<FxHashSet<String>> = rows.items.iter().map(|&item| words_of(&all[item as usize].text)).collect();
         let terms_of = top_terms(&words, &clustering.labels, clustering.sizes.len(), terms);
-        let mut summaries: Vec<ClusterSummary> = terms_of
-            .into_iter()
-            .enumerate()
-            .map(|(label, terms)| {
-                let items = members(label as u32);
-                let centroid = clustering.centroids.row(label);
-                let cosine = |item: usize| dot(vectors.row(item), centroid);
-                let mut nearest: Vec<(f32, usize)> = items.iter().map(|&item| (cosine(item), item)).collect();
-                nearest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-                nearest.truncate(texts);
-                ClusterSummary {
-                    label: label as u32,
-                    size: items.len(),
-                    pairs: pair_labels.iter().filter(|&&own| own == label as u32).count(),
-                    terms,
-                    nearest: nearest
-                        .into_iter()
-                        .map(|(cosine, item)| (cosine, texts_of_side[item].text.clone()))
-                        .collect(),
-                }
-            })
-            .collect();
+        let mut pairs = vec![0; clustering.sizes.len()];
+        rows.expand(&clustering.labels).into_iter().for_each(|label| pairs[label as usize] += 1);
+        let mut members = vec![Vec::new(); clustering.sizes.len()];
+        for (&item, &label) in rows.items.iter().zip(&clustering.labels) {
+            let cosine = vectors.row(item as usize).dot(&clustering.centroids.row(label as usize));
+            members[label as usize].push((cosine, item));
+        }
+        let summary = |(label, terms): (usize, Vec<String>)| ClusterSummary {
+            label: label as u32,
+            size: members[label].len(),
+            pairs: pairs[label],
+            terms,
+            nearest: nearest(&members[label], texts, all),
+        };
+        let mut summaries: Vec<ClusterSummary> = terms_of.into_iter().enumerate().map(summary).collect();
         summaries.sort_by_key(|summary| (std::cmp::Reverse(summary.size), summary.label));
         Ok(summaries)
     }
 }
 
-fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
-    a.dot(&b)
+/// The texts of the largest cosines, largest first.
+fn nearest(members: &[(f32, u32)], most: usize, all: &[Text]) -> Vec<(f32, String)> {
+    let mut members = members.to_vec();
+    members.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    members.into_iter().take(most).map(|(cosine, item)| (cosine, all[item as usize].text.clone())).collect()
 }
 
 fn words_of(text: &str) -> FxHashSet<String> {
