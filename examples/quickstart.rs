@@ -49,7 +49,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    cli::start_logging();
+    cli::start();
     let device = args.device;
     cli::finish(args.config().and_then(|config| device.run(Quickstart { args, config })))
 }

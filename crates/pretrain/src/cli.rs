@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ClusterOf, Config};
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result, one_line};
+use crate::memory::keep_freed_blocks;
 use crate::pipeline::{ClusterSummary, Comparison, Found, Pipeline};
 use crate::run_folder::{Member, RunFolder};
 
@@ -108,12 +109,14 @@ struct MemberArgs {
 /// Runs the command that the program's arguments name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
+    start();
     finish(cli.command.run())
 }
 
-/// Sends the stages' messages to stderr, one line each; `RUST_LOG` filters them.
-pub fn start_logging() {
+/// Sends the stages' messages to stderr, one line each (`RUST_LOG` filters them), and lets the process keep the memory
+/// that it frees.
+pub fn start() {
+    keep_freed_blocks();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pretrain=info"));
     tracing_subscriber::fmt()

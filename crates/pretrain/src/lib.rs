@@ -16,6 +16,7 @@ pub mod data;
 mod device;
 mod error;
 mod files;
+mod memory;
 mod pipeline;
 mod progress;
 mod run_folder;

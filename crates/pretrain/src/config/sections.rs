@@ -256,7 +256,7 @@ pub struct LossConfig {
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { temperature: 0.02, direction: Direction::QueryToPassage, mask_duplicates: true, tile: 0 }
+        Self { temperature: 0.02, direction: Direction::QueryToPassage, mask_duplicates: true, tile: 256 }
     }
 }
 

@@ -1,20 +1,25 @@
 //! The training loop: batches in, a trained encoder out.
 
+mod adamw;
 mod clip;
+#[cfg(feature = "cpu")]
+mod flex;
 mod schedule;
 mod tokens;
 
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
-use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::{GradientsParams, Optimizer};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use embed::Encoder;
 use infonce::{ContrastiveLoss, InBatch};
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
+use adamw::AdamW;
 pub use schedule::Schedule;
 pub use tokens::{BatchTokens, PairTokens};
 
@@ -76,7 +81,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
         E: Encoder<B> + AutodiffModule<B>,
     {
         let schedule = Schedule::new(self.config, self.steps());
-        let mut optimizer = adamw(self.config).init();
+        let mut optimizer = OptimizerAdaptor::from(AdamW::new(self.config));
         let mut batch = Vec::new();
         let mut step = 0;
         for epoch in 0..self.config.epochs {
@@ -109,12 +114,20 @@ impl<B: AutodiffBackend> Training<'_, B> {
         E: Encoder<B> + AutodiffModule<B>,
     {
         let tokens = self.tokens.batch(batch);
-        let queries = encoder.forward(&tokens.queries, self.device);
-        let passages = encoder.forward(&tokens.passages, self.device);
-        let ids = InBatch { query_ids: &tokens.query_ids, passage_ids: &tokens.passage_ids };
-        let loss = self.loss.loss_and_gradients(queries.clone().inner(), passages.clone().inner(), &ids);
-        let surrogate = (queries * Tensor::from_inner(loss.query_gradient)).sum()
-            + (passages * Tensor::from_inner(loss.passage_gradient)).sum();
+        let texts = encoder.forward(&tokens.texts, self.device);
+        let embeddings = texts.clone().inner();
+        let [queries, passages] = [&tokens.queries, &tokens.passages].map(|rows| indices(rows, self.device));
+        let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
+        let loss = self.loss.loss_and_gradients(
+            embeddings.clone().select(0, queries.clone()),
+            embeddings.clone().select(0, passages.clone()),
+            &InBatch { query_ids: &query_ids, passage_ids: &passage_ids },
+        );
+        let gradient = embeddings
+            .zeros_like()
+            .select_assign(0, queries, loss.query_gradient, IndexingUpdateOp::Add)
+            .select_assign(0, passages, loss.passage_gradient, IndexingUpdateOp::Add);
+        let surrogate = (texts * Tensor::from_inner(gradient)).sum();
         let grads = GradientsParams::from_grads(surrogate.backward(), encoder);
         let (grads, gradient_norm) = clip::clip_global_norm::<B, E>(grads, encoder, self.config.clip_norm);
         let report = StepReport {
@@ -132,11 +145,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
     }
 }
 
-/// AdamW with decay on every tensor.
-fn adamw(config: &TrainConfig) -> AdamWConfig {
-    AdamWConfig::new()
-        .with_beta_1(config.beta1)
-        .with_beta_2(config.beta2)
-        .with_epsilon(config.epsilon)
-        .with_weight_decay(config.weight_decay)
+fn indices<B: Backend>(rows: &[u32], device: &B::Device) -> Tensor<B, 1, Int> {
+    let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+    Tensor::from_data(rows.as_slice(), device)
+}
+
+fn widened(rows: &[u32]) -> Vec<u64> {
+    rows.iter().map(|&row| row.into()).collect()
 }

@@ -15,17 +15,15 @@ pub struct PairTokens {
     pairs: Vec<[usize; 2]>,
 }
 
-/// The tokens of one batch, with the identity of each text.
+/// The tokens of one batch, each distinct text once.
 #[derive(Debug)]
 pub struct BatchTokens {
-    /// One query a row.
-    pub queries: TokenBatch,
-    /// One passage a row, the positive of the same row's query.
-    pub passages: TokenBatch,
-    /// Equal for equal query texts.
-    pub query_ids: Vec<u64>,
-    /// Equal for equal passage texts.
-    pub passage_ids: Vec<u64>,
+    /// The distinct queries, then the distinct passages.
+    pub texts: TokenBatch,
+    /// For each pair the row of its query in `texts`.
+    pub queries: Vec<u32>,
+    /// For each pair the row of its passage in `texts`.
+    pub passages: Vec<u32>,
 }
 
 impl PairTokens {
@@ -59,15 +57,19 @@ impl PairTokens {
     /// # Panics
     /// If an index is past the last pair.
     pub fn batch(&self, indices: &[u32]) -> BatchTokens {
-        let side = |side: usize| -> Vec<usize> { indices.iter().map(|&i| self.pairs[i as usize][side]).collect() };
-        let ids = |rows: &[usize]| rows.iter().map(|&row| row as u64).collect();
-        let (queries, passages) = (side(0), side(1));
-        BatchTokens {
-            query_ids: ids(&queries),
-            passage_ids: ids(&passages),
-            queries: self.queries.select(&queries),
-            passages: self.passages.select(&passages),
-        }
+        let mut texts = TokenBatch::default();
+        let [queries, passages] = [(0, &self.queries), (1, &self.passages)].map(|(side, tokens)| {
+            let mut rows = FxHashMap::default();
+            let row = |&pair: &u32| {
+                let text = self.pairs[pair as usize][side];
+                *rows.entry(text).or_insert_with(|| {
+                    texts.push(tokens.tokens(text));
+                    texts.len() as u32 - 1
+                })
+            };
+            indices.iter().map(row).collect()
+        });
+        BatchTokens { texts, queries, passages }
     }
 }
 
@@ -88,5 +90,37 @@ impl Rows {
             self.texts.push(text);
             self.texts.len() - 1
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Pair;
+
+    #[test]
+    fn a_batch_has_each_text_once_and_every_pair_its_own_two() {
+        let texts = |texts: &[&str]| -> Vec<Text> {
+            texts.iter().map(|&text| Text { id: String::new(), text: text.into() }).collect()
+        };
+        let dataset = Dataset {
+            queries: texts(&["red apple", "green pear", "plum"]),
+            passages: texts(&["apple pear", "red plum"]),
+            train: [(0, 1), (1, 0), (2, 0), (1, 1)].map(|(query, passage)| Pair { query, passage }).to_vec(),
+            ..Dataset::default()
+        };
+        let all = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text.as_str());
+        let tokenizer = TextTokenizer::train_wordpiece(all, 40).expect("there is text");
+        let tokens = PairTokens::new(&dataset, &tokenizer, &TrainConfig::default()).expect("texts are tokenised");
+
+        let batch = tokens.batch(&[3, 2, 1]);
+        assert_eq!(batch.texts.len(), 4);
+        for (row, pair) in [3, 2, 1].map(|pair: usize| dataset.train[pair]).iter().enumerate() {
+            let query = tokenizer.encode(&[dataset.queries[pair.query as usize].text.as_str()], 24).expect("tokens");
+            let passage =
+                tokenizer.encode(&[dataset.passages[pair.passage as usize].text.as_str()], 64).expect("tokens");
+            assert_eq!(batch.texts.tokens(batch.queries[row] as usize), query.tokens(0));
+            assert_eq!(batch.texts.tokens(batch.passages[row] as usize), passage.tokens(0));
+        }
     }
 }
