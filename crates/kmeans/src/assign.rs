@@ -6,7 +6,7 @@
 use ndarray::ArrayView2;
 
 use crate::kernel::{OnRow, Packed};
-use crate::rows::Rows;
+use crate::rows::Source;
 use crate::sums::{self, Sums};
 
 /// What a pass counts beside the labels it writes.
@@ -30,27 +30,27 @@ const LEAF_ROWS: usize = 1024;
 const FUSED_BYTES: usize = 1024 * 1024;
 
 /// Writes the nearest centroid of every row to `labels`.
-pub(crate) fn assign(rows: Rows<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Totals {
+pub(crate) fn assign(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Totals {
     let packed = Packed::new(centroids);
-    let leaf = |rows: Rows<'_>, labels: &mut [u32]| {
+    let leaf = |rows: Source<'_>, labels: &mut [u32]| {
         let mut pass = Labelling::new(labels);
-        packed.nearest(rows, &mut pass);
+        rows.blocks(|rows| packed.nearest(rows, &mut pass));
         pass.totals
     };
     Tree { leaf_rows: LEAF_ROWS, leaf: &leaf, merge: &Totals::merge }.fold(rows, labels)
 }
 
 /// [`assign`], and the sums of the rows of each label.
-pub(crate) fn assign_and_sum(rows: Rows<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Totals, Sums) {
+pub(crate) fn assign_and_sum(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Totals, Sums) {
     let (clusters, dim) = centroids.dim();
     if clusters * dim * size_of::<f32>() > FUSED_BYTES {
         let totals = assign(rows, centroids, labels);
         return (totals, sums::by_label(rows, labels, clusters));
     }
     let packed = Packed::new(centroids);
-    let leaf = |rows: Rows<'_>, labels: &mut [u32]| {
+    let leaf = |rows: Source<'_>, labels: &mut [u32]| {
         let mut pass = Summing::new(Labelling::new(labels), &packed);
-        packed.nearest(rows, &mut pass);
+        rows.blocks(|rows| packed.nearest(rows, &mut pass));
         (pass.labelling.totals, pass.sums())
     };
     let merge = |(left_totals, left): (Totals, Sums), (right_totals, right): (Totals, Sums)| {
@@ -61,9 +61,12 @@ pub(crate) fn assign_and_sum(rows: Rows<'_>, centroids: ArrayView2<'_, f32>, lab
 }
 
 /// Lowers `distances` to 1 − cosine with `centroid` where that is less.
-pub(crate) fn lower_distances(rows: Rows<'_>, centroid: ArrayView2<'_, f32>, distances: &mut [f32]) {
+pub(crate) fn lower_distances(rows: Source<'_>, centroid: ArrayView2<'_, f32>, distances: &mut [f32]) {
     let packed = Packed::new(centroid);
-    let leaf = |rows: Rows<'_>, distances: &mut [f32]| packed.nearest(rows, &mut Lowering(distances.iter_mut()));
+    let leaf = |rows: Source<'_>, distances: &mut [f32]| {
+        let mut pass = Lowering(distances.iter_mut());
+        rows.blocks(|rows| packed.nearest(rows, &mut pass));
+    };
     Tree { leaf_rows: LEAF_ROWS, leaf: &leaf, merge: &|(), ()| () }.fold(rows, distances);
 }
 
@@ -74,9 +77,9 @@ struct Tree<'a, L, M> {
 }
 
 impl<L: Sync, M: Sync> Tree<'_, L, M> {
-    fn fold<T: Send, R: Send>(&self, rows: Rows<'_>, out: &mut [T]) -> R
+    fn fold<T: Send, R: Send>(&self, rows: Source<'_>, out: &mut [T]) -> R
     where
-        L: Fn(Rows<'_>, &mut [T]) -> R,
+        L: Fn(Source<'_>, &mut [T]) -> R,
         M: Fn(R, R) -> R,
     {
         if rows.len() <= self.leaf_rows {

@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::assign::assign;
-use crate::rows::{checked, contiguous};
-use crate::{KMeansError, io};
+use crate::rows::checked;
+use crate::{KMeansError, Vectors, io};
 
 /// Turns unit rows into labels.
 ///
@@ -33,18 +33,14 @@ pub trait Clusterer {
     /// [`TooFewRows`](KMeansError::TooFewRows), [`NotFinite`](KMeansError::NotFinite),
     /// [`ZeroRow`](KMeansError::ZeroRow) or [`NotUnit`](KMeansError::NotUnit).
     fn fit(&self, rows: ArrayView2<'_, f32>) -> Result<Clustering, KMeansError> {
-        self.fit_with(rows, &mut |_| ())
+        self.fit_with(&rows.into(), &mut |_| ())
     }
 
     /// The same clustering; `observer` sees every iteration of every run when it ends.
     ///
     /// # Errors
     /// Those of [`fit`](Self::fit).
-    fn fit_with(
-        &self,
-        rows: ArrayView2<'_, f32>,
-        observer: &mut dyn FnMut(&Iteration),
-    ) -> Result<Clustering, KMeansError>;
+    fn fit_with(&self, rows: &Vectors<'_>, observer: &mut dyn FnMut(&Iteration)) -> Result<Clustering, KMeansError>;
 }
 
 /// One assignment of the training rows, before the update of the centroids.
@@ -56,7 +52,7 @@ pub trait Clusterer {
 /// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
 /// let mut seen = Vec::new();
 /// let clusterer = SphericalKMeansConfig::new(2).with_n_runs(2).build()?;
-/// clusterer.fit_with(rows.view(), &mut |iteration| seen.push((iteration.run, iteration.index)))?;
+/// clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push((iteration.run, iteration.index)))?;
 /// assert_eq!(seen.first(), Some(&(0, 0)));
 /// assert!(seen.contains(&(1, 0)));
 /// # Ok::<(), kmeans::KMeansError>(())
@@ -113,9 +109,9 @@ impl Clustering {
     ///
     /// # Errors
     /// [`KMeansError::DimMismatch`], and those of [`Clusterer::fit`] about the rows.
-    pub fn predict(&self, rows: ArrayView2<'_, f32>) -> Result<Vec<u32>, KMeansError> {
-        let contiguous = contiguous(&rows);
-        let rows = checked(&contiguous)?;
+    pub fn predict<'a>(&self, rows: impl Into<Vectors<'a>>) -> Result<Vec<u32>, KMeansError> {
+        let rows = rows.into();
+        let rows = checked(&rows)?;
         if rows.dim() != self.centroids.ncols() {
             return Err(KMeansError::DimMismatch { rows: rows.dim(), centroids: self.centroids.ncols() });
         }

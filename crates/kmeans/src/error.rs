@@ -42,6 +42,14 @@ pub enum KMeansError {
     /// The rows have no columns.
     #[error("rows have dimension 0")]
     NoDimensions,
+    /// A slice whose length is no multiple of the dimension.
+    #[error("{values} values are no rows of {dim}")]
+    Ragged {
+        /// Values given.
+        values: usize,
+        /// Values of a row.
+        dim: usize,
+    },
     /// Fewer rows than clusters.
     #[error("{rows} rows cannot fill {clusters} clusters")]
     TooFewRows {

@@ -1,14 +1,14 @@
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use rand::RngExt;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Init;
 use crate::assign::lower_distances;
-use crate::rows::Rows;
+use crate::rows::Source;
 
 /// Starting centroids, unnormalised rows `[clusters, dim]`.
-pub(crate) fn start(init: Init, rows: Rows<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
+pub(crate) fn start(init: Init, rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
     let chosen = match init {
         Init::RandomRows => index::sample(rng, rows.len(), clusters).into_vec(),
         Init::KMeansPlusPlus => plus_plus(rows, clusters, rng),
@@ -16,15 +16,12 @@ pub(crate) fn start(init: Init, rows: Rows<'_>, clusters: usize, rng: &mut ChaCh
     take(rows, &chosen)
 }
 
-pub(crate) fn take(rows: Rows<'_>, indices: &[usize]) -> Array2<f32> {
-    let mut taken = Array2::zeros((indices.len(), rows.dim()));
-    for (mut row, &index) in taken.axis_iter_mut(Axis(0)).zip(indices) {
-        row.iter_mut().zip(rows.row(index)).for_each(|(to, &from)| *to = from);
-    }
-    taken
+pub(crate) fn take(rows: Source<'_>, indices: &[usize]) -> Array2<f32> {
+    let shape = (indices.len(), rows.dim());
+    Array2::from_shape_vec(shape, rows.gather(indices)).expect("each index gives one row of `dim` values")
 }
 
-fn plus_plus(rows: Rows<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+fn plus_plus(rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut chosen = vec![rng.random_range(0..rows.len())];
     // No cosine is further than 2 from 1, so the first centroid lowers every entry.
     let mut distances = vec![2.0_f32; rows.len()];
@@ -78,7 +75,7 @@ mod tests {
         let values: Vec<f32> = (0..60).flat_map(|row| (0..3).map(move |axis| f32::from(row % 3 == axis))).collect();
         for seed in 0..20 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let chosen = plus_plus(Rows::new(&values, 3), 3, &mut rng);
+            let chosen = plus_plus(Source::f32(&values, 3), 3, &mut rng);
             let axes: HashSet<usize> = chosen.iter().map(|row| row % 3).collect();
             assert_eq!(axes.len(), 3, "seed {seed}");
         }
@@ -87,7 +84,7 @@ mod tests {
     #[test]
     fn plus_plus_chooses_distinct_rows_even_if_all_are_equal() {
         let values = vec![1.0; 5];
-        let chosen = plus_plus(Rows::new(&values, 1), 5, &mut ChaCha8Rng::seed_from_u64(0));
+        let chosen = plus_plus(Source::f32(&values, 1), 5, &mut ChaCha8Rng::seed_from_u64(0));
         assert_eq!(chosen.into_iter().collect::<HashSet<_>>().len(), 5);
     }
 

@@ -12,9 +12,11 @@ mod random;
 mod rows;
 mod split;
 mod sums;
+mod vectors;
 
 pub use clustering::{Clusterer, Clustering, Iteration};
 pub use config::{Init, SphericalKMeansConfig};
 pub use error::KMeansError;
 pub use lloyd::SphericalKMeans;
 pub use random::RandomLabels;
+pub use vectors::Vectors;

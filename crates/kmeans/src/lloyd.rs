@@ -5,10 +5,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::assign::{assign, assign_and_sum};
 use crate::clustering::{Clusterer, Clustering, Iteration};
-use crate::rows::{Rows, checked, contiguous};
+use crate::rows::{Source, checked};
 use crate::split::split_empty;
 use crate::sums::{Sums, normalise, sizes};
-use crate::{KMeansError, SphericalKMeansConfig, init};
+use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
 
 /// Spherical k-means with FAISS's meaning: centroids are renormalised after each update, a row belongs to the centroid
 /// of the largest inner product (the lowest index on a tie), and an empty cluster takes half of the largest one.
@@ -59,19 +59,19 @@ impl SphericalKMeans {
     /// # Errors
     /// Those of [`Clusterer::fit`], and [`KMeansError::CentroidCount`], [`KMeansError::DimMismatch`] or
     /// [`KMeansError::BadCentroid`].
-    pub fn fit_from(
+    pub fn fit_from<'a>(
         &self,
-        rows: ArrayView2<'_, f32>,
+        rows: impl Into<Vectors<'a>>,
         centroids: ArrayView2<'_, f32>,
     ) -> Result<Clustering, KMeansError> {
-        let contiguous = contiguous(&rows);
-        let rows = self.checked_rows(checked(&contiguous)?)?;
+        let rows = rows.into();
+        let rows = self.checked_rows(checked(&rows)?)?;
         let start = self.checked_start(centroids, rows.dim())?;
         let trained = self.on_training_rows(rows, |training| self.run(training, start, 0, &mut |_| ()));
         Ok(trained.into_clustering(rows))
     }
 
-    fn checked_rows<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, KMeansError> {
+    fn checked_rows<'a>(&self, rows: Source<'a>) -> Result<Source<'a>, KMeansError> {
         match self.config.clusters {
             clusters if rows.len() < clusters => Err(KMeansError::TooFewRows { rows: rows.len(), clusters }),
             _ => Ok(rows),
@@ -90,19 +90,19 @@ impl SphericalKMeans {
         Ok(start)
     }
 
-    fn on_training_rows(&self, rows: Rows<'_>, train: impl FnOnce(Rows<'_>) -> Trained) -> Trained {
+    fn on_training_rows(&self, rows: Source<'_>, train: impl FnOnce(Source<'_>) -> Trained) -> Trained {
         let wanted = self.config.max_points_per_centroid.map(|points| points.saturating_mul(self.config.clusters));
         match wanted {
             Some(wanted) if wanted < rows.len() => {
                 let mut chosen = index::sample(&mut self.rng(SUBSAMPLE_STREAM), rows.len(), wanted).into_vec();
                 chosen.sort_unstable();
-                train(Rows::new(&rows.gather(&chosen), rows.dim()))
+                train(Source::f32(&rows.gather(&chosen), rows.dim()))
             }
             _ => train(rows),
         }
     }
 
-    fn best_run(&self, rows: Rows<'_>, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+    fn best_run(&self, rows: Source<'_>, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut best = self.seeded_run(rows, 0, observer);
         for run in 1..self.config.n_runs {
             let trained = self.seeded_run(rows, run, observer);
@@ -113,7 +113,7 @@ impl SphericalKMeans {
         best
     }
 
-    fn seeded_run(&self, rows: Rows<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+    fn seeded_run(&self, rows: Source<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut rng = self.rng(run as u64 + 1);
         let start = init::start(self.config.init, rows, self.config.clusters, &mut rng);
         self.run(rows, start, run, observer)
@@ -125,7 +125,7 @@ impl SphericalKMeans {
         rng
     }
 
-    fn run(&self, rows: Rows<'_>, start: Array2<f32>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+    fn run(&self, rows: Source<'_>, start: Array2<f32>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut trained = Trained::new(start, rows.len());
         for index in 0..self.config.max_iterations {
             let (iteration, sums) = trained.iterate(rows, run, index);
@@ -154,13 +154,8 @@ impl SphericalKMeans {
 }
 
 impl Clusterer for SphericalKMeans {
-    fn fit_with(
-        &self,
-        rows: ArrayView2<'_, f32>,
-        observer: &mut dyn FnMut(&Iteration),
-    ) -> Result<Clustering, KMeansError> {
-        let contiguous = contiguous(&rows);
-        let rows = self.checked_rows(checked(&contiguous)?)?;
+    fn fit_with(&self, rows: &Vectors<'_>, observer: &mut dyn FnMut(&Iteration)) -> Result<Clustering, KMeansError> {
+        let rows = self.checked_rows(checked(rows)?)?;
         let trained = self.on_training_rows(rows, |training| self.best_run(training, observer));
         Ok(trained.into_clustering(rows))
     }
@@ -181,7 +176,7 @@ impl Trained {
         Self { centroids: start, labels, objective: f64::NEG_INFINITY, history: Vec::new(), converged: false }
     }
 
-    fn iterate(&mut self, rows: Rows<'_>, run: usize, index: usize) -> (Iteration, Sums) {
+    fn iterate(&mut self, rows: Source<'_>, run: usize, index: usize) -> (Iteration, Sums) {
         let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
         let reseeded = sums.sizes.iter().filter(|&&size| size == 0).count();
         let objective = totals.cosines / rows.len() as f64;
@@ -193,14 +188,14 @@ impl Trained {
         split_empty(&mut self.centroids, &mut sums.sizes);
     }
 
-    fn label(&mut self, rows: Rows<'_>) {
+    fn label(&mut self, rows: Source<'_>) {
         self.labels.resize(rows.len(), u32::MAX);
         let totals = assign(rows, self.centroids.view(), &mut self.labels);
         self.objective = totals.cosines / rows.len() as f64;
     }
 
     /// Labels of `rows`, which may be more than those trained on.
-    fn into_clustering(mut self, rows: Rows<'_>) -> Clustering {
+    fn into_clustering(mut self, rows: Source<'_>) -> Clustering {
         if self.labels.len() != rows.len() {
             self.label(rows);
         }

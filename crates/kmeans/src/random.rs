@@ -1,13 +1,13 @@
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::clustering::{Clusterer, Clustering, Iteration};
-use crate::rows::{Rows, checked, contiguous};
+use crate::rows::{Source, checked};
 use crate::sums::{Sums, by_label};
-use crate::{KMeansError, init};
+use crate::{KMeansError, Vectors, init};
 
 /// The baseline: labels drawn without a look at the rows, in equal numbers up to one.
 ///
@@ -34,7 +34,7 @@ pub struct RandomLabels {
 }
 
 impl RandomLabels {
-    fn checked_rows<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, KMeansError> {
+    fn checked_rows<'a>(&self, rows: Source<'a>) -> Result<Source<'a>, KMeansError> {
         match self.clusters {
             0 => Err(KMeansError::NoClusters),
             clusters if u32::try_from(clusters).is_err() => Err(KMeansError::TooManyClusters { clusters }),
@@ -51,13 +51,8 @@ impl RandomLabels {
 }
 
 impl Clusterer for RandomLabels {
-    fn fit_with(
-        &self,
-        rows: ArrayView2<'_, f32>,
-        observer: &mut dyn FnMut(&Iteration),
-    ) -> Result<Clustering, KMeansError> {
-        let contiguous = contiguous(&rows);
-        let rows = self.checked_rows(checked(&contiguous)?)?;
+    fn fit_with(&self, rows: &Vectors<'_>, observer: &mut dyn FnMut(&Iteration)) -> Result<Clustering, KMeansError> {
+        let rows = self.checked_rows(checked(rows)?)?;
         let labels = self.labels(rows.len());
         let sums = by_label(rows, &labels, self.clusters);
         let centroids = sums.centroids(first_rows(rows, &labels, self.clusters).view());
@@ -69,7 +64,7 @@ impl Clusterer for RandomLabels {
 }
 
 /// The first row of each label.
-fn first_rows(rows: Rows<'_>, labels: &[u32], clusters: usize) -> Array2<f32> {
+fn first_rows(rows: Source<'_>, labels: &[u32], clusters: usize) -> Array2<f32> {
     let mut first = vec![0; clusters];
     for (row, &label) in labels.iter().enumerate().rev() {
         first[label as usize] = row;

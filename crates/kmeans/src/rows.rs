@@ -1,9 +1,11 @@
-use ndarray::{ArrayView2, CowArray, Ix2};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
+use crate::vectors::{Values, Vectors};
 use crate::{KMeansError, kernel};
 
-/// Rows of one contiguous slice.
+/// Rows of f32 in one contiguous slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     values: &'a [f32],
@@ -39,33 +41,120 @@ impl<'a> Rows<'a> {
         }
         tile
     }
+}
+
+/// Rows that have been checked, as they are stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    values: Stored<'a>,
+    dim: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Stored<'a> {
+    F32(&'a [f32]),
+    F16(&'a [f16]),
+}
+
+/// Rows of f16 that are widened together: a block of them stays in the second-level cache.
+const WIDENED_ROWS: usize = 96;
+
+impl<'a> Source<'a> {
+    pub(crate) fn f32(values: &'a [f32], dim: usize) -> Self {
+        Self { values: Stored::F32(values), dim }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        match self.values {
+            Stored::F32(values) => values.len() / self.dim,
+            Stored::F16(values) => values.len() / self.dim,
+        }
+    }
+
+    pub(crate) fn dim(self) -> usize {
+        self.dim
+    }
 
     pub(crate) fn split_at(self, index: usize) -> (Self, Self) {
-        let (left, right) = self.values.split_at(index * self.dim);
-        (Self::new(left, self.dim), Self::new(right, self.dim))
+        let half = |values| Self { values, dim: self.dim };
+        match self.values {
+            Stored::F32(values) => {
+                let (left, right) = values.split_at(index * self.dim);
+                (half(Stored::F32(left)), half(Stored::F32(right)))
+            }
+            Stored::F16(values) => {
+                let (left, right) = values.split_at(index * self.dim);
+                (half(Stored::F16(left)), half(Stored::F16(right)))
+            }
+        }
+    }
+
+    /// All rows in order, in as few blocks as their storage allows.
+    #[inline(always)]
+    pub(crate) fn blocks(self, mut each: impl FnMut(Rows<'_>)) {
+        match self.values {
+            Stored::F32(values) => each(Rows::new(values, self.dim)),
+            Stored::F16(values) => {
+                let mut block = vec![0.0; (WIDENED_ROWS * self.dim).min(values.len())];
+                for values in values.chunks(WIDENED_ROWS * self.dim) {
+                    let block = &mut block[..values.len()];
+                    values.convert_to_f32_slice(block);
+                    each(Rows::new(block, self.dim));
+                }
+            }
+        }
+    }
+
+    /// One row; `buffer` holds it where it must be widened.
+    #[inline(always)]
+    pub(crate) fn row<'b>(self, index: usize, buffer: &'b mut Vec<f32>) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        let range = index * self.dim..(index + 1) * self.dim;
+        match self.values {
+            Stored::F32(values) => &values[range],
+            Stored::F16(values) => {
+                buffer.resize(self.dim, 0.0);
+                values[range].convert_to_f32_slice(buffer);
+                buffer
+            }
+        }
     }
 
     /// Copies of the rows at `indices`, one after another.
     pub(crate) fn gather(self, indices: &[usize]) -> Vec<f32> {
-        indices.iter().flat_map(|&index| self.row(index)).copied().collect()
+        let mut buffer = Vec::new();
+        let mut gathered = Vec::with_capacity(indices.len() * self.dim);
+        for &index in indices {
+            gathered.extend_from_slice(self.row(index, &mut buffer));
+        }
+        gathered
     }
-}
 
-/// The same array in row-major order; a copy only if it is not so already.
-pub(crate) fn contiguous<'a>(rows: &'a ArrayView2<'_, f32>) -> CowArray<'a, f32, Ix2> {
-    rows.as_standard_layout()
+    fn par_blocks(self, rows: usize) -> impl IndexedParallelIterator<Item = Self> {
+        let blocks = self.len().div_ceil(rows);
+        (0..blocks).into_par_iter().map(move |block| {
+            let (_, from) = self.split_at(block * rows);
+            from.split_at(rows.min(from.len())).0
+        })
+    }
 }
 
 /// The rows, once they are known to be finite and of unit norm.
-pub(crate) fn checked<'a>(rows: &'a CowArray<'_, f32, Ix2>) -> Result<Rows<'a>, KMeansError> {
-    match (rows.dim(), rows.as_slice()) {
-        ((0, _), _) => Err(KMeansError::NoRows),
-        ((_, 0), _) | (_, None) => Err(KMeansError::NoDimensions),
-        ((_, dim), Some(values)) => {
-            let rows = Rows::new(values, dim);
-            first_bad_row(rows).map_or(Ok(rows), Err)
-        }
+pub(crate) fn checked<'a>(vectors: &'a Vectors<'_>) -> Result<Source<'a>, KMeansError> {
+    let values = match vectors.values() {
+        Values::F32(values) => Stored::F32(values),
+        Values::F16(values) => Stored::F16(values),
+    };
+    let source = match vectors.dim() {
+        0 => return Err(KMeansError::NoDimensions),
+        dim => Source { values, dim },
+    };
+    if source.len() == 0 {
+        return Err(KMeansError::NoRows);
     }
+    first_bad_row(source).map_or(Ok(source), Err)
 }
 
 /// Norms this close to 1 are taken as 1: it admits vectors stored as f16.
@@ -73,13 +162,14 @@ const NORM_TOLERANCE: f64 = 1e-3;
 
 const CHECK_ROWS: usize = 512;
 
-fn first_bad_row(rows: Rows<'_>) -> Option<KMeansError> {
-    let bad = rows.values.par_chunks(CHECK_ROWS * rows.dim).enumerate().find_map_first(|(chunk, values)| {
-        let norms = kernel::squared_norms(Rows::new(values, rows.dim));
+fn first_bad_row(source: Source<'_>) -> Option<KMeansError> {
+    let bad = source.par_blocks(CHECK_ROWS).enumerate().find_map_first(|(block, rows)| {
+        let mut norms = Vec::with_capacity(CHECK_ROWS);
+        rows.blocks(|rows| norms.extend(kernel::squared_norms(rows)));
         let bad = norms.iter().position(|&squared| !is_unit(f64::from(squared).sqrt()))?;
-        Some(chunk * CHECK_ROWS + bad)
+        Some(block * CHECK_ROWS + bad)
     })?;
-    Some(describe(rows.row(bad), bad))
+    Some(describe(source.row(bad, &mut Vec::new()), bad))
 }
 
 pub(crate) fn is_unit(norm: f64) -> bool {
@@ -108,8 +198,7 @@ mod tests {
     use super::*;
 
     fn error(rows: &Array2<f32>) -> String {
-        let view = rows.view();
-        checked(&contiguous(&view)).map(|_| ()).unwrap_err().to_string()
+        checked(&rows.view().into()).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
@@ -134,14 +223,14 @@ mod tests {
     #[test]
     fn no_rows_and_no_columns_are_refused() {
         assert_eq!(error(&Array2::zeros((0, 3))), "no rows to cluster");
+        assert_eq!(error(&Array2::zeros((0, 0))), "rows have dimension 0");
         assert_eq!(error(&Array2::zeros((3, 0))), "rows have dimension 0");
     }
 
     #[test]
     fn norms_within_a_thousandth_are_taken_as_one() {
         let rows = array![[1.0009_f32, 0.0], [0.0, 0.9991]];
-        let view = rows.view();
-        assert_eq!(checked(&contiguous(&view)).unwrap().len(), 2);
+        assert_eq!(checked(&rows.view().into()).unwrap().len(), 2);
         assert!(error(&array![[1.0011, 0.0]]).starts_with("row 0 has norm 1.001"));
     }
 
@@ -149,8 +238,24 @@ mod tests {
     fn columns_stored_first_are_read_as_rows() {
         let stored = array![[1.0_f32, 0.0], [0.6, 0.8]];
         let transposed = stored.t().as_standard_layout().into_owned();
-        let view = transposed.t();
-        let rows = contiguous(&view);
-        assert_eq!(checked(&rows).unwrap().row(1), [0.6, 0.8]);
+        let rows = transposed.t().into();
+        assert_eq!(checked(&rows).unwrap().row(1, &mut Vec::new()), [0.6, 0.8]);
+    }
+
+    #[test]
+    fn rows_of_f16_are_those_of_f32_where_both_can_hold_them() {
+        let (n, dim) = (2 * WIDENED_ROWS + 5, 4);
+        let wide: Vec<f32> =
+            (0..n).flat_map(|row| [[1.0, 0.0], [0.0, -1.0]][row % 2].into_iter().chain([0.0; 2])).collect();
+        let narrow: Vec<f16> = wide.iter().map(|&value| f16::from_f32(value)).collect();
+        let vectors = Vectors::from_f16(&narrow, dim).unwrap();
+        let rows = checked(&vectors).unwrap();
+        let mut blocks = Vec::new();
+        rows.blocks(|block| (0..block.len()).for_each(|row| blocks.extend_from_slice(block.row(row))));
+        assert_eq!(blocks, wide);
+        assert_eq!(
+            rows.split_at(n - 2).1.gather(&[1, 0]),
+            [&wide[(n - 1) * dim..], &wide[(n - 2) * dim..][..dim]].concat()
+        );
     }
 }

@@ -1,7 +1,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
-use crate::rows::{Rows, norm};
+use crate::rows::{Source, norm};
 
 /// Sum and number of the rows of each label.
 pub(crate) struct Sums {
@@ -40,14 +40,15 @@ impl Sums {
 }
 
 /// Sums of the rows of each label, each in row order; for more sums than a cache holds.
-pub(crate) fn by_label(rows: Rows<'_>, labels: &[u32], clusters: usize) -> Sums {
+pub(crate) fn by_label(rows: Source<'_>, labels: &[u32], clusters: usize) -> Sums {
     let sizes = sizes(labels, clusters);
     let members = members(labels, &sizes);
     let mut values = vec![0.0; clusters * rows.dim()];
     values.par_chunks_mut(rows.dim()).zip(&members).for_each(|(sum, members)| {
+        let mut buffer = Vec::new();
         pulp::Arch::new().dispatch(|| {
             for &member in members {
-                for (sum, &value) in sum.iter_mut().zip(rows.row(member)) {
+                for (sum, &value) in sum.iter_mut().zip(rows.row(member, &mut buffer)) {
                     *sum += f64::from(value);
                 }
             }
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn centroids_of_cancelling_or_missing_rows_stay() {
         let values = [1.0_f32, 0.0, -1.0, 0.0, 0.0, 1.0];
-        let sums = by_label(Rows::new(&values, 2), &[0, 0, 2], 3);
+        let sums = by_label(Source::f32(&values, 2), &[0, 0, 2], 3);
         let previous = array![[0.6_f32, 0.8], [1.0, 0.0], [1.0, 0.0]];
         assert_eq!(sums.centroids(previous.view()), array![[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]]);
         assert_eq!(sums.sizes, [2, 0, 1]);

@@ -31,7 +31,8 @@ fn problem() -> impl Strategy<Value = (Array2<f32>, SphericalKMeansConfig)> {
 fn fit(rows: &Array2<f32>, config: &SphericalKMeansConfig) -> (Clustering, Vec<Iteration>) {
     let mut seen = Vec::new();
     let clusterer = config.clone().build().expect("a valid configuration");
-    let clustering = clusterer.fit_with(rows.view(), &mut |iteration| seen.push(*iteration)).expect("valid rows");
+    let clustering =
+        clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push(*iteration)).expect("valid rows");
     (clustering, seen)
 }
 

@@ -122,7 +122,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         tracing::info!("cluster {}: {} rows of {} into {}", arm.name(), count(rows.nrows()), rows.ncols(), config.k);
         let bar = bar((config.max_iterations * config.runs) as u64, &format!("cluster {}", arm.name()));
         let clustering = clusterer
-            .fit_with(rows, &mut |iteration| {
+            .fit_with(&rows.into(), &mut |iteration| {
                 bar.inc(1);
                 bar.set_message(format!("mean cosine {:.4}", iteration.objective));
             })
