@@ -1,8 +1,8 @@
 //! Search the code you depend on by meaning, and see what cluster-stratified batches do for it.
 //!
 //! ```text
-//! cargo run --release --example quickstart                          # under 3 minutes on 2 cores
-//! cargo run --release --example quickstart -- --quick               # a sample, under 20 seconds
+//! cargo run --release --example quickstart                          # about a minute on 2 cores
+//! cargo run --release --example quickstart -- --quick               # a sample, under 10 seconds
 //! cargo run --release --example quickstart -- --search "hash map"   # ask the trained model
 //! ```
 //!
