@@ -102,7 +102,8 @@ pub struct Clustering {
 }
 
 impl Clustering {
-    /// The label of each row: its centroid of the largest inner product, the lowest on a tie.
+    /// The label of each row: its centroid of the largest inner product, the lowest on a tie. No bounds are kept: after
+    /// [`balanced`](Self::balanced) some rows have other labels.
     ///
     /// # Shapes
     /// - `rows`: `[m, dim]`, each row of L2 norm 1 (within 1e-3)

@@ -21,6 +21,12 @@ pub enum Init {
     /// (Arthur & Vassilvitskii 2007, §2.2: on unit rows the squared distance is twice that). Reads the rows k − 1 times.
     #[serde(rename = "k-means++")]
     KMeansPlusPlus,
+    /// About 10 k candidates, 2 k drawn together in each of five rounds by the same probabilities, of which k-means++
+    /// keeps k, each candidate weighted by the rows nearest to it (Bahmani et al. 2012, VLDB, algorithm 2). Reads the
+    /// rows six times, however many clusters there are; each reading costs what one of 2 k or, the last, 10 k
+    /// centroids does.
+    #[serde(rename = "k-means||")]
+    KMeansParallel,
 }
 
 /// Settings of [`SphericalKMeans`].
@@ -53,6 +59,13 @@ pub struct SphericalKMeansConfig {
     pub seed: u64,
     /// How the first centroids are chosen.
     pub init: Init,
+    /// Whether iterations after the first skip what bounds prove unchanged: the same labels, ties within rounding apart,
+    /// in less time. Takes 8 bytes a row up to 20 clusters, and beyond 4 more for every 32 clusters (16 without
+    /// AVX-512). Default true.
+    #[doc(alias = "hamerly")]
+    #[doc(alias = "elkan")]
+    #[doc(alias = "yinyang")]
+    pub pruning: bool,
     /// Train on at most this many rows for each cluster, drawn uniformly. Default: on all rows (FAISS: 256).
     /// The final labels are of all rows in either case.
     pub max_points_per_centroid: Option<usize>,
@@ -67,6 +80,7 @@ impl Default for SphericalKMeansConfig {
             tolerance: 1e-5,
             seed: 0,
             init: Init::default(),
+            pruning: true,
             max_points_per_centroid: None,
         }
     }
@@ -107,6 +121,12 @@ impl SphericalKMeansConfig {
     #[must_use]
     pub fn with_init(self, init: Init) -> Self {
         Self { init, ..self }
+    }
+
+    /// Sets whether iterations skip what bounds prove unchanged.
+    #[must_use]
+    pub fn with_pruning(self, pruning: bool) -> Self {
+        Self { pruning, ..self }
     }
 
     /// Sets the training rows for each cluster; `None` trains on all.

@@ -58,6 +58,53 @@ pub enum KMeansError {
         /// Clusters asked for.
         clusters: usize,
     },
+    /// The least size of a cluster is above its most.
+    #[error("clusters of at least {min} rows cannot have at most {max}")]
+    BoundsCrossed {
+        /// Least rows of a cluster.
+        min: usize,
+        /// Most rows of a cluster.
+        max: usize,
+    },
+    /// `min × clusters` is more than the rows.
+    #[error("{rows} rows cannot fill {clusters} clusters of at least {min}")]
+    MinTooLarge {
+        /// Rows given.
+        rows: usize,
+        /// Clusters to fill.
+        clusters: usize,
+        /// Least rows of a cluster.
+        min: usize,
+    },
+    /// `max × clusters` is less than the rows.
+    #[error("{rows} rows do not fit {clusters} clusters of at most {max}")]
+    MaxTooSmall {
+        /// Rows given.
+        rows: usize,
+        /// Clusters to hold them.
+        clusters: usize,
+        /// Most rows of a cluster.
+        max: usize,
+    },
+    /// A hierarchy without a level.
+    #[error("no levels")]
+    NoLevels,
+    /// A level that is not finer than the one before.
+    #[error("level of {clusters} clusters after one of {previous}")]
+    LevelsNotIncreasing {
+        /// Clusters of the level before.
+        previous: usize,
+        /// Clusters of the level.
+        clusters: usize,
+    },
+    /// Not one label for each row.
+    #[error("{labels} labels for {rows} rows")]
+    LabelCount {
+        /// Labels there are.
+        labels: usize,
+        /// Rows there are.
+        rows: usize,
+    },
     /// A NaN or an infinite value.
     #[error("row {row} has {value} in column {column}")]
     NotFinite {
@@ -106,6 +153,23 @@ pub enum KMeansError {
         /// Its L2 norm: 0, infinite or NaN.
         norm: f64,
     },
+    /// A mean of linfa's that cannot be normalised.
+    #[cfg(feature = "linfa")]
+    #[error("linfa's centroid {centroid} has norm {norm}")]
+    NoDirection {
+        /// First such centroid.
+        centroid: usize,
+        /// Its L2 norm: 0, infinite or NaN.
+        norm: f64,
+    },
+    /// linfa's k-means refused its settings or found no clustering.
+    #[cfg(feature = "linfa")]
+    #[error("linfa's k-means")]
+    LinfaKMeans(#[from] linfa_clustering::KMeansError),
+    /// Any other error of linfa's, which its traits require to have room here.
+    #[cfg(feature = "linfa")]
+    #[error("linfa")]
+    Linfa(#[from] linfa::Error),
     /// A file or folder could not be written or read.
     #[error("{}", path.display())]
     Io {
@@ -134,15 +198,35 @@ pub enum KMeansError {
         /// Type that belongs there.
         expected: &'static str,
     },
-    /// A `.npy` file whose shape contradicts `clusters.json`, or in Fortran order.
+    /// A `.npy` file whose shape contradicts `clusters.json`, that holds no rows `[n, dim]`, or in Fortran order.
     #[error("{}: shape {found}, expected {expected}", path.display())]
     ArrayShape {
         /// The file.
         path: PathBuf,
         /// Shape in its header.
         found: String,
-        /// Shape that `clusters.json` states.
+        /// Shape that belongs there.
         expected: String,
+    },
+    /// A `.npy` file cut short, or with more after its values.
+    #[error("{}: {found} bytes, its header says {expected}", path.display())]
+    ArrayLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+        /// Bytes of its header and of the values that the header states.
+        expected: u128,
+    },
+    /// A `.npy` file whose values cannot be read where they lie. NumPy's own begin at a multiple of 16.
+    #[error("{}: the values begin at byte {offset}, no multiple of {size}", path.display())]
+    ArrayOffset {
+        /// The file.
+        path: PathBuf,
+        /// Length of its header in bytes.
+        offset: u64,
+        /// Bytes of a value.
+        size: usize,
     },
     /// A stored label without a centroid.
     #[error("{}: row {row} has label {label} of {clusters} clusters", path.display())]
@@ -165,6 +249,16 @@ pub enum KMeansError {
         stored: Vec<u64>,
         /// Sizes of the labels beside it.
         counted: Vec<u64>,
+    },
+    /// Stored parents that are not those of the stored labels.
+    #[error("{}: a row of cluster {child} of {clusters} is not in its parent", path.display())]
+    NotNested {
+        /// The `hierarchy.json` file.
+        path: PathBuf,
+        /// Clusters of the finer level.
+        clusters: usize,
+        /// First cluster of it whose rows or parent contradict the coarser level.
+        child: usize,
     },
     /// Stored centroids that are not unit rows.
     #[error("{}: centroid {centroid} has norm {norm}, not 1", path.display())]

@@ -4,14 +4,16 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Init;
-use crate::assign::lower_distances;
+use crate::assign::{assign, lower_distances};
 use crate::rows::Source;
+use crate::sums::sizes;
 
 /// Starting centroids, unnormalised rows `[clusters, dim]`.
 pub(crate) fn start(init: Init, rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
     let chosen = match init {
         Init::RandomRows => index::sample(rng, rows.len(), clusters).into_vec(),
         Init::KMeansPlusPlus => plus_plus(rows, clusters, rng),
+        Init::KMeansParallel => parallel(rows, clusters, rng),
     };
     take(rows, &chosen)
 }
@@ -22,29 +24,99 @@ pub(crate) fn take(rows: Source<'_>, indices: &[usize]) -> Array2<f32> {
 }
 
 fn plus_plus(rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut chosen = vec![rng.random_range(0..rows.len())];
-    // No cosine is further than 2 from 1, so the first centroid lowers every entry.
-    let mut distances = vec![2.0_f32; rows.len()];
-    while chosen.len() < clusters {
-        let newest = take(rows, &chosen[chosen.len() - 1..]);
-        lower_distances(rows, newest.view(), &mut distances);
-        for &row in &chosen {
-            distances[row] = 0.0;
-        }
-        chosen.push(draw(&distances, rng).unwrap_or_else(|| unchosen(rows.len(), &chosen, rng)));
-    }
-    chosen
+    let mut chosen = Chosen::new(rows.len(), rng.random_range(0..rows.len()));
+    chosen.grow(rows, |_| 1.0, clusters, rng);
+    chosen.rows
 }
 
-/// An index with probability proportional to its distance; `None` if all are 0.
-fn draw(distances: &[f32], rng: &mut ChaCha8Rng) -> Option<usize> {
-    let total: f64 = distances.iter().map(|&distance| f64::from(distance)).sum();
+/// Candidates of k-means‖ drawn in one round, for each cluster.
+const OVERSAMPLING: usize = 2;
+
+/// Five rounds reach k-means++'s cost wherever the paper measures it (§5.3).
+const ROUNDS: usize = 5;
+
+fn parallel(rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut candidates = Chosen::new(rows.len(), rng.random_range(0..rows.len()));
+    for _ in 0..ROUNDS {
+        candidates.oversample(rows, OVERSAMPLING * clusters, rng);
+    }
+    candidates.grow(rows, |_| 1.0, clusters, rng);
+    let kept = reduce(rows, &candidates.rows, clusters, rng);
+    kept.into_iter().map(|candidate| candidates.rows[candidate]).collect()
+}
+
+/// Positions of `clusters` of the candidates, drawn by k-means++ with each weighted by the rows nearest to it.
+fn reduce(rows: Source<'_>, candidates: &[usize], clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let candidates = take(rows, candidates);
+    let mut labels = vec![0; rows.len()];
+    assign(rows, candidates.view(), &mut labels);
+    let weights: Vec<f64> = sizes(&labels, candidates.nrows()).into_iter().map(|size| size as f64).collect();
+    let first = draw(weights.iter().copied(), rng).expect("every row is nearest to some candidate");
+    let (values, _) = candidates.into_raw_vec_and_offset();
+    let mut kept = Chosen::new(weights.len(), first);
+    kept.grow(Source::f32(&values, rows.dim()), |candidate| weights[candidate], clusters, rng);
+    kept.rows
+}
+
+/// Distinct rows, and how far every row is from the nearest of them.
+struct Chosen {
+    rows: Vec<usize>,
+    /// 1 − cosine of each row with the nearest of the first `measured` chosen rows, 0 for those themselves.
+    distances: Vec<f32>,
+    measured: usize,
+}
+
+impl Chosen {
+    fn new(rows: usize, first: usize) -> Self {
+        // No cosine is further than 2 from 1, so the first centroid lowers every entry.
+        Self { rows: vec![first], distances: vec![2.0; rows], measured: 0 }
+    }
+
+    /// Draws single rows, each with a probability proportional to weight times distance, until there are `count`.
+    fn grow(&mut self, rows: Source<'_>, weight: impl Fn(usize) -> f64, count: usize, rng: &mut ChaCha8Rng) {
+        while self.rows.len() < count {
+            self.measure(rows);
+            let distances = self.distances.iter().enumerate();
+            let next = draw(distances.map(|(row, &distance)| weight(row) * f64::from(distance)), rng);
+            self.rows.push(next.unwrap_or_else(|| unchosen(rows.len(), &self.rows, rng)));
+        }
+    }
+
+    /// Draws each row by itself, with a probability proportional to its distance; `count` rows are expected, or fewer
+    /// where a row would come more than once.
+    fn oversample(&mut self, rows: Source<'_>, count: usize, rng: &mut ChaCha8Rng) {
+        self.measure(rows);
+        let cost: f64 = self.distances.iter().map(|&distance| f64::from(distance)).sum();
+        for (row, &distance) in self.distances.iter().enumerate() {
+            // One number a row, drawn in any case: a distance that is rounded to 0 or not changes no later draw.
+            if rng.random::<f64>() * cost < count as f64 * f64::from(distance) {
+                self.rows.push(row);
+            }
+        }
+    }
+
+    fn measure(&mut self, rows: Source<'_>) {
+        let newest = &self.rows[self.measured..];
+        if newest.is_empty() {
+            return;
+        }
+        lower_distances(rows, take(rows, newest).view(), &mut self.distances);
+        for &row in newest {
+            self.distances[row] = 0.0;
+        }
+        self.measured = self.rows.len();
+    }
+}
+
+/// An index with probability proportional to its weight; `None` if all are 0.
+fn draw(weights: impl Iterator<Item = f64> + Clone, rng: &mut ChaCha8Rng) -> Option<usize> {
+    let total: f64 = weights.clone().sum();
     let mut left = rng.random::<f64>() * total;
     let mut last = None;
-    for (row, &distance) in distances.iter().enumerate() {
-        if distance > 0.0 {
-            last = Some(row);
-            left -= f64::from(distance);
+    for (index, weight) in weights.enumerate() {
+        if weight > 0.0 {
+            last = Some(index);
+            left -= weight;
             if left < 0.0 {
                 break;
             }
@@ -70,29 +142,61 @@ mod tests {
 
     use super::*;
 
+    /// Each of the `count` axes of a space in turn, `rows` times in all.
+    fn axes(rows: usize, count: usize) -> Vec<f32> {
+        (0..rows).flat_map(|row| (0..count).map(move |axis| f32::from(u8::from(row % count == axis)))).collect()
+    }
+
     #[test]
-    fn plus_plus_takes_one_row_of_each_distinct_direction() {
-        let values: Vec<f32> = (0..60).flat_map(|row| (0..3).map(move |axis| f32::from(row % 3 == axis))).collect();
+    fn one_row_of_each_distinct_direction_is_taken() {
+        let values = axes(60, 3);
         for seed in 0..20 {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let chosen = plus_plus(Source::f32(&values, 3), 3, &mut rng);
-            let axes: HashSet<usize> = chosen.iter().map(|row| row % 3).collect();
-            assert_eq!(axes.len(), 3, "seed {seed}");
+            for choose in [plus_plus, parallel] {
+                let chosen = choose(Source::f32(&values, 3), 3, &mut ChaCha8Rng::seed_from_u64(seed));
+                let axes: HashSet<usize> = chosen.iter().map(|row| row % 3).collect();
+                assert_eq!(axes.len(), 3, "seed {seed}");
+            }
         }
     }
 
     #[test]
-    fn plus_plus_chooses_distinct_rows_even_if_all_are_equal() {
-        let values = vec![1.0; 5];
-        let chosen = plus_plus(Source::f32(&values, 1), 5, &mut ChaCha8Rng::seed_from_u64(0));
-        assert_eq!(chosen.into_iter().collect::<HashSet<_>>().len(), 5);
+    fn distinct_rows_are_chosen_even_if_there_are_fewer_directions() {
+        for (rows, directions, clusters) in [(5, 1, 5), (40, 4, 20), (9, 9, 9), (1, 1, 1)] {
+            let values = axes(rows, directions);
+            for choose in [plus_plus, parallel] {
+                let chosen = choose(Source::f32(&values, directions), clusters, &mut ChaCha8Rng::seed_from_u64(0));
+                assert_eq!(chosen.len(), clusters);
+                assert_eq!(chosen.into_iter().collect::<HashSet<_>>().len(), clusters);
+            }
+        }
     }
 
     #[test]
-    fn a_row_is_drawn_as_often_as_its_distance_says() {
+    fn a_round_draws_as_many_rows_as_asked_for_in_expectation() {
+        let values: Vec<f32> = (0..4000).flat_map(|row| [(row as f32).cos(), (row as f32).sin()]).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let mut candidates = Chosen::new(4000, 0);
+        candidates.oversample(Source::f32(&values, 2), 200, &mut rng);
+        assert!((150..250).contains(&candidates.rows.len()), "{}", candidates.rows.len());
+        assert!(candidates.rows[1..].is_sorted() && candidates.distances[0] == 0.0);
+    }
+
+    #[test]
+    fn a_candidate_counts_as_often_as_rows_are_nearest_to_it() {
+        // 97 rows along one axis, three along another: the first one kept is of the many.
+        let mut values = [1.0, 0.0].repeat(97);
+        values.extend([0.0, 1.0].repeat(3));
+        let rows = Source::f32(&values, 2);
+        let of_many = |seed| reduce(rows, &[98, 5], 1, &mut ChaCha8Rng::seed_from_u64(seed)) == [1];
+        let kept = (0..1000).filter(|&seed| of_many(seed)).count();
+        assert!((940..1000).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn an_index_is_drawn_as_often_as_its_weight_says() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let draws = (0..4000).filter(|_| draw(&[0.5, 0.0, 1.5], &mut rng) == Some(2)).count();
+        let draws = (0..4000).filter(|_| draw([0.5, 0.0, 1.5].into_iter(), &mut rng) == Some(2)).count();
         assert!((2850..3150).contains(&draws), "{draws}");
-        assert_eq!(draw(&[0.0, 0.0], &mut rng), None);
+        assert_eq!(draw([0.0, 0.0].into_iter(), &mut rng), None);
     }
 }

@@ -49,7 +49,10 @@ pub(crate) fn save(clustering: &Clustering, dir: &Path) -> Result<(), KMeansErro
 }
 
 /// Writes beside `path` and renames, so that `path` is never half a file.
-fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), KMeansError> {
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), KMeansError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -66,7 +69,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<(
     })
 }
 
-fn write_array<T: AutoSerialize>(
+pub(crate) fn write_array<T: AutoSerialize>(
     file: &mut BufWriter<File>,
     shape: &[usize],
     values: impl Iterator<Item = T>,
@@ -98,7 +101,7 @@ pub(crate) fn load(dir: &Path) -> Result<Clustering, KMeansError> {
     })
 }
 
-fn check_labels(path: &Path, labels: &[u32], clusters: usize) -> Result<(), KMeansError> {
+pub(crate) fn check_labels(path: &Path, labels: &[u32], clusters: usize) -> Result<(), KMeansError> {
     let found = labels.iter().copied().enumerate().find(|&(_, label)| label as usize >= clusters);
     match found {
         Some((row, label)) => Err(KMeansError::LabelOutOfRange { path: path.to_owned(), row, label, clusters }),
@@ -106,7 +109,7 @@ fn check_labels(path: &Path, labels: &[u32], clusters: usize) -> Result<(), KMea
     }
 }
 
-fn read_centroids(path: &Path, shape: (usize, usize)) -> Result<Array2<f32>, KMeansError> {
+pub(crate) fn read_centroids(path: &Path, shape: (usize, usize)) -> Result<Array2<f32>, KMeansError> {
     let values = read_array::<f32>(path, &[shape.0, shape.1], "float32")?;
     if let Some((centroid, norm)) =
         values.chunks_exact(shape.1.max(1)).map(norm).enumerate().find(|&(_, norm)| !is_unit(norm))
@@ -116,7 +119,7 @@ fn read_centroids(path: &Path, shape: (usize, usize)) -> Result<Array2<f32>, KMe
     Array2::from_shape_vec(shape, values).map_err(|error| at(path)(io::Error::other(error)))
 }
 
-fn read_array<T: NpyDeserialize>(
+pub(crate) fn read_array<T: NpyDeserialize>(
     path: &Path,
     expected: &[usize],
     element: &'static str,
@@ -138,7 +141,7 @@ fn read_array<T: NpyDeserialize>(
     values.collect::<io::Result<_>>().map_err(at(path))
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> KMeansError {
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> KMeansError {
     let path = path.to_owned();
     move |source| KMeansError::Io { path: path.clone(), source }
 }

@@ -7,12 +7,15 @@
 //! is not inlined every vector operation in it becomes a call.
 
 mod dots;
+mod grouped;
 mod panels;
 
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::Rows;
+
+pub(crate) use grouped::{Grouped, Known, Move};
 
 /// Receives each row's nearest centroid, in row order.
 pub(crate) trait OnRow {

@@ -1,22 +1,35 @@
 #![doc = include_str!("../README.md")]
 
 mod assign;
+mod balance;
 mod clustering;
 mod config;
 mod error;
+mod hierarchy;
 mod init;
 mod io;
 mod kernel;
+#[cfg(feature = "linfa")]
+mod linfa_interop;
 mod lloyd;
+mod npy;
+mod pruning;
+mod quality;
 mod random;
 mod rows;
 mod split;
 mod sums;
 mod vectors;
 
+pub use balance::{Balanced, Bounds};
 pub use clustering::{Clusterer, Clustering, Iteration};
 pub use config::{Init, SphericalKMeansConfig};
 pub use error::KMeansError;
+pub use hierarchy::{HierarchicalKMeans, Hierarchy, HierarchyConfig, Level};
+#[cfg(feature = "linfa")]
+pub use linfa_interop::LinfaKMeans;
 pub use lloyd::SphericalKMeans;
+pub use npy::NpyVectors;
+pub use quality::{Agreement, Quality, Sample};
 pub use random::RandomLabels;
 pub use vectors::Vectors;

@@ -3,8 +3,9 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use crate::assign::{assign, assign_and_sum};
+use crate::assign::{Totals, assign, assign_and_sum};
 use crate::clustering::{Clusterer, Clustering, Iteration};
+use crate::pruning::Bounded;
 use crate::rows::{Source, checked};
 use crate::split::split_empty;
 use crate::sums::{Sums, normalise, sizes};
@@ -128,7 +129,7 @@ impl SphericalKMeans {
     fn run(&self, rows: Source<'_>, start: Array2<f32>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut trained = Trained::new(start, rows.len());
         for index in 0..self.config.max_iterations {
-            let (iteration, sums) = trained.iterate(rows, run, index);
+            let (iteration, sums) = trained.iterate(rows, run, index, self.config.pruning);
             observer(&iteration);
             trained.converged = self.settled(trained.history.last(), &iteration);
             trained.objective = iteration.objective;
@@ -139,7 +140,7 @@ impl SphericalKMeans {
             }
             trained.update(sums);
         }
-        trained.label(rows);
+        trained.relabel(rows);
         trained
     }
 
@@ -168,24 +169,63 @@ struct Trained {
     objective: f64,
     history: Vec<Iteration>,
     converged: bool,
+    pruning: Option<Pruning>,
+}
+
+/// What the labels are known by, and the centroids they were known at.
+struct Pruning {
+    bounded: Bounded,
+    centroids: Array2<f32>,
 }
 
 impl Trained {
     fn new(start: Array2<f32>, rows: usize) -> Self {
         let labels = vec![u32::MAX; rows];
-        Self { centroids: start, labels, objective: f64::NEG_INFINITY, history: Vec::new(), converged: false }
+        Self {
+            centroids: start,
+            labels,
+            objective: f64::NEG_INFINITY,
+            history: Vec::new(),
+            converged: false,
+            pruning: None,
+        }
     }
 
-    fn iterate(&mut self, rows: Source<'_>, run: usize, index: usize) -> (Iteration, Sums) {
-        let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
+    fn iterate(&mut self, rows: Source<'_>, run: usize, index: usize, pruning: bool) -> (Iteration, Sums) {
+        let (totals, sums) = match self.pruned_pass(rows) {
+            Some((totals, sums)) => (totals, sums),
+            None => {
+                let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
+                if pruning {
+                    let bounded = Bounded::new(rows.len(), self.centroids.nrows(), sums.clone());
+                    self.pruning = Some(Pruning { bounded, centroids: self.centroids.clone() });
+                }
+                (totals, sums)
+            }
+        };
         let reseeded = sums.sizes.iter().filter(|&&size| size == 0).count();
         let objective = totals.cosines / rows.len() as f64;
         (Iteration { run, index, objective, changed: totals.changed, reseeded }, sums)
     }
 
+    fn pruned_pass(&mut self, rows: Source<'_>) -> Option<(Totals, Sums)> {
+        let Pruning { bounded, centroids } = self.pruning.as_mut()?;
+        let totals = bounded.pass(rows, (centroids.view(), self.centroids.view()), &mut self.labels);
+        centroids.assign(&self.centroids);
+        Some((totals, bounded.sums().clone()))
+    }
+
     fn update(&mut self, mut sums: Sums) {
         self.centroids = sums.centroids(self.centroids.view());
         split_empty(&mut self.centroids, &mut sums.sizes);
+    }
+
+    /// Labels of the rows that were trained on.
+    fn relabel(&mut self, rows: Source<'_>) {
+        match self.pruned_pass(rows) {
+            Some((totals, _)) => self.objective = totals.cosines / rows.len() as f64,
+            None => self.label(rows),
+        }
     }
 
     fn label(&mut self, rows: Source<'_>) {

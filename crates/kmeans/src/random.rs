@@ -1,4 +1,4 @@
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clustering::{Clusterer, Clustering, Iteration};
 use crate::rows::{Source, checked};
-use crate::sums::{Sums, by_label};
+use crate::sums::by_label;
 use crate::{KMeansError, Vectors, init};
 
 /// The baseline: labels drawn without a look at the rows, in equal numbers up to one.
@@ -56,7 +56,7 @@ impl Clusterer for RandomLabels {
         let labels = self.labels(rows.len());
         let sums = by_label(rows, &labels, self.clusters);
         let centroids = sums.centroids(first_rows(rows, &labels, self.clusters).view());
-        let objective = alignment(&sums, &centroids) / rows.len() as f64;
+        let objective = sums.alignment(centroids.view()) / rows.len() as f64;
         let iteration = Iteration { run: 0, index: 0, objective, changed: rows.len() as u64, reseeded: 0 };
         observer(&iteration);
         Ok(Clustering { labels, centroids, objective, history: vec![iteration], sizes: sums.sizes, converged: true })
@@ -70,12 +70,6 @@ fn first_rows(rows: Source<'_>, labels: &[u32], clusters: usize) -> Array2<f32> 
         first[label as usize] = row;
     }
     init::take(rows, &first)
-}
-
-/// Sum over the rows of the cosine with their label's centroid.
-fn alignment(sums: &Sums, centroids: &Array2<f32>) -> f64 {
-    let products = centroids.axis_iter(Axis(0)).zip(sums.values.chunks_exact(centroids.ncols()));
-    products.map(|(centroid, sum)| centroid.iter().zip(sum).map(|(&c, s)| f64::from(c) * s).sum::<f64>()).sum()
 }
 
 #[cfg(test)]

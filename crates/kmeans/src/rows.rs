@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -89,6 +91,10 @@ impl<'a> Source<'a> {
         }
     }
 
+    pub(crate) fn range(self, range: Range<usize>) -> Self {
+        self.split_at(range.end).0.split_at(range.start).1
+    }
+
     /// All rows in order, in as few blocks as their storage allows.
     #[inline(always)]
     pub(crate) fn blocks(self, mut each: impl FnMut(Rows<'_>)) {
@@ -134,10 +140,7 @@ impl<'a> Source<'a> {
 
     fn par_blocks(self, rows: usize) -> impl IndexedParallelIterator<Item = Self> {
         let blocks = self.len().div_ceil(rows);
-        (0..blocks).into_par_iter().map(move |block| {
-            let (_, from) = self.split_at(block * rows);
-            from.split_at(rows.min(from.len())).0
-        })
+        (0..blocks).into_par_iter().map(move |block| self.range(block * rows..self.len().min((block + 1) * rows)))
     }
 }
 

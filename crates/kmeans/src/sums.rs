@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use crate::rows::{Source, norm};
 
 /// Sum and number of the rows of each label.
+#[derive(Clone)]
 pub(crate) struct Sums {
     /// `[clusters, dim]`, row-major.
     pub(crate) values: Vec<f64>,
@@ -19,6 +20,12 @@ impl Sums {
             *size += other;
         }
         self
+    }
+
+    /// Sum over the rows of their cosines with `centroids`, each with that of its label.
+    pub(crate) fn alignment(&self, centroids: ArrayView2<'_, f32>) -> f64 {
+        let products = centroids.axis_iter(Axis(0)).zip(self.values.chunks_exact(centroids.ncols()));
+        products.map(|(centroid, sum)| centroid.iter().zip(sum).map(|(&c, s)| f64::from(c) * s).sum::<f64>()).sum()
     }
 
     /// Unit centroids in the direction of the sums. Where a sum has no direction (no rows, or rows that cancel),

@@ -1,5 +1,7 @@
 //! The `pretrain` command.
 
+mod vectors;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +9,7 @@ use std::process::ExitCode;
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Parser, Subcommand};
 
+use self::vectors::ClusterArgs;
 use crate::config::{ClusterOf, Config};
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result, one_line};
@@ -31,8 +34,10 @@ enum Command {
     Run(RunArgs),
     /// Embed every distinct query and passage with the clustering embedder
     Embed(RunArgs),
-    /// Cluster the training pairs of every arm
-    Cluster(RunArgs),
+    /// Cluster the training pairs of every arm, or the rows of a .npy file
+    #[command(override_usage = "pretrain cluster [OPTIONS] <CONFIG|RUN>\n       \
+                                pretrain cluster [OPTIONS] --vectors <X.npy> --k <N> --out <DIR>")]
+    Cluster(ClusterArgs),
     /// Write the batches of an epoch as .npy, with a report as JSON
     Plan {
         #[command(flatten)]
@@ -152,17 +157,15 @@ pub fn start_threads(threads: usize) -> Result<()> {
 
 impl Command {
     fn run(self) -> Result<()> {
-        let device = self.run_args().device;
-        let config = self.run_args().config()?;
-        start_threads(config.run.threads)?;
-        device.run(Task { command: self, config })
-    }
-
-    fn run_args(&self) -> &RunArgs {
-        match self {
-            Self::Run(run) | Self::Embed(run) | Self::Cluster(run) | Self::Train(run) | Self::Eval(run) => run,
+        let run = match &self {
+            Self::Cluster(ClusterArgs::Vectors(vectors)) => return vectors.cluster(),
+            Self::Cluster(ClusterArgs::Run(run)) => run,
+            Self::Run(run) | Self::Embed(run) | Self::Train(run) | Self::Eval(run) => run,
             Self::Plan { run, .. } | Self::Search { run, .. } | Self::Clusters { run, .. } => run,
-        }
+        };
+        let (device, force, config) = (run.device, run.force, run.config()?);
+        start_threads(config.run.threads)?;
+        device.run(Task { command: self, force, config })
     }
 }
 
@@ -179,6 +182,7 @@ impl RunArgs {
 
 struct Task {
     command: Command,
+    force: bool,
     config: Config,
 }
 
@@ -190,7 +194,7 @@ impl BackendTask for Task {
             Command::Plan { .. } | Command::Search { .. } | Command::Clusters { .. } => {
                 Pipeline::<B>::open(self.config, device)?
             }
-            _ => Pipeline::<B>::create(self.config, self.command.run_args().force, device)?,
+            _ => Pipeline::<B>::create(self.config, self.force, device)?,
         };
         match &self.command {
             Command::Run(_) => print_comparison(&pipeline.run()?, pipeline.folder().root()),

@@ -9,8 +9,11 @@ use crate::rows::Rows;
 /// With more centroids, summing the lanes of each product costs more than lanes without a centroid.
 pub(super) const MOST: usize = 20;
 
+/// `MOST` in whole groups of either size.
+pub(super) const MOST_PADDED: usize = 21;
+
 /// Rows that share the loads of the centroids.
-const TILE: usize = 4;
+pub(super) const TILE: usize = 4;
 
 /// Centroids that share the loads of a tile: the accumulators, `TILE * group`, fill the registers.
 const GROUP_OF_MANY: usize = 5;
@@ -52,6 +55,29 @@ impl Groups {
         } else {
             self.grouped::<S, GROUP_OF_FEW>(simd, rows, start, best);
         }
+    }
+
+    /// The products of a tile with all centroids; the rest of `MOST` is meaningless.
+    #[inline(always)]
+    pub(super) fn all_products<S: Simd>(&self, simd: S, tile: [&[f32]; TILE]) -> [[f32; MOST_PADDED]; TILE] {
+        if Registers::of::<S>().many {
+            self.all_grouped::<S, GROUP_OF_MANY>(simd, tile)
+        } else {
+            self.all_grouped::<S, GROUP_OF_FEW>(simd, tile)
+        }
+    }
+
+    #[inline(always)]
+    fn all_grouped<S: Simd, const G: usize>(&self, simd: S, tile: [&[f32]; TILE]) -> [[f32; MOST_PADDED]; TILE] {
+        let (vectors, _) = S::as_simd_f32s(&self.values);
+        let (vectors, _) = vectors.as_chunks::<G>();
+        let mut all = [[0.0; MOST_PADDED]; TILE];
+        for (group, vectors) in vectors.chunks_exact(self.chunks).enumerate() {
+            for (all, products) in all.iter_mut().zip(products(simd, vectors, tile)) {
+                all[group * G..][..G].copy_from_slice(&products);
+            }
+        }
+        all
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use super::{Best, Registers};
 use crate::rows::Rows;
 
 /// Rows that share the loads of a panel.
-const TILE: usize = 6;
+pub(super) const TILE: usize = 6;
 
 /// Vectors of a panel: the accumulators, `TILE * width`, fill the registers.
 const WIDTH_OF_MANY: usize = 4;
@@ -24,8 +24,11 @@ pub(super) struct Panels {
 
 impl Panels {
     pub(super) fn new(centroids: ArrayView2<'_, f32>, registers: Registers) -> Self {
+        Self::of_width(centroids, registers, if registers.many { WIDTH_OF_MANY } else { WIDTH_OF_FEW })
+    }
+
+    pub(super) fn of_width(centroids: ArrayView2<'_, f32>, registers: Registers, width: usize) -> Self {
         let (count, dim) = centroids.dim();
-        let width = if registers.many { WIDTH_OF_MANY } else { WIDTH_OF_FEW };
         let vectors = count.div_ceil(registers.lanes);
         let mut values = Vec::with_capacity(vectors * registers.lanes * dim);
         for first in (0..vectors).step_by(width) {
@@ -35,6 +38,15 @@ impl Panels {
             }
         }
         Self { values, width, vectors, dim }
+    }
+
+    /// The vectors of one panel, column after column.
+    #[inline(always)]
+    pub(super) fn panel<S: Simd>(&self, panel: usize) -> &[S::f32s] {
+        let (vectors, _) = S::as_simd_f32s(&self.values);
+        let first = panel * self.width;
+        let width = self.width.min(self.vectors - first);
+        &vectors[first * self.dim..][..width * self.dim]
     }
 
     /// Sets `best` for the rows from `start` on.
@@ -68,7 +80,7 @@ struct Tile<'a> {
 impl Tile<'_> {
     #[inline(always)]
     fn nearest<S: Simd, const W: usize>(&self, simd: S, panel: &[S::f32s], best: &mut [Best]) {
-        let products = self.products::<S, W>(simd, panel);
+        let products = products::<S, W>(simd, panel, self.rows);
         for (best, products) in best.iter_mut().zip(&products) {
             let mut most = products[0];
             for &product in &products[1..] {
@@ -83,20 +95,25 @@ impl Tile<'_> {
             }
         }
     }
+}
 
-    #[inline(always)]
-    fn products<S: Simd, const W: usize>(&self, simd: S, panel: &[S::f32s]) -> [[S::f32s; W]; TILE] {
-        let mut sums = [[simd.splat_f32s(0.0); W]; TILE];
-        let (columns, _) = panel.as_chunks::<W>();
-        let [a, b, c, d, e, f] = self.rows;
-        for ((((((centroids, &a), &b), &c), &d), &e), &f) in columns.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
-            for (sums, value) in sums.iter_mut().zip([a, b, c, d, e, f]) {
-                let value = simd.splat_f32s(value);
-                for (sum, &centroid) in sums.iter_mut().zip(centroids) {
-                    *sum = simd.mul_add_e_f32s(value, centroid, *sum);
-                }
+/// The products of a tile with a panel.
+#[inline(always)]
+pub(super) fn products<S: Simd, const W: usize>(
+    simd: S,
+    panel: &[S::f32s],
+    rows: [&[f32]; TILE],
+) -> [[S::f32s; W]; TILE] {
+    let mut sums = [[simd.splat_f32s(0.0); W]; TILE];
+    let (columns, _) = panel.as_chunks::<W>();
+    let [a, b, c, d, e, f] = rows;
+    for ((((((centroids, &a), &b), &c), &d), &e), &f) in columns.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
+        for (sums, value) in sums.iter_mut().zip([a, b, c, d, e, f]) {
+            let value = simd.splat_f32s(value);
+            for (sum, &centroid) in sums.iter_mut().zip(centroids) {
+                *sum = simd.mul_add_e_f32s(value, centroid, *sum);
             }
         }
-        sums
     }
+    sums
 }

@@ -1,0 +1,112 @@
+//! Pruned iterations are the plain ones.
+
+use kmeans::{Clustering, Init, SphericalKMeansConfig, Vectors};
+use ndarray::{Array2, Axis};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Unit rows around `modes` directions.
+fn mixture(n: usize, dim: usize, modes: usize, noise: f32, seed: u64) -> Array2<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let centres = Array2::from_shape_simple_fn((modes, dim), || rng.random_range(-1.0..1.0_f32));
+    let mut rows = Array2::zeros((n, dim));
+    for mut row in rows.axis_iter_mut(Axis(0)) {
+        let mode = rng.random_range(0..modes);
+        row.assign(&centres.row(mode));
+        row.mapv_inplace(|value| value + noise * rng.random_range(-1.0..1.0_f32));
+        let norm = row.dot(&row).sqrt();
+        row.mapv_inplace(|value| value / norm);
+    }
+    rows
+}
+
+fn fits(rows: &Array2<f32>, config: &SphericalKMeansConfig) -> [Clustering; 2] {
+    [false, true].map(|pruning| {
+        let clusterer = config.clone().with_pruning(pruning).build().expect("a valid configuration");
+        clusterer.fit_from(rows.view(), rows.slice(ndarray::s![..config.clusters, ..])).expect("valid rows")
+    })
+}
+
+/// Rows whose two labels differ by more than rounding.
+fn disagreements(rows: &Array2<f32>, [plain, pruned]: &[Clustering; 2]) -> usize {
+    let product =
+        |row: usize, clustering: &Clustering, label: u32| rows.row(row).dot(&clustering.centroids.row(label as usize));
+    (0..rows.nrows())
+        .filter(|&row| {
+            let gap = product(row, plain, plain.labels[row]) - product(row, plain, pruned.labels[row]);
+            gap.abs() > 1e-5
+        })
+        .count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn pruned_labels_centroids_and_history_are_those_of_plain_iterations(
+        n in 200_usize..1500, dim in 2_usize..80, clusters in 2_usize..150, modes in 1_usize..60, seed in 0_u64..1000,
+    ) {
+        let rows = mixture(n, dim, modes, 0.7, seed);
+        let config = SphericalKMeansConfig::new(clusters.min(n)).with_max_iterations(12).with_tolerance(0.0);
+        let both = fits(&rows, &config);
+        let [plain, pruned] = &both;
+        prop_assert_eq!(disagreements(&rows, &both), 0);
+        prop_assert!((plain.objective - pruned.objective).abs() < 1e-6);
+        for (plain, pruned) in plain.history.iter().zip(&pruned.history) {
+            prop_assert!((plain.objective - pruned.objective).abs() < 1e-6);
+        }
+        prop_assert_eq!(pruned.sizes.iter().sum::<u64>(), n as u64);
+    }
+}
+
+#[test]
+fn pruned_fits_do_not_depend_on_the_number_of_threads() {
+    let rows = mixture(9000, 24, 40, 0.5, 3);
+    for clusters in [7, 90] {
+        let clusterer = SphericalKMeansConfig::new(clusters).with_init(Init::KMeansPlusPlus).build().unwrap();
+        let fit = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| clusterer.fit_from(rows.view(), rows.slice(ndarray::s![..clusters, ..])).unwrap())
+        };
+        assert_eq!(fit(1), fit(3));
+    }
+}
+
+/// Rows that repeat leave clusters empty, which split the largest again and again: which of two equal centroids has a row
+/// is rounding's choice, the objective is not.
+#[test]
+fn repeated_rows_and_empty_clusters_reach_the_plain_objective() {
+    for (clusters, dim) in [(4, 3), (40, 9)] {
+        let distinct = mixture(clusters / 2, dim, clusters, 0.1, 5);
+        let rows = ndarray::concatenate(Axis(0), &vec![distinct.view(); 50]).unwrap();
+        let config = SphericalKMeansConfig::new(clusters).with_max_iterations(40).with_tolerance(0.0);
+        let [plain, pruned] = fits(&rows, &config);
+        assert!((plain.objective - pruned.objective).abs() < 1e-6, "{} {}", plain.objective, pruned.objective);
+    }
+}
+
+/// Labels no longer change once they are settled: ties are not decided anew by other roundings.
+#[test]
+fn pruned_fits_converge() {
+    for clusters in [8, 60] {
+        let rows = mixture(2000, 20, clusters, 0.05, 7);
+        let config = SphericalKMeansConfig::new(clusters).with_max_iterations(200).with_tolerance(0.0);
+        let [_, pruned] = fits(&rows, &config);
+        assert!(pruned.converged, "{clusters}: {:?}", pruned.history.last());
+        assert_eq!(pruned.predict(rows.view()).unwrap(), pruned.labels);
+    }
+}
+
+#[test]
+fn rows_of_f16_prune_as_their_widened_copies() {
+    let rows = mixture(3000, 16, 30, 0.6, 9);
+    let narrow: Vec<half::f16> = rows.iter().map(|&value| half::f16::from_f32(value)).collect();
+    let wide = Array2::from_shape_vec(rows.dim(), narrow.iter().map(|value| value.to_f32()).collect()).unwrap();
+    for clusters in [10, 64] {
+        let clusterer = SphericalKMeansConfig::new(clusters).build().unwrap();
+        let start = wide.slice(ndarray::s![..clusters, ..]);
+        let of_f16 = clusterer.fit_from(Vectors::from_f16(&narrow, 16).unwrap(), start).unwrap();
+        assert_eq!(of_f16, clusterer.fit_from(wide.view(), start).unwrap());
+    }
+}

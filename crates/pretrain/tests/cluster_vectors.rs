@@ -1,0 +1,183 @@
+//! `pretrain cluster --vectors`: a `.npy` file in, three files out, and one clear error for bad input.
+
+mod common;
+
+use common::Bench;
+use kmeans::Clustering;
+use npyz::WriterBuilder;
+
+const ARGUMENTS: [&str; 7] = ["cluster", "--vectors", "x.npy", "--k", "3", "--out", "out"];
+
+/// Forty unit rows around each of three axes.
+fn rows() -> Vec<f32> {
+    let angle = |row: usize| 0.3 * (row as f32 * 0.7).sin();
+    (0..120)
+        .flat_map(|row| {
+            let mut values = [0.0; 3];
+            values[row % 3] = angle(row).cos();
+            values[(row + 1) % 3] = angle(row).sin();
+            values
+        })
+        .collect()
+}
+
+fn bytes<T: npyz::AutoSerialize>(shape: &[u64], values: impl IntoIterator<Item = T>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut array =
+        npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().expect("a header");
+    array.extend(values).expect("values");
+    array.finish().expect("as many values as the shape says");
+    bytes
+}
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    std::fs::write(bench.path("x.npy"), bytes(&[120, 3], rows())).expect("a written file");
+    bench
+}
+
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ARGUMENTS.iter().chain(more).copied().collect()
+}
+
+fn clustered(bench: &Bench, more: &[&str]) -> Clustering {
+    bench.succeed(&with(more));
+    assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+    Clustering::load(&bench.path("out")).expect("three files that agree")
+}
+
+fn assert_one_cluster_an_axis(clustering: &Clustering) {
+    assert_eq!(clustering.sizes, [40, 40, 40]);
+    assert!((0..120).all(|row| clustering.labels[row] == clustering.labels[row % 3]));
+}
+
+/// `arguments` fail with every expected part in the error, and leave no folder `out`.
+fn fails(bench: &Bench, arguments: &[&str], expected: &[&str]) {
+    let stderr = bench.fail(arguments);
+    for part in expected {
+        assert!(stderr.contains(part), "no {part:?} in: {stderr}");
+    }
+    assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+    assert!(!bench.path("out").exists());
+}
+
+#[test]
+fn the_rows_of_a_file_are_clustered_without_a_run_folder() {
+    let bench = bench();
+    for init in ["random-rows", "k-means++", "k-means||"] {
+        let clustering = clustered(&bench, &["--init", init, "--runs", "3", "--seed", "5", "--threads", "2"]);
+        assert_eq!((clustering.centroids.dim(), clustering.labels.len()), ((3, 3), 120));
+        if init != "random-rows" {
+            assert_one_cluster_an_axis(&clustering);
+        }
+    }
+    let (stdout, stderr) = bench.succeed(&ARGUMENTS);
+    assert_eq!(stdout.lines().count(), 3, "{stdout}");
+    assert!(stderr.contains("120 rows of 3 into 3") && stderr.contains("mean cosine"), "{stderr}");
+}
+
+#[test]
+fn iterations_and_training_rows_are_bounded() {
+    let bench = bench();
+    let clustering = clustered(&bench, &["--iterations", "1", "--max-points-per-centroid", "10"]);
+    assert_eq!(clustering.history.len(), 1);
+    assert_eq!(clustering.history[0].changed, 30);
+}
+
+#[test]
+fn rows_of_f16_are_clustered_as_rows_of_f32_are() {
+    let bench = bench();
+    let mut file = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f2', 'fortran_order': False, 'shape': (120, 3), }".to_vec();
+    file.resize(127, b' ');
+    file.push(b'\n');
+    file.extend(rows().into_iter().flat_map(|value| half_bits(value).to_le_bytes()));
+    std::fs::write(bench.path("x.npy"), file).unwrap();
+    assert_one_cluster_an_axis(&clustered(&bench, &["--init", "k-means++"]));
+}
+
+/// The f16 next to `value` towards zero, 0 below the normal numbers: `half` is no dependency of this crate.
+fn half_bits(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = (bits >> 16) as u16 & 0x8000;
+    let exponent = (bits >> 23 & 0xff) as i32 - 127 + 15;
+    if exponent > 0 { sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16 } else { sign }
+}
+
+#[test]
+fn a_bad_file_is_named_and_nothing_is_written() {
+    let bench = bench();
+    let good = std::fs::read(bench.path("x.npy")).unwrap();
+    let write = |bytes: &[u8]| std::fs::write(bench.path("x.npy"), bytes).unwrap();
+    write(&good[..good.len() - 5]);
+    fails(&bench, &ARGUMENTS, &["x.npy", "1563 bytes", "1568"]);
+    write(&bytes(&[120, 3], rows().into_iter().map(f64::from)));
+    fails(&bench, &ARGUMENTS, &["x.npy", "'<f8'", "'<f4' or '<f2'"]);
+    write(&bytes(&[360], rows()));
+    fails(&bench, &ARGUMENTS, &["x.npy", "[360]", "[n, dim]"]);
+    write(b"1.0,0.0\n");
+    fails(&bench, &ARGUMENTS, &["x.npy", "NPY"]);
+    write(&bytes(&[0, 3], Vec::<f32>::new()));
+    fails(&bench, &ARGUMENTS, &["x.npy: no rows"]);
+    write(&bytes(&[120, 3], rows().into_iter().enumerate().map(|(at, value)| if at == 95 { f32::NAN } else { value })));
+    fails(&bench, &ARGUMENTS, &["x.npy: row 31 has NaN in column 2"]);
+    write(&bytes(&[2, 3], [1.0_f32, 0.0, 0.0, 0.0, 1.0, 0.0]));
+    fails(&bench, &ARGUMENTS, &["x.npy: 2 rows cannot fill 3 clusters"]);
+    std::fs::remove_file(bench.path("x.npy")).unwrap();
+    fails(&bench, &ARGUMENTS, &["x.npy", "No such file"]);
+}
+
+#[test]
+fn arguments_that_do_not_belong_together_are_refused() {
+    let bench = bench();
+    // clap's errors are followed by the usage, which is longer than `Bench::fail` lets an error be.
+    let refused = |arguments: &[&str], expected: &[&str]| {
+        let output = bench.pretrain(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(expected.iter().all(|part| stderr.contains(part)), "no {expected:?} in: {stderr}");
+        assert!(!bench.path("out").exists());
+    };
+    refused(&["cluster"], &["not provided:\n  <CONFIG|RUN>"]);
+    refused(&["cluster", "--vectors", "x.npy"], &["not provided:\n  --k <N>\n  --out <DIR>"]);
+    refused(&["cluster", "--vectors", "x.npy", "--k", "3"], &["not provided:\n  --out <DIR>"]);
+    refused(&["cluster", "config.toml", "--seed", "3"], &["not provided:", "--vectors <X.npy>"]);
+    refused(&with(&["config.toml"]), &["cannot be used with", "--vectors <X.npy>"]);
+    for option in [["--set", "cluster.k=3"], ["--device", "cpu"]] {
+        refused(&with(&option), &["cannot be used with", option[0]]);
+    }
+    refused(&with(&["--force"]), &["cannot be used with", "--force"]);
+    refused(&with(&["--init", "farthest"]), &["farthest", "k-means||"]);
+    for option in ["--runs", "--iterations", "--max-points-per-centroid"] {
+        refused(&with(&[option, "0"]), &["invalid value '0'", option]);
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_before_the_work() {
+    let bench = bench();
+    bench.write("out", "a file");
+    let stderr = bench.fail(&ARGUMENTS);
+    assert!(stderr.contains("error: out: ") && !stderr.contains("into 3"), "{stderr}");
+    assert_eq!(bench.read("out"), "a file");
+}
+
+#[test]
+fn the_vectors_themselves_are_not_overwritten() {
+    let bench = bench();
+    std::fs::create_dir(bench.path("out")).unwrap();
+    std::fs::rename(bench.path("x.npy"), bench.path("out/centroids.npy")).unwrap();
+    let before = std::fs::read(bench.path("out/centroids.npy")).unwrap();
+    let stderr = bench.fail(&["cluster", "--vectors", "out/centroids.npy", "--k", "3", "--out", "out"]);
+    assert!(stderr.contains("would be overwritten"), "{stderr}");
+    assert_eq!(std::fs::read(bench.path("out/centroids.npy")).unwrap(), before);
+}
+
+#[test]
+fn balanced_sizes_keep_their_bounds_and_impossible_ones_are_refused() {
+    let bench = bench();
+    let clustering = clustered(&bench, &["--balance", "39,40"]);
+    assert!(clustering.sizes.iter().all(|size| (39..=40).contains(size)), "{:?}", clustering.sizes);
+    let bench = self::bench();
+    fails(&bench, &with(&["--balance", "41,60"]), &["120 rows cannot fill 3 clusters of at least 41"]);
+    fails(&bench, &with(&["--balance", "41"]), &["MIN,MAX"]);
+}
