@@ -117,7 +117,8 @@ impl SphericalKMeans {
     fn seeded_run(&self, rows: Source<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut rng = self.rng(run as u64 + 1);
         let start = init::start(self.config.init, rows, self.config.clusters, &mut rng);
-        self.run(rows, start, run, observer)
+        // Bounds are of no use after the run, and larger than all that is kept.
+        Trained { pruning: None, ..self.run(rows, start, run, observer) }
     }
 
     fn rng(&self, stream: u64) -> ChaCha8Rng {
@@ -192,20 +193,21 @@ impl Trained {
     }
 
     fn iterate(&mut self, rows: Source<'_>, run: usize, index: usize, pruning: bool) -> (Iteration, Sums) {
-        let (totals, sums) = match self.pruned_pass(rows) {
-            Some((totals, sums)) => (totals, sums),
-            None => {
-                let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
-                if pruning {
-                    let bounded = Bounded::new(rows.len(), self.centroids.nrows(), sums.clone());
-                    self.pruning = Some(Pruning { bounded, centroids: self.centroids.clone() });
-                }
-                (totals, sums)
-            }
-        };
+        let known = self.pruned_pass(rows);
+        let (totals, sums) = known.unwrap_or_else(|| self.plain_pass(rows, pruning));
         let reseeded = sums.sizes.iter().filter(|&&size| size == 0).count();
         let objective = totals.cosines / rows.len() as f64;
         (Iteration { run, index, objective, changed: totals.changed, reseeded }, sums)
+    }
+
+    /// A pass that looks at every row, and, if `pruning`, leaves bounds for the next.
+    fn plain_pass(&mut self, rows: Source<'_>, pruning: bool) -> (Totals, Sums) {
+        let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
+        if pruning {
+            let bounded = Bounded::new(rows.len(), self.centroids.nrows(), sums.clone());
+            self.pruning = Some(Pruning { bounded, centroids: self.centroids.clone() });
+        }
+        (totals, sums)
     }
 
     fn pruned_pass(&mut self, rows: Source<'_>) -> Option<(Totals, Sums)> {
