@@ -66,6 +66,11 @@ pub struct SphericalKMeansConfig {
     #[doc(alias = "elkan")]
     #[doc(alias = "yinyang")]
     pub pruning: bool,
+    /// Whether rows in memory are copied in 16-bit fixed point, 2 bytes a value: passes after the first read half the
+    /// bytes and multiply at twice the rate, and only what those products leave open is decided by the rows
+    /// themselves, so that labels are the same, ties within rounding apart. Rows of a mapped file are never copied.
+    /// Default true.
+    pub fixed_point: bool,
     /// Train on at most this many rows for each cluster, drawn uniformly. Default: on all rows (FAISS: 256).
     /// The final labels are of all rows in either case.
     pub max_points_per_centroid: Option<usize>,
@@ -81,6 +86,7 @@ impl Default for SphericalKMeansConfig {
             seed: 0,
             init: Init::default(),
             pruning: true,
+            fixed_point: true,
             max_points_per_centroid: None,
         }
     }
@@ -127,6 +133,12 @@ impl SphericalKMeansConfig {
     #[must_use]
     pub fn with_pruning(self, pruning: bool) -> Self {
         Self { pruning, ..self }
+    }
+
+    /// Sets whether rows in memory are copied in 16-bit fixed point.
+    #[must_use]
+    pub fn with_fixed_point(self, fixed_point: bool) -> Self {
+        Self { fixed_point, ..self }
     }
 
     /// Sets the training rows for each cluster; `None` trains on all.

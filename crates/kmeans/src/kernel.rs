@@ -7,7 +7,11 @@
 //! is not inlined every vector operation in it becomes a call.
 
 mod dots;
-mod grouped;
+mod exact;
+mod few;
+mod integer;
+mod look;
+mod many;
 mod panels;
 
 use ndarray::ArrayView2;
@@ -15,7 +19,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::Rows;
 
-pub(crate) use grouped::{Grouped, Known, Move};
+pub(crate) use look::{Centroids, Change, Grouping, Known, Looked, Move, Moved, are_few};
 
 /// Receives each row's nearest centroid, in row order.
 pub(crate) trait OnRow {

@@ -3,9 +3,12 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use crate::assign::{Totals, assign, assign_and_sum};
+use crate::assign::assign;
 use crate::clustering::{Clusterer, Clustering, Iteration};
-use crate::pruning::Bounded;
+use crate::fixed::{self, FixedRows};
+use crate::kernel::are_few;
+use crate::passes::{Found, Passes};
+use crate::pruning::Training;
 use crate::rows::{Source, checked};
 use crate::split::split_empty;
 use crate::sums::{Sums, normalise, sizes};
@@ -91,22 +94,29 @@ impl SphericalKMeans {
         Ok(start)
     }
 
-    fn on_training_rows(&self, rows: Source<'_>, train: impl FnOnce(Source<'_>) -> Trained) -> Trained {
+    fn on_training_rows(&self, rows: Source<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
         let wanted = self.config.max_points_per_centroid.map(|points| points.saturating_mul(self.config.clusters));
         match wanted {
             Some(wanted) if wanted < rows.len() => {
                 let mut chosen = index::sample(&mut self.rng(SUBSAMPLE_STREAM), rows.len(), wanted).into_vec();
                 chosen.sort_unstable();
-                train(Source::f32(&rows.gather(&chosen), rows.dim()))
+                self.in_fixed_point(Source::f32(&rows.gather(&chosen), rows.dim()), train)
             }
-            _ => train(rows),
+            _ => self.in_fixed_point(rows, train),
         }
     }
 
-    fn best_run(&self, rows: Source<'_>, observer: &mut dyn FnMut(&Iteration)) -> Trained {
-        let mut best = self.seeded_run(rows, 0, observer);
+    fn in_fixed_point(&self, rows: Source<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
+        let of_use = !are_few(self.config.clusters) && fixed::holds(rows.dim());
+        let kept = self.config.fixed_point && of_use && !rows.is_mapped();
+        let fixed = kept.then(|| FixedRows::new(rows));
+        train(Training { rows, fixed: fixed.as_ref() })
+    }
+
+    fn best_run(&self, training: Training<'_>, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+        let mut best = self.seeded_run(training, 0, observer);
         for run in 1..self.config.n_runs {
-            let trained = self.seeded_run(rows, run, observer);
+            let trained = self.seeded_run(training, run, observer);
             if trained.objective > best.objective {
                 best = trained;
             }
@@ -114,11 +124,10 @@ impl SphericalKMeans {
         best
     }
 
-    fn seeded_run(&self, rows: Source<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
+    fn seeded_run(&self, training: Training<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut rng = self.rng(run as u64 + 1);
-        let start = init::start(self.config.init, rows, self.config.clusters, &mut rng);
-        // Bounds are of no use after the run, and larger than all that is kept.
-        Trained { pruning: None, ..self.run(rows, start, run, observer) }
+        let start = init::start(self.config.init, training.rows, self.config.clusters, &mut rng);
+        self.run(training, start, run, observer)
     }
 
     fn rng(&self, stream: u64) -> ChaCha8Rng {
@@ -127,13 +136,22 @@ impl SphericalKMeans {
         rng
     }
 
-    fn run(&self, rows: Source<'_>, start: Array2<f32>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
-        let mut trained = Trained::new(start, rows.len());
+    fn run(
+        &self,
+        training: Training<'_>,
+        start: Array2<f32>,
+        run: usize,
+        observer: &mut dyn FnMut(&Iteration),
+    ) -> Trained {
+        let mut trained = Trained::new(start, training.rows.len());
+        let mut passes = Passes::new(training, &self.config);
         for index in 0..self.config.max_iterations {
-            let (iteration, sums) = trained.iterate(rows, run, index, self.config.pruning);
+            let Found { objective, changed, sums } = passes.pass(trained.centroids.view(), &mut trained.labels);
+            let reseeded = sums.sizes.iter().filter(|&&size| size == 0).count();
+            let iteration = Iteration { run, index, objective, changed, reseeded };
             observer(&iteration);
             trained.converged = self.settled(trained.history.last(), &iteration);
-            trained.objective = iteration.objective;
+            trained.objective = objective;
             trained.history.push(iteration);
             // The labels are already those of the centroids that stay.
             if trained.converged {
@@ -141,7 +159,7 @@ impl SphericalKMeans {
             }
             trained.update(sums);
         }
-        trained.relabel(rows);
+        trained.objective = passes.last(trained.centroids.view(), &mut trained.labels);
         trained
     }
 
@@ -170,76 +188,25 @@ struct Trained {
     objective: f64,
     history: Vec<Iteration>,
     converged: bool,
-    pruning: Option<Pruning>,
-}
-
-/// What the labels are known by, and the centroids they were known at.
-struct Pruning {
-    bounded: Bounded,
-    centroids: Array2<f32>,
 }
 
 impl Trained {
     fn new(start: Array2<f32>, rows: usize) -> Self {
-        let labels = vec![u32::MAX; rows];
-        Self {
-            centroids: start,
-            labels,
-            objective: f64::NEG_INFINITY,
-            history: Vec::new(),
-            converged: false,
-            pruning: None,
-        }
+        let (labels, history) = (vec![u32::MAX; rows], Vec::new());
+        Self { centroids: start, labels, objective: f64::NEG_INFINITY, history, converged: false }
     }
 
-    fn iterate(&mut self, rows: Source<'_>, run: usize, index: usize, pruning: bool) -> (Iteration, Sums) {
-        let known = self.pruned_pass(rows);
-        let (totals, sums) = known.unwrap_or_else(|| self.plain_pass(rows, pruning));
-        let reseeded = sums.sizes.iter().filter(|&&size| size == 0).count();
-        let objective = totals.cosines / rows.len() as f64;
-        (Iteration { run, index, objective, changed: totals.changed, reseeded }, sums)
-    }
-
-    /// A pass that looks at every row, and, if `pruning`, leaves bounds for the next.
-    fn plain_pass(&mut self, rows: Source<'_>, pruning: bool) -> (Totals, Sums) {
-        let (totals, sums) = assign_and_sum(rows, self.centroids.view(), &mut self.labels);
-        if pruning {
-            let bounded = Bounded::new(rows.len(), self.centroids.nrows(), sums.clone());
-            self.pruning = Some(Pruning { bounded, centroids: self.centroids.clone() });
-        }
-        (totals, sums)
-    }
-
-    fn pruned_pass(&mut self, rows: Source<'_>) -> Option<(Totals, Sums)> {
-        let Pruning { bounded, centroids } = self.pruning.as_mut()?;
-        let totals = bounded.pass(rows, (centroids.view(), self.centroids.view()), &mut self.labels);
-        centroids.assign(&self.centroids);
-        Some((totals, bounded.sums().clone()))
-    }
-
-    fn update(&mut self, mut sums: Sums) {
+    fn update(&mut self, sums: &Sums) {
         self.centroids = sums.centroids(self.centroids.view());
-        split_empty(&mut self.centroids, &mut sums.sizes);
-    }
-
-    /// Labels of the rows that were trained on.
-    fn relabel(&mut self, rows: Source<'_>) {
-        match self.pruned_pass(rows) {
-            Some((totals, _)) => self.objective = totals.cosines / rows.len() as f64,
-            None => self.label(rows),
-        }
-    }
-
-    fn label(&mut self, rows: Source<'_>) {
-        self.labels.resize(rows.len(), u32::MAX);
-        let totals = assign(rows, self.centroids.view(), &mut self.labels);
-        self.objective = totals.cosines / rows.len() as f64;
+        split_empty(&mut self.centroids, &mut sums.sizes.clone());
     }
 
     /// Labels of `rows`, which may be more than those trained on.
     fn into_clustering(mut self, rows: Source<'_>) -> Clustering {
         if self.labels.len() != rows.len() {
-            self.label(rows);
+            self.labels.resize(rows.len(), u32::MAX);
+            let totals = assign(rows, self.centroids.view(), &mut self.labels);
+            self.objective = totals.cosines / rows.len() as f64;
         }
         Clustering {
             sizes: sizes(&self.labels, self.centroids.nrows()),

@@ -71,7 +71,7 @@ impl NpyVectors {
             Element::F32 => Vectors::from_f32(bytemuck::cast_slice::<u8, f32>(values), self.layout.dim),
             Element::F16 => Vectors::from_f16(bytemuck::cast_slice::<u8, f16>(values), self.layout.dim),
         };
-        vectors.expect("the file is as long as its rows")
+        vectors.expect("the file is as long as its rows").mapped()
     }
 
     /// Number of rows.

@@ -8,13 +8,14 @@
 //! Elkan (2003) and Ding et al. (2015, "Yinyang K-Means") bound Euclidean distances; Schubert, Lang & Feher (2021,
 //! "Accelerating Spherical k-Means") cosines, as here.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-use crate::assign::Totals;
-use crate::kernel::{Grouped, Known, Move};
+use crate::fixed::FixedRows;
+use crate::kernel::{Centroids, Change, Grouping, Known, Looked, Move, Moved};
 use crate::rows::Source;
-use crate::sums::{self, Sums};
 
 /// The largest squared norm of a row that is taken as one of unit norm.
 const SQUARED_NORM: f32 = 1.002_002;
@@ -25,75 +26,151 @@ const SLACK: f32 = 1e-6;
 /// Rows of a task.
 const LEAF_ROWS: usize = 2048;
 
-/// Bounds and sums of the rows at one set of centroids.
+/// The rows of a fit, and their copy in fixed point if there is one.
+#[derive(Clone, Copy)]
+pub(crate) struct Training<'a> {
+    pub(crate) rows: Source<'a>,
+    pub(crate) fixed: Option<&'a FixedRows>,
+}
+
+impl<'a> Training<'a> {
+    fn part(self, range: Range<usize>) -> Looked<'a> {
+        let fixed = self.fixed.map(|fixed| fixed.range(range.clone()));
+        Looked { rows: self.rows.range(range), fixed, error: self.fixed.map_or(0.0, FixedRows::error) }
+    }
+}
+
+/// Rows that changed their label.
+pub(crate) enum Moves {
+    Few(FewMoves),
+    /// So many that it is not worth their memory to say which.
+    Many {
+        count: usize,
+    },
+    /// What they change of the sums, a task after another.
+    Summed(Vec<Change>),
+}
+
+/// Moves of each task's rows.
+pub(crate) struct FewMoves {
+    leaves: Vec<Vec<Move>>,
+}
+
+impl FewMoves {
+    pub(crate) fn len(&self) -> usize {
+        self.leaves.iter().map(Vec::len).sum()
+    }
+
+    /// Each row, the label it had and the one it has, in the order of the rows.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, u32, u32)> {
+        let leaves = self.leaves.iter().enumerate();
+        leaves.flat_map(|(leaf, moves)| moves.iter().map(move |m| (leaf * LEAF_ROWS + m.row as usize, m.from, m.to)))
+    }
+}
+
+impl Moves {
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Few(few) => few.len(),
+            Self::Many { count } => *count,
+            Self::Summed(changes) => changes.iter().map(|change| change.count).sum(),
+        }
+    }
+
+    fn of_leaves(leaves: Vec<LeafMoves>) -> Self {
+        let (mut few, mut count, mut changes) = (Vec::new(), 0, Vec::new());
+        for leaf in leaves {
+            match leaf {
+                LeafMoves::Few(moves) => few.push(moves),
+                LeafMoves::Many { moved } => count += moved,
+                LeafMoves::Summed(change) => changes.push(change),
+            }
+        }
+        if !changes.is_empty() {
+            Self::Summed(changes)
+        } else if count > 0 {
+            Self::Many { count: count + few.iter().map(Vec::len).sum::<usize>() }
+        } else {
+            Self::Few(FewMoves { leaves: few })
+        }
+    }
+}
+
+/// Moves of one task's rows.
+enum LeafMoves {
+    Few(Vec<Move>),
+    Many { moved: usize },
+    Summed(Change),
+}
+
+impl LeafMoves {
+    fn new(moved: Moved) -> Self {
+        match moved {
+            Moved::Rows(moves) if moves.len() <= LEAF_ROWS / 4 => Self::Few(moves),
+            Moved::Rows(moves) => Self::Many { moved: moves.len() },
+            Moved::Summed(change) => Self::Summed(change),
+        }
+    }
+}
+
+/// Relabels all rows, each of which has some label, with all centroids.
+pub(crate) fn relabel_all(training: Training<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Moves {
+    let centroids = Centroids::new(centroids, Grouping::new(centroids.nrows(), 1));
+    let leaves = labels.par_chunks_mut(LEAF_ROWS).enumerate().map(|(leaf, labels)| {
+        let first = leaf * LEAF_ROWS;
+        let looked = training.part(first..first + labels.len());
+        let (mut own, mut others) = (vec![-2.0; labels.len()], vec![2.0; labels.len()]);
+        let all: Vec<u32> = (0..labels.len() as u32).collect();
+        let known = Known { labels, own: &mut own, others: &mut others };
+        LeafMoves::new(centroids.look(looked, &all, known))
+    });
+    Moves::of_leaves(leaves.collect())
+}
+
+/// Bounds of the rows at one set of centroids.
 pub(crate) struct Bounded {
     /// Lower bound of each row's product with its centroid.
     own: Vec<f32>,
     /// Upper bounds of its products with the other centroids of each group, `[n, groups]`.
     others: Vec<f32>,
-    groups: usize,
-    sums: Sums,
+    grouping: Grouping,
 }
 
+/// Bounds of a row whose file may be larger than memory: beside them it has its label and, where all rows move, 8
+/// bytes more.
+const BOUNDS_OF_MAPPED: usize = 3;
+
 impl Bounded {
-    /// Bounds that know nothing yet, beside labels and sums of the rows at any centroids.
-    pub(crate) fn new(rows: usize, clusters: usize, sums: Sums) -> Self {
-        let groups = Grouped::groups(clusters);
-        Self { own: vec![-2.0; rows], others: vec![2.0; rows * groups], groups, sums }
+    /// Bounds that know nothing yet.
+    pub(crate) fn new(rows: Source<'_>, clusters: usize) -> Self {
+        // More bounds than values would take longer to read than the row.
+        let most = if rows.is_mapped() { BOUNDS_OF_MAPPED } else { rows.dim() };
+        let grouping = Grouping::new(clusters, most);
+        Self { own: vec![-2.0; rows.len()], others: vec![2.0; rows.len() * grouping.groups], grouping }
     }
 
     /// Relabels the rows for `centroids`, which were `before` when the bounds were right.
     pub(crate) fn pass(
         &mut self,
-        rows: Source<'_>,
+        training: Training<'_>,
         (before, centroids): (ArrayView2<'_, f32>, ArrayView2<'_, f32>),
         labels: &mut [u32],
-    ) -> Totals {
-        let grouped = Grouped::new(centroids);
+    ) -> Moves {
         let drifts = Drifts::new(before, centroids);
-        let shift = Shift { own: &drifts.0, groups: &drifts.of_groups(grouped.group_len()) };
-        let groups = self.groups;
-        let moves: Vec<Vec<Move>> = (labels.par_chunks_mut(LEAF_ROWS))
+        let shift = Shift { own: &drifts.0, groups: &drifts.of_groups(self.grouping.group_len()) };
+        let centroids = Centroids::new(centroids, self.grouping);
+        let groups = self.grouping.groups;
+        let leaves = (labels.par_chunks_mut(LEAF_ROWS))
             .zip(self.own.par_chunks_mut(LEAF_ROWS))
             .zip(self.others.par_chunks_mut(LEAF_ROWS * groups))
             .enumerate()
             .map(|(leaf, ((labels, own), others))| {
                 let first = leaf * LEAF_ROWS;
-                let rows = rows.range(first..first + labels.len());
-                Leaf { labels, own, others, groups, first }.relabel(rows, &grouped, &shift)
-            })
-            .collect();
-        let changed = moves.iter().map(Vec::len).sum::<usize>();
-        self.update_sums(rows, labels, moves.into_iter().flatten().collect(), centroids.nrows());
-        Totals { cosines: self.sums.alignment(centroids), changed: changed as u64 }
-    }
-
-    pub(crate) fn sums(&self) -> &Sums {
-        &self.sums
-    }
-
-    fn update_sums(&mut self, rows: Source<'_>, labels: &[u32], moves: Vec<Move>, clusters: usize) {
-        // A move is two additions, and reads rows out of order.
-        if moves.len() > rows.len() / 4 {
-            self.sums = sums::by_label(rows, labels, clusters);
-            return;
-        }
-        let mut by_cluster: Vec<Vec<(usize, f64)>> = vec![Vec::new(); clusters];
-        for Move { row, from, to } in moves {
-            by_cluster[from as usize].push((row, -1.0));
-            by_cluster[to as usize].push((row, 1.0));
-            self.sums.sizes[from as usize] -= 1;
-            self.sums.sizes[to as usize] += 1;
-        }
-        let dim = rows.dim();
-        self.sums.values.par_chunks_mut(dim).zip(&by_cluster).for_each(|(sum, changes)| {
-            let mut buffer = Vec::new();
-            for &(row, sign) in changes {
-                for (sum, &value) in sum.iter_mut().zip(rows.row(row, &mut buffer)) {
-                    *sum += sign * f64::from(value);
-                }
-            }
-        });
+                let looked = training.part(first..first + labels.len());
+                let known = Known { labels, own, others };
+                LeafMoves::new(Leaf { known, groups }.relabel(looked, &centroids, &shift))
+            });
+        Moves::of_leaves(leaves.collect())
     }
 }
 
@@ -178,52 +255,31 @@ struct Shift<'a> {
 
 /// A task's rows.
 struct Leaf<'a> {
-    labels: &'a mut [u32],
-    own: &'a mut [f32],
-    others: &'a mut [f32],
+    known: Known<'a>,
     groups: usize,
-    /// Index of the first row.
-    first: usize,
 }
 
 impl Leaf<'_> {
-    fn relabel(mut self, rows: Source<'_>, grouped: &Grouped, shift: &Shift<'_>) -> Vec<Move> {
-        let mut doubtful = pulp::Arch::new().dispatch(
+    fn relabel(mut self, looked: Looked<'_>, centroids: &Centroids, shift: &Shift<'_>) -> Moved {
+        let doubtful = pulp::Arch::new().dispatch(
             #[inline(always)]
             || self.shift(shift),
         );
-        if doubtful.is_empty() {
-            return Vec::new();
-        }
-        let (mut moves, mut start, mut done) = (Vec::new(), 0, 0);
-        rows.blocks(|block| {
-            let end = start + block.len();
-            let here = doubtful[done..].partition_point(|&row| (row as usize) < end);
-            let looked = &mut doubtful[done..done + here];
-            looked.iter_mut().for_each(|row| *row -= start as u32);
-            let known = Known {
-                labels: &mut self.labels[start..end],
-                own: &mut self.own[start..end],
-                others: &mut self.others[start * self.groups..end * self.groups],
-            };
-            let moved = grouped.look(block, looked, known);
-            moves.extend(moved.into_iter().map(|moved| Move { row: self.first + start + moved.row, ..moved }));
-            (start, done) = (end, done + here);
-        });
-        moves
+        centroids.look(looked, &doubtful, self.known)
     }
 
     /// Moves the bounds, and gives the rows whose label they leave open.
     #[inline(always)]
     fn shift(&mut self, shift: &Shift<'_>) -> Vec<u32> {
         let mut doubtful = Vec::new();
-        for (row, (others, own)) in self.others.chunks_exact_mut(self.groups).zip(&mut *self.own).enumerate() {
+        let Known { labels, own, others } = &mut self.known;
+        for (row, (others, own)) in others.chunks_exact_mut(self.groups).zip(&mut **own).enumerate() {
             let mut most = -2.0_f32;
             for (bound, drift) in others.iter_mut().zip(shift.groups) {
                 *bound = drift.raised(*bound);
                 most = if *bound > most { *bound } else { most };
             }
-            *own = shift.own[self.labels[row] as usize].lowered(*own);
+            *own = shift.own[labels[row] as usize].lowered(*own);
             if most > *own {
                 doubtful.push(row as u32);
             }

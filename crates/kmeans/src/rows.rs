@@ -50,6 +50,7 @@ impl<'a> Rows<'a> {
 pub(crate) struct Source<'a> {
     values: Stored<'a>,
     dim: usize,
+    mapped: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -63,7 +64,7 @@ const WIDENED_ROWS: usize = 96;
 
 impl<'a> Source<'a> {
     pub(crate) fn f32(values: &'a [f32], dim: usize) -> Self {
-        Self { values: Stored::F32(values), dim }
+        Self { values: Stored::F32(values), dim, mapped: false }
     }
 
     pub(crate) fn len(self) -> usize {
@@ -77,8 +78,13 @@ impl<'a> Source<'a> {
         self.dim
     }
 
+    /// Whether a file holds the rows, which may be more than fit in memory.
+    pub(crate) fn is_mapped(self) -> bool {
+        self.mapped
+    }
+
     pub(crate) fn split_at(self, index: usize) -> (Self, Self) {
-        let half = |values| Self { values, dim: self.dim };
+        let half = |values| Self { values, ..self };
         match self.values {
             Stored::F32(values) => {
                 let (left, right) = values.split_at(index * self.dim);
@@ -152,7 +158,7 @@ pub(crate) fn checked<'a>(vectors: &'a Vectors<'_>) -> Result<Source<'a>, KMeans
     };
     let source = match vectors.dim() {
         0 => return Err(KMeansError::NoDimensions),
-        dim => Source { values, dim },
+        dim => Source { values, dim, mapped: vectors.is_mapped() },
     };
     if source.len() == 0 {
         return Err(KMeansError::NoRows);

@@ -1,6 +1,9 @@
 use ndarray::{Array2, ArrayView2, Axis};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::kernel::Change;
+use crate::pruning::Moves;
 use crate::rows::{Source, norm};
 
 /// Sum and number of the rows of each label.
@@ -20,6 +23,39 @@ impl Sums {
             *size += other;
         }
         self
+    }
+
+    /// Takes rows from the sums of their former labels to those of `labels`.
+    pub(crate) fn follow(&mut self, rows: Source<'_>, labels: &[u32], moves: Moves) {
+        let clusters = self.sizes.len();
+        let few = match moves {
+            // A move is two additions, and reads rows out of order.
+            Moves::Few(few) if few.len() <= rows.len() / 5 => few,
+            Moves::Summed(changes) => {
+                changes.iter().for_each(|change| self.change(change));
+                return;
+            }
+            _ => {
+                *self = by_label(rows, labels, clusters);
+                return;
+            }
+        };
+        let mut by_cluster: Vec<Vec<(usize, f64)>> = vec![Vec::new(); clusters];
+        for (row, from, to) in few.iter() {
+            by_cluster[from as usize].push((row, -1.0));
+            by_cluster[to as usize].push((row, 1.0));
+            self.sizes[from as usize] -= 1;
+            self.sizes[to as usize] += 1;
+        }
+        drop(few);
+        self.values.par_chunks_mut(rows.dim()).zip(&by_cluster).for_each(|(sum, changes)| {
+            pulp::Arch::new().dispatch(Add { rows, sum, signed: changes.iter().copied() });
+        });
+    }
+
+    fn change(&mut self, change: &Change) {
+        self.values.iter_mut().zip(&change.sums).for_each(|(value, change)| *value += change);
+        self.sizes.iter_mut().zip(&change.sizes).for_each(|(size, &change)| *size = size.wrapping_add_signed(change));
     }
 
     /// Sum over the rows of their cosines with `centroids`, each with that of its label.
@@ -52,16 +88,30 @@ pub(crate) fn by_label(rows: Source<'_>, labels: &[u32], clusters: usize) -> Sum
     let members = members(labels, &sizes);
     let mut values = vec![0.0; clusters * rows.dim()];
     values.par_chunks_mut(rows.dim()).zip(&members).for_each(|(sum, members)| {
-        let mut buffer = Vec::new();
-        pulp::Arch::new().dispatch(|| {
-            for &member in members {
-                for (sum, &value) in sum.iter_mut().zip(rows.row(member, &mut buffer)) {
-                    *sum += f64::from(value);
-                }
-            }
-        });
+        pulp::Arch::new().dispatch(Add { rows, sum, signed: members.iter().map(|&member| (member, 1.0)) });
     });
     Sums { values, sizes }
+}
+
+/// Adds rows, each times a sign, to a sum.
+struct Add<'a, R> {
+    rows: Source<'a>,
+    sum: &'a mut [f64],
+    signed: R,
+}
+
+impl<R: Iterator<Item = (usize, f64)>> WithSimd for Add<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut widened = Vec::new();
+        for (row, sign) in self.signed {
+            for (sum, &value) in self.sum.iter_mut().zip(self.rows.row(row, &mut widened)) {
+                *sum += sign * f64::from(value);
+            }
+        }
+    }
 }
 
 /// Number of rows of each label.

@@ -22,6 +22,7 @@ use crate::KMeansError;
 pub struct Vectors<'a> {
     values: Values<'a>,
     dim: usize,
+    mapped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl<'a> Vectors<'a> {
     /// [`KMeansError::Ragged`] if the values are no whole number of rows.
     pub fn from_f32(values: &'a [f32], dim: usize) -> Result<Self, KMeansError> {
         whole_rows(values.len(), dim)?;
-        Ok(Self { values: Values::F32(values.into()), dim })
+        Ok(Self { values: Values::F32(values.into()), dim, mapped: false })
     }
 
     /// Rows of `dim` values each, one after another.
@@ -46,7 +47,7 @@ impl<'a> Vectors<'a> {
     /// [`KMeansError::Ragged`] if the values are no whole number of rows.
     pub fn from_f16(values: &'a [f16], dim: usize) -> Result<Self, KMeansError> {
         whole_rows(values.len(), dim)?;
-        Ok(Self { values: Values::F16(values), dim })
+        Ok(Self { values: Values::F16(values), dim, mapped: false })
     }
 
     /// Number of rows.
@@ -71,6 +72,15 @@ impl<'a> Vectors<'a> {
         self.dim
     }
 
+    /// The same rows, which a file holds: little memory is taken beside them.
+    pub(crate) fn mapped(self) -> Self {
+        Self { mapped: true, ..self }
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapped
+    }
+
     pub(crate) fn values(&self) -> &Values<'a> {
         &self.values
     }
@@ -84,7 +94,7 @@ impl<'a> From<ArrayView2<'a, f32>> for Vectors<'a> {
             Some(values) => Cow::Borrowed(values),
             None => Cow::Owned(rows.iter().copied().collect()),
         };
-        Self { values: Values::F32(values), dim }
+        Self { values: Values::F32(values), dim, mapped: false }
     }
 }
 

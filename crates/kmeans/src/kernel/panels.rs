@@ -7,7 +7,7 @@ use super::{Best, Registers};
 use crate::rows::Rows;
 
 /// Rows that share the loads of a panel.
-pub(super) const TILE: usize = 6;
+const TILE: usize = 6;
 
 /// Vectors of a panel: the accumulators, `TILE * width`, fill the registers.
 const WIDTH_OF_MANY: usize = 4;
@@ -24,10 +24,7 @@ pub(super) struct Panels {
 
 impl Panels {
     pub(super) fn new(centroids: ArrayView2<'_, f32>, registers: Registers) -> Self {
-        Self::of_width(centroids, registers, if registers.many { WIDTH_OF_MANY } else { WIDTH_OF_FEW })
-    }
-
-    pub(super) fn of_width(centroids: ArrayView2<'_, f32>, registers: Registers, width: usize) -> Self {
+        let width = if registers.many { WIDTH_OF_MANY } else { WIDTH_OF_FEW };
         let (count, dim) = centroids.dim();
         let vectors = count.div_ceil(registers.lanes);
         let mut values = Vec::with_capacity(vectors * registers.lanes * dim);
@@ -38,15 +35,6 @@ impl Panels {
             }
         }
         Self { values, width, vectors, dim }
-    }
-
-    /// The vectors of one panel, column after column.
-    #[inline(always)]
-    pub(super) fn panel<S: Simd>(&self, panel: usize) -> &[S::f32s] {
-        let (vectors, _) = S::as_simd_f32s(&self.values);
-        let first = panel * self.width;
-        let width = self.width.min(self.vectors - first);
-        &vectors[first * self.dim..][..width * self.dim]
     }
 
     /// Sets `best` for the rows from `start` on.
@@ -99,11 +87,7 @@ impl Tile<'_> {
 
 /// The products of a tile with a panel.
 #[inline(always)]
-pub(super) fn products<S: Simd, const W: usize>(
-    simd: S,
-    panel: &[S::f32s],
-    rows: [&[f32]; TILE],
-) -> [[S::f32s; W]; TILE] {
+fn products<S: Simd, const W: usize>(simd: S, panel: &[S::f32s], rows: [&[f32]; TILE]) -> [[S::f32s; W]; TILE] {
     let mut sums = [[simd.splat_f32s(0.0); W]; TILE];
     let (columns, _) = panel.as_chunks::<W>();
     let [a, b, c, d, e, f] = rows;

@@ -1,0 +1,410 @@
+//! For many centroids: products in fixed point; what they leave open is decided by products of f32, as the plain pass
+//! does.
+
+use ndarray::ArrayView2;
+
+use super::exact::Exact;
+use super::integer::{Integers, WithIntegers, dispatch, lanes};
+use super::look::{Grouping, Known, Looked, Move};
+use crate::fixed::{self, ONE, quantise};
+use crate::rows::Source;
+
+/// Rows that share the loads of a panel.
+const TILE: usize = 6;
+
+/// Vectors of a panel: with `TILE` rows their sums fill the registers of AVX2.
+const WIDTH: usize = 2;
+
+/// Centroids of a panel.
+pub(super) fn panel_len() -> usize {
+    WIDTH * lanes()
+}
+
+/// Rows that look together; their values stay in the second-level cache.
+const TOGETHER: usize = 192;
+
+/// What products of f32 are off by, at most, where rows and centroids have norm 1.
+const ROUNDING: f32 = 4e-6;
+
+/// 1 in the units of a product, and back.
+const UNIT: f32 = ONE * ONE;
+const OF_UNIT: f32 = 1.0 / UNIT;
+
+/// No product.
+const NONE: i32 = i32::MIN;
+
+/// Centroids to look at, in fixed point and as they are.
+pub(crate) struct Many {
+    /// Panel, word, vector of the panel, lane; lanes without a centroid hold 0.
+    panels: Vec<i32>,
+    /// `[count, words]`
+    words: Vec<i32>,
+    count: usize,
+    words_a_row: usize,
+    panel_len: usize,
+    panels_a_group: usize,
+    /// The largest norm of what rounding took from a centroid.
+    error: f32,
+    exact: Exact,
+}
+
+impl Many {
+    pub(super) fn new(centroids: ArrayView2<'_, f32>, grouping: Grouping) -> Self {
+        let (count, dim) = centroids.dim();
+        let words_a_row = fixed::words(dim);
+        let exact = Exact::new(centroids);
+        let mut words = vec![0; count * words_a_row];
+        let errors =
+            words.chunks_exact_mut(words_a_row).zip(0..).map(|(words, at)| quantise(exact.centroid(at), words));
+        let error = errors.fold(0.0, f32::max);
+        let Grouping { panel_len, panels_a_group, .. } = grouping;
+        let mut panels = Vec::with_capacity(count.next_multiple_of(panel_len) * words_a_row);
+        for first in (0..count).step_by(panel_len) {
+            for word in 0..words_a_row {
+                let lane = |lane| if lane < count { words[lane * words_a_row + word] } else { 0 };
+                panels.extend((first..first + panel_len).map(lane));
+            }
+        }
+        Self { panels, words, count, words_a_row, panel_len, panels_a_group, error, exact }
+    }
+
+    /// Labels the rows `at` (ascending indices into `looked`), makes their bounds those of these centroids, and gives
+    /// the ones that changed their label.
+    pub(super) fn look(&self, looked: Looked<'_>, at: &[u32], known: Known<'_>) -> Vec<Move> {
+        let mut look = Look { centroids: self, looked, known, moves: Vec::new(), buffer: Vec::new() };
+        for at in at.chunks(TOGETHER) {
+            dispatch(Together { look: &mut look, at });
+        }
+        look.moves
+    }
+
+    fn groups(&self) -> usize {
+        self.count.div_ceil(self.panel_len).div_ceil(self.panels_a_group)
+    }
+
+    fn group_of(&self, label: u32) -> usize {
+        label as usize / (self.panel_len * self.panels_a_group)
+    }
+
+    fn fixed(&self, label: u32) -> &[i32] {
+        &self.words[label as usize * self.words_a_row..][..self.words_a_row]
+    }
+}
+
+struct Look<'a> {
+    centroids: &'a Many,
+    looked: Looked<'a>,
+    known: Known<'a>,
+    moves: Vec<Move>,
+    /// Rows in fixed point where none are kept.
+    buffer: Vec<i32>,
+}
+
+struct Together<'l, 'a> {
+    look: &'l mut Look<'a>,
+    at: &'l [u32],
+}
+
+impl WithIntegers for Together<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<I: Integers>(self, integers: I) {
+        let Look { centroids, looked, known, moves, buffer } = self.look;
+        let error = match looked.fixed {
+            Some(_) => looked.error,
+            None => quantise_rows(looked.rows, self.at, centroids.words_a_row, buffer),
+        };
+        let values = match looked.fixed {
+            Some(words) => Values { words, gathered: false },
+            None => Values { words: buffer, gathered: true },
+        };
+        let far = ((error + 1.002 * centroids.error + ROUNDING) * UNIT).ceil() as i32;
+        let mut chunk =
+            Chunk { centroids, values, at: self.at, far, state: [State::default(); TOGETHER], found: Vec::new() };
+        chunk.begin(integers, known);
+        for group in 0..centroids.groups() {
+            chunk.group(integers, group, known);
+        }
+        chunk.settle(looked.rows, known, moves);
+    }
+}
+
+#[inline(always)]
+fn quantise_rows(rows: Source<'_>, at: &[u32], words_a_row: usize, buffer: &mut Vec<i32>) -> f32 {
+    buffer.resize(TOGETHER * words_a_row, 0);
+    let (mut error, mut widened) = (0.0_f32, Vec::new());
+    for (&row, words) in at.iter().zip(buffer.chunks_exact_mut(words_a_row)) {
+        error = error.max(quantise(rows.row(row as usize, &mut widened), words));
+    }
+    error
+}
+
+/// Rows in fixed point: all of the part, or gathered, those that look.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    words: &'a [i32],
+    gathered: bool,
+}
+
+/// What a row has found so far.
+#[derive(Clone, Copy)]
+struct State {
+    /// Its product with its own centroid.
+    own: i32,
+    /// Its largest product.
+    most: i32,
+    /// The label of that one.
+    label: u32,
+    /// The largest product but that with the other centroids of its group.
+    next: i32,
+    /// What it has found in the group that it looks at.
+    best: Best,
+    /// The label that it had.
+    from: u32,
+    /// Products that may be the largest.
+    open: u32,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { own: NONE, most: NONE, label: u32::MAX, next: NONE, best: Best::default(), from: 0, open: 0 }
+    }
+}
+
+/// A product that may be the largest of its row.
+#[derive(Clone, Copy)]
+struct Found {
+    position: u32,
+    label: u32,
+    product: i32,
+}
+
+/// Rows that look together.
+struct Chunk<'a> {
+    centroids: &'a Many,
+    values: Values<'a>,
+    at: &'a [u32],
+    /// The most that a product in fixed point is off by.
+    far: i32,
+    state: [State; TOGETHER],
+    found: Vec<Found>,
+}
+
+impl Chunk<'_> {
+    /// One product to beat: that with the centroid of the row's label.
+    #[inline(always)]
+    fn begin<I: Integers>(&mut self, integers: I, known: &Known<'_>) {
+        for position in 0..self.at.len() {
+            let from = known.labels[self.at[position] as usize];
+            let own = dot(integers, self.row(position), self.centroids.fixed(from));
+            self.state[position] = State { own, most: own, label: from, from, ..State::default() };
+        }
+    }
+
+    #[inline(always)]
+    fn row(&self, position: usize) -> &[i32] {
+        let index = if self.values.gathered { position } else { self.at[position] as usize };
+        &self.values.words[index * self.centroids.words_a_row..][..self.centroids.words_a_row]
+    }
+
+    /// Rows whose bound allows that a centroid of the group is nearest look at the group.
+    #[inline(always)]
+    fn group<I: Integers>(&mut self, integers: I, group: usize, known: &mut Known<'_>) {
+        let groups = self.centroids.groups();
+        let mut open = [0_u8; TOGETHER];
+        let mut count = 0;
+        for (position, &row) in self.at.iter().enumerate() {
+            let bound = known.others[row as usize * groups + group];
+            open[count] = position as u8;
+            count += usize::from(bound >= self.least(self.state[position].most));
+        }
+        let open = &open[..count];
+        for &position in open {
+            self.state[position as usize].best = Best::default();
+        }
+        let panels = self.centroids.count.div_ceil(self.centroids.panel_len);
+        let first = group * self.centroids.panels_a_group;
+        for panel in first..panels.min(first + self.centroids.panels_a_group) {
+            for open in open.chunks(TILE) {
+                self.panel(integers, panel, open);
+            }
+        }
+        for &position in open {
+            let state = &mut self.state[position as usize];
+            let best = state.best;
+            if best.most > state.most {
+                (state.most, state.label, state.next) = (best.most, best.label, best.next);
+            }
+            let row = self.at[position as usize] as usize;
+            known.others[row * groups + group] = self.bound(best.most.max(best.next));
+        }
+    }
+
+    /// The least that a product can be.
+    #[inline(always)]
+    fn least(&self, product: i32) -> f32 {
+        product.saturating_sub(self.far) as f32 * OF_UNIT
+    }
+
+    /// The most that a product can be.
+    #[inline(always)]
+    fn bound(&self, product: i32) -> f32 {
+        product.saturating_add(self.far) as f32 * OF_UNIT
+    }
+
+    #[inline(always)]
+    fn panel<I: Integers>(&mut self, integers: I, panel: usize, open: &[u8]) {
+        let first = panel * self.centroids.panel_len;
+        let len = self.centroids.panel_len.min(self.centroids.count - first);
+        let words = self.centroids.words_a_row * self.centroids.panel_len;
+        let vectors: &[[I::Vector; WIDTH]] = bytemuck::cast_slice(&self.centroids.panels[panel * words..][..words]);
+        let mut tile = [self.row(open[0] as usize); TILE];
+        for (row, &position) in tile.iter_mut().zip(open).skip(1) {
+            *row = self.row(position as usize);
+        }
+        let mut products = products(integers, vectors, tile);
+        for (&position, products) in open.iter().zip(&mut products) {
+            let state = &mut self.state[position as usize];
+            let own = (state.from as usize).wrapping_sub(first);
+            if own < len {
+                bytemuck::cast_slice_mut::<_, i32>(products)[own] = NONE;
+            }
+            if len < size_of_val(products) / size_of::<i32>() {
+                bytemuck::cast_slice_mut::<_, i32>(products)[len..].fill(NONE);
+            }
+            let mut most = products[0];
+            for &product in &products[1..] {
+                most = integers.max(most, product);
+            }
+            let most = integers.reduce_max(most);
+            let near = state.most.max(state.best.most).saturating_sub(2 * self.far);
+            if most < near {
+                state.best.next = state.best.next.max(most);
+            } else {
+                let lanes: &[i32] = bytemuck::cast_slice(products);
+                state.best.take(lanes, (first as u32, most));
+                let near = state.most.max(state.best.most).saturating_sub(2 * self.far);
+                let found = (first as u32..).zip(lanes).filter(|&(_, &product)| product >= near);
+                let position = u32::from(position);
+                self.found.extend(found.map(|(label, &product)| Found { position, label, product }));
+            }
+        }
+    }
+
+    /// Labels and bounds of the rows.
+    #[inline(always)]
+    fn settle(&mut self, rows: Source<'_>, known: &mut Known<'_>, moves: &mut Vec<Move>) {
+        let mut found = std::mem::take(&mut self.found);
+        found.retain(|found| {
+            let state = &mut self.state[found.position as usize];
+            let near = found.product >= state.most - 2 * self.far;
+            state.open += u32::from(near);
+            near
+        });
+        // Stable: labels of a row stay in ascending order.
+        found.sort_by_key(|found| found.position);
+        let (mut found, mut widened) = (&found[..], Vec::new());
+        for position in 0..self.at.len() {
+            let row = self.at[position] as usize;
+            let state = self.state[position];
+            let (mine, rest) = found.split_at(state.open as usize);
+            found = rest;
+            let from = state.from;
+            let own_is_near = state.own >= state.most - 2 * self.far;
+            let (label, product) = match (mine, own_is_near) {
+                ([], _) => (from, self.least(state.own)),
+                ([only], false) => (only.label, self.least(only.product)),
+                _ => {
+                    let labels = own_is_near.then_some(from).into_iter().chain(mine.iter().map(|found| found.label));
+                    self.centroids.exact.nearest(rows.row(row, &mut widened), labels)
+                }
+            };
+            known.own[row] = product;
+            if label != from {
+                known.labels[row] = label;
+                moves.push(Move { row: row as u32, from, to: label });
+                self.widen(row, (from, label), state, known);
+            }
+        }
+    }
+
+    /// The centroid that a row leaves is one of the others of its group, and the one it takes is none of them.
+    #[inline(always)]
+    fn widen(&self, row: usize, (from, to): (u32, u32), state: State, known: &mut Known<'_>) {
+        let groups = self.centroids.groups();
+        if to == state.label {
+            known.others[row * groups + self.centroids.group_of(to)] = self.bound(state.next);
+        }
+        let left = &mut known.others[row * groups + self.centroids.group_of(from)];
+        *left = left.max(self.bound(state.own));
+    }
+}
+
+/// The largest product of a row with the centroids of a group, and the largest but that.
+#[derive(Clone, Copy)]
+struct Best {
+    most: i32,
+    label: u32,
+    next: i32,
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self { most: NONE, label: u32::MAX, next: NONE }
+    }
+}
+
+impl Best {
+    /// Takes the products with the centroids from `first` on, of which `most` is the largest.
+    #[inline(always)]
+    fn take(&mut self, lanes: &[i32], (first, most): (u32, i32)) {
+        if most <= self.most {
+            self.next = self.next.max(most);
+            return;
+        }
+        let lane = lanes.iter().position(|&product| product == most).unwrap_or(0);
+        let mut next = self.most.max(self.next);
+        for (other, &product) in lanes.iter().enumerate() {
+            next = next.max(if other == lane { NONE } else { product });
+        }
+        *self = Self { most, label: first + lane as u32, next };
+    }
+}
+
+/// The products of a tile with a panel.
+#[inline(always)]
+fn products<I: Integers>(
+    integers: I,
+    panel: &[[I::Vector; WIDTH]],
+    rows: [&[i32]; TILE],
+) -> [[I::Vector; WIDTH]; TILE] {
+    let mut sums = [[integers.zero(); WIDTH]; TILE];
+    let [a, b, c, d, e, f] = rows;
+    for ((((((centroids, &a), &b), &c), &d), &e), &f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
+        for (sums, word) in sums.iter_mut().zip([a, b, c, d, e, f]) {
+            let word = integers.splat(word);
+            for (sum, &centroids) in sums.iter_mut().zip(centroids) {
+                *sum = integers.add_products(*sum, word, centroids);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn dot<I: Integers>(integers: I, row: &[i32], centroid: &[i32]) -> i32 {
+    let lanes = size_of::<I::Vector>() / size_of::<i32>();
+    let whole = row.len() / lanes * lanes;
+    let (row, row_rest) = row.split_at(whole);
+    let (centroid, centroid_rest) = centroid.split_at(whole);
+    let row: &[I::Vector] = bytemuck::cast_slice(row);
+    let centroid: &[I::Vector] = bytemuck::cast_slice(centroid);
+    let mut sums = integers.zero();
+    for (&row, &centroid) in row.iter().zip(centroid) {
+        sums = integers.add_products(sums, row, centroid);
+    }
+    let rest: [&[i16]; 2] = [bytemuck::cast_slice(row_rest), bytemuck::cast_slice(centroid_rest)];
+    let rest = rest[0].iter().zip(rest[1]).map(|(&a, &b)| i32::from(a) * i32::from(b));
+    bytemuck::cast_slice::<I::Vector, i32>(&[sums]).iter().copied().chain(rest).sum()
+}
