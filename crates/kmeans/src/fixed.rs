@@ -3,6 +3,7 @@
 //! A product of two such rows is an exact integer, and how far it can be from the product of the rows themselves is
 //! known: so it decides all but close calls.
 
+use memmap2::MmapMut;
 use rayon::prelude::*;
 
 use crate::rows::Source;
@@ -66,7 +67,9 @@ fn rounded(value: f32) -> (i32, f32) {
 
 /// A copy of rows in fixed point.
 pub(crate) struct FixedRows {
-    words: Vec<i32>,
+    /// Words, in memory that the system gives in large pages if it can: clearing it by small ones takes as long as
+    /// writing it.
+    words: MmapMut,
     words_a_row: usize,
     /// The largest norm of what rounding took from a row.
     error: f32,
@@ -76,17 +79,21 @@ pub(crate) struct FixedRows {
 const PART_ROWS: usize = 1024;
 
 impl FixedRows {
-    pub(crate) fn new(rows: Source<'_>) -> Self {
+    /// `None` if the system has no memory for it.
+    pub(crate) fn new(rows: Source<'_>) -> Option<Self> {
         let words_a_row = words(rows.dim());
-        let mut all = vec![0; rows.len() * words_a_row];
-        let parts = all.par_chunks_mut(PART_ROWS * words_a_row).enumerate();
+        let mut all = MmapMut::map_anon(rows.len() * words_a_row * size_of::<i32>()).ok()?;
+        #[cfg(target_os = "linux")]
+        let _ = all.advise(memmap2::Advice::HugePage);
+        let words: &mut [i32] = bytemuck::cast_slice_mut(&mut all);
+        let parts = words.par_chunks_mut(PART_ROWS * words_a_row).enumerate();
         let errors = parts.map(|(part, words)| {
             let first = part * PART_ROWS;
             let rows = rows.range(first..first + words.len() / words_a_row);
             pulp::Arch::new().dispatch(Quantise { rows, words, words_a_row })
         });
         let error = errors.reduce(|| 0.0, f32::max);
-        Self { words: all, words_a_row, error }
+        Some(Self { words: all, words_a_row, error })
     }
 
     pub(crate) fn error(&self) -> f32 {
@@ -95,7 +102,7 @@ impl FixedRows {
 
     /// The rows of a part.
     pub(crate) fn range(&self, rows: std::ops::Range<usize>) -> &[i32] {
-        &self.words[rows.start * self.words_a_row..rows.end * self.words_a_row]
+        &bytemuck::cast_slice(&self.words)[rows.start * self.words_a_row..rows.end * self.words_a_row]
     }
 }
 

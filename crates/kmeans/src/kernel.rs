@@ -19,7 +19,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::Rows;
 
-pub(crate) use look::{Centroids, Change, Grouping, Known, Looked, Move, Moved, are_few};
+pub(crate) use look::{Centroids, Change, Known, Looked, Move, Moved, are_few, unit_len};
 
 /// Receives each row's nearest centroid, in row order.
 pub(crate) trait OnRow {

@@ -6,6 +6,7 @@ mod clustering;
 mod config;
 mod error;
 mod fixed;
+mod grouping;
 mod hierarchy;
 mod init;
 mod io;

@@ -109,7 +109,7 @@ impl SphericalKMeans {
     fn in_fixed_point(&self, rows: Source<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
         let of_use = !are_few(self.config.clusters) && fixed::holds(rows.dim());
         let kept = self.config.fixed_point && of_use && !rows.is_mapped();
-        let fixed = kept.then(|| FixedRows::new(rows));
+        let fixed = if kept { FixedRows::new(rows) } else { None };
         train(Training { rows, fixed: fixed.as_ref() })
     }
 

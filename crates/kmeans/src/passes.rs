@@ -51,7 +51,7 @@ impl<'a> Passes<'a> {
 
     /// Labels the rows once more, when their sums are of no more use; gives the objective.
     pub(crate) fn last(&mut self, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> f64 {
-        if self.bounded.is_some() || self.in_fixed_point(centroids.nrows()) {
+        if self.pruning || self.in_fixed_point(centroids.nrows()) {
             return self.pass(centroids, labels).objective;
         }
         assign(self.training.rows, centroids, labels).cosines / labels.len() as f64
@@ -59,22 +59,20 @@ impl<'a> Passes<'a> {
 
     fn first(&mut self, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Sums {
         let rows = self.training.rows;
-        if self.pruning {
-            self.bounded = Some((Bounded::new(rows, centroids.nrows()), centroids.to_owned()));
-        }
         if centroids.nrows() < MANY || !fixed::holds(rows.dim()) {
             return assign_and_sum(rows, centroids, labels).1;
         }
         labels.fill(0);
-        match &mut self.bounded {
-            Some((bounded, _)) => bounded.pass(self.training, (centroids, centroids), labels),
-            None => relabel_all(self.training, centroids, labels),
-        };
+        relabel_all(self.training, centroids, labels);
         sums::by_label(rows, labels, centroids.nrows())
     }
 
     fn later(&mut self, mut sums: Sums, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Sums, u64) {
         let in_fixed_point = self.in_fixed_point(centroids.nrows());
+        if self.pruning && self.bounded.is_none() {
+            // Only now: the first centroids say little of which will be near each other.
+            self.bounded = Some((Bounded::new(self.training.rows, centroids), centroids.to_owned()));
+        }
         let moves = match &mut self.bounded {
             Some((bounded, before)) => {
                 let moves = bounded.pass(self.training, (before.view(), centroids), labels);

@@ -11,10 +11,12 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::fixed::FixedRows;
-use crate::kernel::{Centroids, Change, Grouping, Known, Looked, Move, Moved};
+use crate::grouping::Grouping;
+use crate::kernel::{Centroids, Change, Known, Looked, Move, Moved};
 use crate::rows::Source;
 
 /// The largest squared norm of a row that is taken as one of unit norm.
@@ -115,7 +117,7 @@ impl LeafMoves {
 
 /// Relabels all rows, each of which has some label, with all centroids.
 pub(crate) fn relabel_all(training: Training<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Moves {
-    let centroids = Centroids::new(centroids, Grouping::new(centroids.nrows(), 1));
+    let centroids = Centroids::new(centroids, &Grouping::new(centroids, 1));
     let leaves = labels.par_chunks_mut(LEAF_ROWS).enumerate().map(|(leaf, labels)| {
         let first = leaf * LEAF_ROWS;
         let looked = training.part(first..first + labels.len());
@@ -142,10 +144,10 @@ const BOUNDS_OF_MAPPED: usize = 3;
 
 impl Bounded {
     /// Bounds that know nothing yet.
-    pub(crate) fn new(rows: Source<'_>, clusters: usize) -> Self {
+    pub(crate) fn new(rows: Source<'_>, centroids: ArrayView2<'_, f32>) -> Self {
         // More bounds than values would take longer to read than the row.
         let most = if rows.is_mapped() { BOUNDS_OF_MAPPED } else { rows.dim() };
-        let grouping = Grouping::new(clusters, most);
+        let grouping = Grouping::new(centroids, most);
         Self { own: vec![-2.0; rows.len()], others: vec![2.0; rows.len() * grouping.groups], grouping }
     }
 
@@ -157,8 +159,8 @@ impl Bounded {
         labels: &mut [u32],
     ) -> Moves {
         let drifts = Drifts::new(before, centroids);
-        let shift = Shift { own: &drifts.0, groups: &drifts.of_groups(self.grouping.group_len()) };
-        let centroids = Centroids::new(centroids, self.grouping);
+        let shift = Shift { own: &drifts.0, groups: &drifts.of_groups(&self.grouping) };
+        let centroids = Centroids::new(centroids, &self.grouping);
         let groups = self.grouping.groups;
         let leaves = (labels.par_chunks_mut(LEAF_ROWS))
             .zip(self.own.par_chunks_mut(LEAF_ROWS))
@@ -240,11 +242,12 @@ impl Drifts {
     }
 
     /// The farthest of each group.
-    fn of_groups(&self, group_len: usize) -> Vec<Drift> {
-        let farthest = |drifts: &[Drift]| {
-            drifts.iter().copied().fold(Drift::NONE, |far, drift| if drift.sine > far.sine { drift } else { far })
+    fn of_groups(&self, grouping: &Grouping) -> Vec<Drift> {
+        let farthest = |labels: &[u32]| {
+            let drifts = labels.iter().map(|&label| self.0[label as usize]);
+            drifts.fold(Drift::NONE, |far, drift| if drift.sine > far.sine { drift } else { far })
         };
-        self.0.chunks(group_len).map(farthest).collect()
+        grouping.order.chunks(grouping.group_len).map(farthest).collect()
     }
 }
 
@@ -261,29 +264,47 @@ struct Leaf<'a> {
 
 impl Leaf<'_> {
     fn relabel(mut self, looked: Looked<'_>, centroids: &Centroids, shift: &Shift<'_>) -> Moved {
-        let doubtful = pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || self.shift(shift),
-        );
+        let mut doubtful = Vec::new();
+        Arch::new().dispatch(Shifting { leaf: &mut self, shift, doubtful: &mut doubtful });
         centroids.look(looked, &doubtful, self.known)
     }
+}
 
-    /// Moves the bounds, and gives the rows whose label they leave open.
+/// Moves the bounds, and finds the rows whose label they leave open.
+struct Shifting<'l, 'a> {
+    leaf: &'l mut Leaf<'a>,
+    shift: &'l Shift<'l>,
+    doubtful: &'l mut Vec<u32>,
+}
+
+const LANES: usize = 8;
+
+impl WithSimd for Shifting<'_, '_> {
+    type Output = ();
+
     #[inline(always)]
-    fn shift(&mut self, shift: &Shift<'_>) -> Vec<u32> {
-        let mut doubtful = Vec::new();
-        let Known { labels, own, others } = &mut self.known;
-        for (row, (others, own)) in others.chunks_exact_mut(self.groups).zip(&mut **own).enumerate() {
-            let mut most = -2.0_f32;
-            for (bound, drift) in others.iter_mut().zip(shift.groups) {
-                *bound = drift.raised(*bound);
-                most = if *bound > most { *bound } else { most };
+    fn with_simd<S: Simd>(self, _: S) {
+        let Known { labels, own, others } = &mut self.leaf.known;
+        let (drifts, last_drifts) = self.shift.groups.as_chunks::<LANES>();
+        for (row, (others, own)) in others.chunks_exact_mut(self.leaf.groups).zip(&mut **own).enumerate() {
+            let mut most = [-2.0_f32; LANES];
+            let (bounds, last_bounds) = others.as_chunks_mut::<LANES>();
+            for (bounds, drifts) in bounds.iter_mut().zip(drifts) {
+                raise(bounds, drifts, &mut most);
             }
-            *own = shift.own[labels[row] as usize].lowered(*own);
-            if most > *own {
-                doubtful.push(row as u32);
+            raise(last_bounds, last_drifts, &mut most);
+            *own = self.shift.own[labels[row] as usize].lowered(*own);
+            if most.iter().any(|most| most > own) {
+                self.doubtful.push(row as u32);
             }
         }
-        doubtful
+    }
+}
+
+#[inline(always)]
+fn raise(bounds: &mut [f32], drifts: &[Drift], most: &mut [f32; LANES]) {
+    for ((bound, drift), most) in bounds.iter_mut().zip(drifts).zip(most) {
+        *bound = drift.raised(*bound);
+        *most = if *bound > *most { *bound } else { *most };
     }
 }

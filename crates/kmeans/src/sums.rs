@@ -40,7 +40,11 @@ impl Sums {
                 return;
             }
         };
-        let mut by_cluster: Vec<Vec<(usize, f64)>> = vec![Vec::new(); clusters];
+        let mut changes = vec![0; clusters];
+        for label in few.iter().flat_map(|(_, from, to)| [from, to]) {
+            changes[label as usize] += 1;
+        }
+        let mut by_cluster: Vec<Vec<(usize, f64)>> = changes.into_iter().map(Vec::with_capacity).collect();
         for (row, from, to) in few.iter() {
             by_cluster[from as usize].push((row, -1.0));
             by_cluster[to as usize].push((row, 1.0));

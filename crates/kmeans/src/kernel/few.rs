@@ -5,10 +5,12 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::look::{Change, Known, Move};
 use super::{HereAre, dots};
+use crate::grouping::Grouping;
 use crate::rows::Source;
 
 pub(crate) struct Few {
-    groups: dots::Groups,
+    values: dots::Groups,
+    grouping: Grouping,
     count: usize,
     dim: usize,
 }
@@ -17,9 +19,10 @@ pub(crate) struct Few {
 const TOGETHER: usize = 64;
 
 impl Few {
-    pub(super) fn new(centroids: ArrayView2<'_, f32>) -> Self {
+    pub(super) fn new(centroids: ArrayView2<'_, f32>, grouping: &Grouping) -> Self {
         let (count, dim) = centroids.dim();
-        Self { groups: dots::Groups::new(centroids, Arch::new().dispatch(HereAre)), count, dim }
+        let values = dots::Groups::new(centroids, Arch::new().dispatch(HereAre));
+        Self { values, grouping: grouping.clone(), count, dim }
     }
 
     pub(super) fn look(&self, rows: Source<'_>, at: &[u32], known: Known<'_>) -> Change {
@@ -65,18 +68,22 @@ impl Look<'_> {
         let row = |position: usize| at[position.min(at.len() - 1)] as usize;
         let rows = self.rows;
         let tile = [rows.row(row(0), a), rows.row(row(1), b), rows.row(row(2), c), rows.row(row(3), d)];
-        let products = self.few.groups.all_products(simd, tile);
+        let products = self.few.values.all_products(simd, tile);
+        let Few { grouping, count, .. } = self.few;
         for (&row, products) in at.iter().zip(&products) {
-            let (mut label, mut most, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-            for (index, &product) in (0..).zip(&products[..self.few.count]) {
+            let (mut label, mut most) = (0, f32::NEG_INFINITY);
+            for (index, &product) in (0..).zip(&products[..*count]) {
                 if product > most {
-                    (second, most, label) = (most, product, index);
-                } else if product > second {
-                    second = product;
+                    (most, label) = (product, index);
                 }
             }
             let at = row as usize;
-            (self.known.own[at], self.known.others[at]) = (most, second);
+            self.known.own[at] = most;
+            let bounds = &mut self.known.others[at * grouping.groups..][..grouping.groups];
+            for (bound, labels) in bounds.iter_mut().zip(grouping.order.chunks(grouping.group_len)) {
+                let others = labels.iter().filter(|&&other| other != label);
+                *bound = others.fold(-2.0, |most, &other| products[other as usize].max(most));
+            }
             let from = std::mem::replace(&mut self.known.labels[at], label);
             if from != label {
                 self.moves.push(Move { row, from, to: label });

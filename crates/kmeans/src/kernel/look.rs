@@ -5,6 +5,7 @@ use ndarray::ArrayView2;
 use super::dots;
 use super::few::Few;
 use super::many::{self, Many};
+use crate::grouping::Grouping;
 use crate::rows::Source;
 
 /// What is known of some rows, each slice from the same row on.
@@ -33,33 +34,16 @@ pub(crate) struct Move {
     pub(crate) to: u32,
 }
 
-/// How many centroids share a bound, at most so many bounds a row.
-#[derive(Clone, Copy)]
-pub(crate) struct Grouping {
-    pub(super) panel_len: usize,
-    pub(super) panels_a_group: usize,
-    pub(crate) groups: usize,
-}
-
-impl Grouping {
-    pub(crate) fn new(count: usize, most: usize) -> Self {
-        let panel_len = if count <= dots::MOST { dots::MOST } else { many::panel_len() };
-        let panels = count.div_ceil(panel_len);
-        let panels_a_group = panels.div_ceil(most.max(1));
-        Self { panel_len, panels_a_group, groups: panels.div_ceil(panels_a_group) }
-    }
-
-    /// Centroids of a group; the last may have fewer.
-    pub(crate) fn group_len(self) -> usize {
-        self.panel_len * self.panels_a_group
-    }
-}
-
 /// Centroids to look at.
 pub(crate) enum Centroids {
     /// Read as they are: reading a row takes as long as its products with so few.
     Few(Few),
     Many(Many),
+}
+
+/// So many centroids at a time are looked at, of as many as there are.
+pub(crate) fn unit_len(clusters: usize) -> usize {
+    if are_few(clusters) { 1 } else { many::panel_len() }
 }
 
 /// Whether so many centroids are few.
@@ -68,9 +52,9 @@ pub(crate) fn are_few(clusters: usize) -> bool {
 }
 
 impl Centroids {
-    pub(crate) fn new(centroids: ArrayView2<'_, f32>, grouping: Grouping) -> Self {
+    pub(crate) fn new(centroids: ArrayView2<'_, f32>, grouping: &Grouping) -> Self {
         match are_few(centroids.nrows()) {
-            true => Self::Few(Few::new(centroids)),
+            true => Self::Few(Few::new(centroids, grouping)),
             false => Self::Many(Many::new(centroids, grouping)),
         }
     }

@@ -1,12 +1,15 @@
 //! For many centroids: products in fixed point; what they leave open is decided by products of f32, as the plain pass
 //! does.
 
+use std::sync::Arc;
+
 use ndarray::ArrayView2;
 
 use super::exact::Exact;
 use super::integer::{Integers, WithIntegers, dispatch, lanes};
-use super::look::{Grouping, Known, Looked, Move};
+use super::look::{Known, Looked, Move};
 use crate::fixed::{self, ONE, quantise};
+use crate::grouping::Grouping;
 use crate::rows::Source;
 
 /// Rows that share the loads of a panel.
@@ -37,7 +40,7 @@ const NONE: i32 = i32::MIN;
 pub(crate) struct Many {
     /// Panel, word, vector of the panel, lane; lanes without a centroid hold 0.
     panels: Vec<i32>,
-    /// `[count, words]`
+    /// `[places, words]`: a centroid's place is that in the grouping's order.
     words: Vec<i32>,
     count: usize,
     words_a_row: usize,
@@ -46,18 +49,22 @@ pub(crate) struct Many {
     /// The largest norm of what rounding took from a centroid.
     error: f32,
     exact: Exact,
+    /// The label at each place of the panels.
+    labels: Arc<[u32]>,
+    /// The place of each label.
+    places: Vec<u32>,
 }
 
 impl Many {
-    pub(super) fn new(centroids: ArrayView2<'_, f32>, grouping: Grouping) -> Self {
+    pub(super) fn new(centroids: ArrayView2<'_, f32>, grouping: &Grouping) -> Self {
         let (count, dim) = centroids.dim();
         let words_a_row = fixed::words(dim);
-        let exact = Exact::new(centroids);
+        let (exact, labels) = (Exact::new(centroids), grouping.order.clone());
         let mut words = vec![0; count * words_a_row];
-        let errors =
-            words.chunks_exact_mut(words_a_row).zip(0..).map(|(words, at)| quantise(exact.centroid(at), words));
+        let placed = words.chunks_exact_mut(words_a_row).zip(&*labels);
+        let errors = placed.map(|(words, &label)| quantise(exact.centroid(label), words));
         let error = errors.fold(0.0, f32::max);
-        let Grouping { panel_len, panels_a_group, .. } = grouping;
+        let panel_len = panel_len();
         let mut panels = Vec::with_capacity(count.next_multiple_of(panel_len) * words_a_row);
         for first in (0..count).step_by(panel_len) {
             for word in 0..words_a_row {
@@ -65,13 +72,19 @@ impl Many {
                 panels.extend((first..first + panel_len).map(lane));
             }
         }
-        Self { panels, words, count, words_a_row, panel_len, panels_a_group, error, exact }
+        let mut places = vec![0; count];
+        for (place, &label) in (0..).zip(&*labels) {
+            places[label as usize] = place;
+        }
+        let panels_a_group = grouping.group_len / panel_len;
+        Self { panels, words, count, words_a_row, panel_len, panels_a_group, error, exact, labels, places }
     }
 
     /// Labels the rows `at` (ascending indices into `looked`), makes their bounds those of these centroids, and gives
     /// the ones that changed their label.
     pub(super) fn look(&self, looked: Looked<'_>, at: &[u32], known: Known<'_>) -> Vec<Move> {
-        let mut look = Look { centroids: self, looked, known, moves: Vec::new(), buffer: Vec::new() };
+        let mut look =
+            Look { centroids: self, looked, known, moves: Vec::new(), buffer: Vec::new(), open: OpenRows::default() };
         for at in at.chunks(TOGETHER) {
             dispatch(Together { look: &mut look, at });
         }
@@ -82,12 +95,16 @@ impl Many {
         self.count.div_ceil(self.panel_len).div_ceil(self.panels_a_group)
     }
 
-    fn group_of(&self, label: u32) -> usize {
-        label as usize / (self.panel_len * self.panels_a_group)
+    fn group_of(&self, place: u32) -> usize {
+        place as usize / (self.panel_len * self.panels_a_group)
     }
 
-    fn fixed(&self, label: u32) -> &[i32] {
-        &self.words[label as usize * self.words_a_row..][..self.words_a_row]
+    fn fixed(&self, place: u32) -> &[i32] {
+        &self.words[place as usize * self.words_a_row..][..self.words_a_row]
+    }
+
+    fn label(&self, place: u32) -> u32 {
+        self.labels[place as usize]
     }
 }
 
@@ -98,6 +115,7 @@ struct Look<'a> {
     moves: Vec<Move>,
     /// Rows in fixed point where none are kept.
     buffer: Vec<i32>,
+    open: OpenRows,
 }
 
 struct Together<'l, 'a> {
@@ -110,7 +128,7 @@ impl WithIntegers for Together<'_, '_> {
 
     #[inline(always)]
     fn with<I: Integers>(self, integers: I) {
-        let Look { centroids, looked, known, moves, buffer } = self.look;
+        let Look { centroids, looked, known, moves, buffer, open } = self.look;
         let error = match looked.fixed {
             Some(_) => looked.error,
             None => quantise_rows(looked.rows, self.at, centroids.words_a_row, buffer),
@@ -122,9 +140,9 @@ impl WithIntegers for Together<'_, '_> {
         let far = ((error + 1.002 * centroids.error + ROUNDING) * UNIT).ceil() as i32;
         let mut chunk =
             Chunk { centroids, values, at: self.at, far, state: [State::default(); TOGETHER], found: Vec::new() };
-        chunk.begin(integers, known);
+        chunk.begin(integers, known, open);
         for group in 0..centroids.groups() {
-            chunk.group(integers, group, known);
+            chunk.group(integers, group, open.of(group), known);
         }
         chunk.settle(looked.rows, known, moves);
     }
@@ -147,6 +165,45 @@ struct Values<'a> {
     gathered: bool,
 }
 
+/// For each group the rows that may have their nearest centroid in it.
+#[derive(Default)]
+struct OpenRows {
+    /// `[groups, TOGETHER]`
+    positions: Vec<u8>,
+    counts: Vec<u8>,
+}
+
+/// Bounds that are compared together.
+const LANES: usize = 8;
+
+impl OpenRows {
+    fn clear(&mut self, groups: usize) {
+        self.positions.resize(groups * TOGETHER, 0);
+        self.counts.clear();
+        self.counts.resize(groups, 0);
+    }
+
+    #[inline(always)]
+    fn push(&mut self, position: u8, bounds: &[f32], least: f32) {
+        for (eight, bounds) in bounds.chunks(LANES).enumerate() {
+            let mut open = 0_u32;
+            for (lane, &bound) in bounds.iter().enumerate() {
+                open |= u32::from(bound >= least) << lane;
+            }
+            while open != 0 {
+                let group = eight * LANES + open.trailing_zeros() as usize;
+                self.positions[group * TOGETHER + self.counts[group] as usize] = position;
+                self.counts[group] += 1;
+                open &= open - 1;
+            }
+        }
+    }
+
+    fn of(&self, group: usize) -> &[u8] {
+        &self.positions[group * TOGETHER..][..self.counts[group] as usize]
+    }
+}
+
 /// What a row has found so far.
 #[derive(Clone, Copy)]
 struct State {
@@ -154,13 +211,13 @@ struct State {
     own: i32,
     /// Its largest product.
     most: i32,
-    /// The label of that one.
-    label: u32,
+    /// The place of that one.
+    place: u32,
     /// The largest product but that with the other centroids of its group.
     next: i32,
     /// What it has found in the group that it looks at.
     best: Best,
-    /// The label that it had.
+    /// The place of its label.
     from: u32,
     /// Products that may be the largest.
     open: u32,
@@ -168,7 +225,7 @@ struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { own: NONE, most: NONE, label: u32::MAX, next: NONE, best: Best::default(), from: 0, open: 0 }
+        Self { own: NONE, most: NONE, place: u32::MAX, next: NONE, best: Best::default(), from: 0, open: 0 }
     }
 }
 
@@ -176,7 +233,7 @@ impl Default for State {
 #[derive(Clone, Copy)]
 struct Found {
     position: u32,
-    label: u32,
+    place: u32,
     product: i32,
 }
 
@@ -192,13 +249,17 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// One product to beat: that with the centroid of the row's label.
+    /// One product to beat, that with the centroid of the row's label, and the groups that its bounds leave open.
     #[inline(always)]
-    fn begin<I: Integers>(&mut self, integers: I, known: &Known<'_>) {
+    fn begin<I: Integers>(&mut self, integers: I, known: &Known<'_>, open: &mut OpenRows) {
+        let groups = self.centroids.groups();
+        open.clear(groups);
         for position in 0..self.at.len() {
-            let from = known.labels[self.at[position] as usize];
+            let from = self.centroids.places[known.labels[self.at[position] as usize] as usize];
             let own = dot(integers, self.row(position), self.centroids.fixed(from));
-            self.state[position] = State { own, most: own, label: from, from, ..State::default() };
+            self.state[position] = State { own, most: own, place: from, from, ..State::default() };
+            let bounds = &known.others[self.at[position] as usize * groups..][..groups];
+            open.push(position as u8, bounds, self.least(own));
         }
     }
 
@@ -210,16 +271,8 @@ impl Chunk<'_> {
 
     /// Rows whose bound allows that a centroid of the group is nearest look at the group.
     #[inline(always)]
-    fn group<I: Integers>(&mut self, integers: I, group: usize, known: &mut Known<'_>) {
+    fn group<I: Integers>(&mut self, integers: I, group: usize, open: &[u8], known: &mut Known<'_>) {
         let groups = self.centroids.groups();
-        let mut open = [0_u8; TOGETHER];
-        let mut count = 0;
-        for (position, &row) in self.at.iter().enumerate() {
-            let bound = known.others[row as usize * groups + group];
-            open[count] = position as u8;
-            count += usize::from(bound >= self.least(self.state[position].most));
-        }
-        let open = &open[..count];
         for &position in open {
             self.state[position as usize].best = Best::default();
         }
@@ -234,7 +287,7 @@ impl Chunk<'_> {
             let state = &mut self.state[position as usize];
             let best = state.best;
             if best.most > state.most {
-                (state.most, state.label, state.next) = (best.most, best.label, best.next);
+                (state.most, state.place, state.next) = (best.most, best.place, best.next);
             }
             let row = self.at[position as usize] as usize;
             known.others[row * groups + group] = self.bound(best.most.max(best.next));
@@ -287,7 +340,7 @@ impl Chunk<'_> {
                 let near = state.most.max(state.best.most).saturating_sub(2 * self.far);
                 let found = (first as u32..).zip(lanes).filter(|&(_, &product)| product >= near);
                 let position = u32::from(position);
-                self.found.extend(found.map(|(label, &product)| Found { position, label, product }));
+                self.found.extend(found.map(|(place, &product)| Found { position, place, product }));
             }
         }
     }
@@ -302,7 +355,6 @@ impl Chunk<'_> {
             state.open += u32::from(near);
             near
         });
-        // Stable: labels of a row stay in ascending order.
         found.sort_by_key(|found| found.position);
         let (mut found, mut widened) = (&found[..], Vec::new());
         for position in 0..self.at.len() {
@@ -310,33 +362,34 @@ impl Chunk<'_> {
             let state = self.state[position];
             let (mine, rest) = found.split_at(state.open as usize);
             found = rest;
-            let from = state.from;
             let own_is_near = state.own >= state.most - 2 * self.far;
-            let (label, product) = match (mine, own_is_near) {
-                ([], _) => (from, self.least(state.own)),
-                ([only], false) => (only.label, self.least(only.product)),
+            let own = own_is_near.then_some(state.from);
+            let (label, product) = match (own, mine) {
+                (Some(place), []) => (self.centroids.label(place), self.least(state.own)),
+                (None, [only]) => (self.centroids.label(only.place), self.least(only.product)),
                 _ => {
-                    let labels = own_is_near.then_some(from).into_iter().chain(mine.iter().map(|found| found.label));
+                    let places = own.into_iter().chain(mine.iter().map(|found| found.place));
+                    let labels = places.map(|place| self.centroids.label(place));
                     self.centroids.exact.nearest(rows.row(row, &mut widened), labels)
                 }
             };
             known.own[row] = product;
+            let from = std::mem::replace(&mut known.labels[row], label);
             if label != from {
-                known.labels[row] = label;
                 moves.push(Move { row: row as u32, from, to: label });
-                self.widen(row, (from, label), state, known);
+                self.widen(row, self.centroids.places[label as usize], state, known);
             }
         }
     }
 
     /// The centroid that a row leaves is one of the others of its group, and the one it takes is none of them.
     #[inline(always)]
-    fn widen(&self, row: usize, (from, to): (u32, u32), state: State, known: &mut Known<'_>) {
+    fn widen(&self, row: usize, to: u32, state: State, known: &mut Known<'_>) {
         let groups = self.centroids.groups();
-        if to == state.label {
+        if to == state.place {
             known.others[row * groups + self.centroids.group_of(to)] = self.bound(state.next);
         }
-        let left = &mut known.others[row * groups + self.centroids.group_of(from)];
+        let left = &mut known.others[row * groups + self.centroids.group_of(state.from)];
         *left = left.max(self.bound(state.own));
     }
 }
@@ -345,13 +398,13 @@ impl Chunk<'_> {
 #[derive(Clone, Copy)]
 struct Best {
     most: i32,
-    label: u32,
+    place: u32,
     next: i32,
 }
 
 impl Default for Best {
     fn default() -> Self {
-        Self { most: NONE, label: u32::MAX, next: NONE }
+        Self { most: NONE, place: u32::MAX, next: NONE }
     }
 }
 
@@ -368,7 +421,7 @@ impl Best {
         for (other, &product) in lanes.iter().enumerate() {
             next = next.max(if other == lane { NONE } else { product });
         }
-        *self = Self { most, label: first + lane as u32, next };
+        *self = Self { most, place: first + lane as u32, next };
     }
 }
 
