@@ -207,8 +207,10 @@ def compare(case: str, rows, ours: Ours, peers: dict, lengths: list[int]) -> Non
     ours_s, answer = statistics.median(seconds["ours"]), results["ours"]
     for name in peers:
         peer_s = statistics.median(seconds[name])
+        # On rows too few to be timed a difference may be below 0.
+        ratio = round(peer_s / ours_s, 2) if min(ours_s, peer_s) > 0 else None
         line = {
-            "case": case, "ours_s": round(ours_s, 5), "peer": name, "peer_s": round(peer_s, 5), "ratio": round(peer_s / ours_s, 2),
+            "case": case, "ours_s": round(ours_s, 5), "peer": name, "peer_s": round(peer_s, 5), "ratio": ratio,
             "ours_objective": round(answer["objective"], 6), "peer_objective": round(mean_cosine(rows, results[name]), 6),
             "ours_iterations": answer["iterations"], "ours_peak_mb": answer["peak_mb"],
             "load": round(os.getloadavg()[0], 1),

@@ -69,9 +69,10 @@ fn cluster(rows: &Vectors<'_>, clusters: usize) -> Result<(), Box<dyn Error>> {
     clustering.save(&dir)?;
     let loaded = Clustering::load(&dir)?;
     // Centroids are unit rows too: each is nearest to itself.
-    let labels = loaded.predict(&NpyVectors::open(&dir.join("centroids.npy"))?)?;
+    let nearest = loaded.predict(&NpyVectors::open(&dir.join("centroids.npy"))?)?;
+    let own = (0..).zip(&nearest).filter(|(centroid, label)| centroid == *label).count();
     let same = loaded.predict(rows.clone())?.iter().zip(&clustering.labels).filter(|(a, b)| a == b).count();
-    println!("saved and loaded: {same} of {} labels predicted as fitted; the centroids are of {labels:?}", rows.len());
+    println!("saved and loaded: {same} of {} rows and {own} of {clusters} centroids predicted as they are", rows.len());
     std::fs::remove_dir_all(dir)?;
     Ok(())
 }
