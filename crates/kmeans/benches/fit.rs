@@ -1,4 +1,5 @@
-//! `cargo bench -p kmeans --bench fit`: ten iterations of one run; the objective is printed beside the time.
+//! `cargo bench -p kmeans --bench fit`: at most ten iterations of one run (it ends where no label changes); the objective is
+//! printed beside the time.
 
 mod common;
 
