@@ -1,11 +1,14 @@
 """Spherical k-means: ours and its peers in turn, on the same rows, threads and precision; one JSON line a case and peer.
 
     pip install -r benches/peers/requirements.txt
-    python benches/peers/kmeans.py            # all cases; --quick: the small ones, under a minute once built
+    python benches/peers/kmeans.py            # all cases; --quick: small ones, under a minute once built and the rows made
+    python benches/peers/kmeans.py --vectors X.npy Y.npy --k 10 100 1000    # given files of unit rows, f32
 
 Cases named by shape time an iteration of plain Lloyd: the difference of a longer and a shorter fit, so that set-up and the final
-labels cancel. Cases named `fit` time 25 whole iterations, ours with exact pruning. `ratio` is peer_s / ours_s, medians of
-the repetitions. FAISS and scikit-learn start from our centroids; SuperKMeans takes none.
+labels cancel. Cases named `fit` time 25 whole iterations, ours with exact pruning (it ends where no label changes). In each of three
+repetitions ours is measured once and every peer after it; `ratio` is peer_s / ours_s, medians of the repetitions. FAISS and
+scikit-learn start from our centroids; SuperKMeans and fastkmeans take none. scikit-learn and fastkmeans are Euclidean: the same
+work an iteration. A peer that cannot be imported, or that refuses a case, is named on stderr and left out.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import os
 import resource
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,16 +26,13 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 if "avx512f" in Path("/proc/cpuinfo").read_text():
     os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
 
-import faiss  # noqa: E402
 import numpy as np  # noqa: E402
-import superkmeans  # noqa: E402
-from sklearn.cluster import KMeans  # noqa: E402
-from sklearnex.cluster import KMeans as IntelKMeans  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = [(500_000, 768, 10, 7), (100_000, 384, 100, 8), (1_000_000, 128, 1024, 9), (500_000, 768, 1000, 7)]
-QUICK = [(100_000, 768, 10, 7), (100_000, 384, 100, 8), (200_000, 128, 1024, 9)]
-SHORT, LONG, WHOLE = 1, 4, 25
+QUICK = [(100_000, 768, 10, 7), (50_000, 384, 100, 8), (50_000, 128, 1024, 9)]
+SHORT, LONG, QUICK_LONG, WHOLE = 1, 4, 3, 25
+REPETITIONS = 3
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -77,13 +78,24 @@ class Ours:
         return answer["seconds"], answer
 
 
-def by_faiss(rows, start):
-    def fit(iterations):
-        kmeans = faiss.Kmeans(rows.shape[1], len(start), niter=iterations, spherical=True, max_points_per_centroid=len(rows))
-        kmeans.train(rows, init_centroids=start)
-        return kmeans.centroids
+# Each function imports its peer, and gives what makes a fit of rows and starting centroids: iterations in, centroids out.
 
-    return fit
+
+def faiss():
+    import faiss
+
+    def peer(rows, start):
+        def fit(iterations):
+            kmeans = faiss.Kmeans(
+                rows.shape[1], len(start), niter=iterations, spherical=True, max_points_per_centroid=len(rows),
+                min_points_per_centroid=1,
+            )  # fmt: skip
+            kmeans.train(rows, init_centroids=start)
+            return kmeans.centroids
+
+        return fit
+
+    return peer
 
 
 def by_sklearn(kind):
@@ -93,23 +105,75 @@ def by_sklearn(kind):
     return peer
 
 
-def by_superkmeans(rows, start):
-    def fit(iterations):
-        kmeans = superkmeans.SuperKMeans(
-            len(start), rows.shape[1], hierarchical=False, iters=iterations, sampling_fraction=1.0,
-            max_points_per_cluster=len(rows), early_termination=False, angular=True, n_threads=os.cpu_count(),
-        )  # fmt: skip
-        return np.asarray(kmeans.train(rows))
+def scikit_learn():
+    from sklearn.cluster import KMeans
 
-    return fit
+    return by_sklearn(KMeans)
+
+
+def scikit_learn_intelex():
+    from sklearnex.cluster import KMeans
+
+    return by_sklearn(KMeans)
+
+
+def superkmeans():
+    from superkmeans import SuperKMeans
+
+    def peer(rows, start):
+        def fit(iterations):
+            kmeans = SuperKMeans(
+                len(start), rows.shape[1], hierarchical=False, iters=iterations, sampling_fraction=1.0,
+                max_points_per_cluster=len(rows), early_termination=False, angular=True, n_threads=os.cpu_count(),
+            )  # fmt: skip
+            return np.asarray(kmeans.train(rows))
+
+        return fit
+
+    return peer
+
+
+def fastkmeans():
+    import torch
+    from fastkmeans import FastKMeans
+
+    torch.set_num_threads(os.cpu_count())
+
+    def peer(rows, start):
+        def fit(iterations):
+            kmeans = FastKMeans(
+                rows.shape[1], len(start), niter=iterations, tol=-1.0, gpu=False, device="cpu", dtype=torch.float32,
+                max_points_per_centroid=None, use_triton=False,
+            )  # fmt: skip
+            kmeans.train(rows)
+            return np.asarray(kmeans.centroids)
+
+        return fit
+
+    return peer
 
 
 PEERS = {
-    "faiss": by_faiss,
-    "scikit-learn": by_sklearn(KMeans),
-    "scikit-learn-intelex": by_sklearn(IntelKMeans),
-    "superkmeans": by_superkmeans,
+    "faiss": faiss,
+    "scikit-learn": scikit_learn,
+    "scikit-learn-intelex": scikit_learn_intelex,
+    "superkmeans": superkmeans,
+    "fastkmeans": fastkmeans,
 }
+
+
+def left_out(name: str, error: Exception) -> None:
+    print(f"{name} is left out: {error!r}", file=sys.stderr, flush=True)
+
+
+def imported(names: list[str]) -> dict:
+    peers = {}
+    for name in names:
+        try:
+            peers[name] = PEERS[name]()
+        except Exception as error:  # a library without its own libraries raises what it likes
+            left_out(name, error)
+    return peers
 
 
 def timed(fit, iterations):
@@ -118,49 +182,81 @@ def timed(fit, iterations):
     return time.perf_counter() - begin, result
 
 
-def compare(case: str, rows, ours: Ours, name: str, peer, whole: bool, repetitions: int) -> None:
-    lengths = [WHOLE] if whole else [SHORT, LONG]
-    seconds = {"ours": [], "peer": []}
-    ours.fit(SHORT), peer(SHORT)
-    for _ in range(repetitions):
-        ours_all = [ours.fit(length) for length in lengths]
-        peer_all = [timed(peer, length) for length in lengths]
-        for side, times in (("ours", ours_all), ("peer", peer_all)):
-            times = [seconds for seconds, _ in times]
-            seconds[side].append(times[0] if whole else (times[1] - times[0]) / (LONG - SHORT))
-    ours_s, peer_s = statistics.median(seconds["ours"]), statistics.median(seconds["peer"])
-    answer = ours_all[-1][1]
-    line = {
-        "case": case, "ours_s": round(ours_s, 5), "peer": name, "peer_s": round(peer_s, 5), "ratio": round(peer_s / ours_s, 2),
-        "ours_objective": round(answer["objective"], 6), "peer_objective": round(mean_cosine(rows, peer_all[-1][1]), 6),
-        "ours_iterations": answer["iterations"], "ours_peak_mb": answer["peak_mb"],
-        "load": round(os.getloadavg()[0], 1),
-    }  # fmt: skip
-    print(json.dumps(line), flush=True)
+def warm(case: str, fits: dict) -> dict:
+    """Those of the peers that fit the case."""
+    able = {}
+    for name, fit in fits.items():
+        try:
+            fit(SHORT)
+            able[name] = fit
+        except Exception as error:
+            left_out(f"{name} on {case}", error)
+    return able
+
+
+def compare(case: str, rows, ours: Ours, peers: dict, lengths: list[int]) -> None:
+    """Repetitions of ours and then each peer: fits of all `lengths`, a whole one or the two whose difference is taken."""
+    ours.fit(SHORT)
+    peers = warm(case, peers)
+    seconds, results = {name: [] for name in ["ours", *peers]}, {}
+    for _ in range(REPETITIONS):
+        for name in seconds:
+            runs = [ours.fit(length) if name == "ours" else timed(peers[name], length) for length in lengths]
+            (first, _), (last, results[name]) = runs[0], runs[-1]
+            seconds[name].append(last if len(lengths) == 1 else (last - first) / (lengths[1] - lengths[0]))
+    ours_s, answer = statistics.median(seconds["ours"]), results["ours"]
+    for name in peers:
+        peer_s = statistics.median(seconds[name])
+        # On rows too few to be timed a difference may be below 0.
+        ratio = round(peer_s / ours_s, 2) if min(ours_s, peer_s) > 0 else None
+        line = {
+            "case": case, "ours_s": round(ours_s, 5), "peer": name, "peer_s": round(peer_s, 5), "ratio": ratio,
+            "ours_objective": round(answer["objective"], 6), "peer_objective": round(mean_cosine(rows, results[name]), 6),
+            "ours_iterations": answer["iterations"], "ours_peak_mb": answer["peak_mb"],
+            "load": round(os.getloadavg()[0], 1),
+        }  # fmt: skip
+        print(json.dumps(line), flush=True)
+
+
+def mixtures(data: Path, quick: bool):
+    """Name, file, clusters and seed of each case."""
+    for n, dim, clusters, seed in QUICK if quick else FULL:
+        path = data / f"{n}x{dim}-{seed}.npy"
+        if not path.exists():
+            np.save(path, mixture(n, dim, seed))
+        yield f"{n // 1000}k x {dim}, k = {clusters}", path, clusters, seed
+
+
+def given(paths: list[Path], counts: list[int]):
+    for path in paths:
+        rows = np.load(path, mmap_mode="r")
+        if rows.ndim != 2 or rows.dtype != np.float32 or abs(np.linalg.norm(rows[:1000], axis=1) - 1).max() > 1e-3:
+            sys.exit(f"{path}: {rows.dtype} of shape {rows.shape}, expected unit rows of f32")
+        for clusters in counts:
+            yield f"{path.stem} {len(rows)} x {rows.shape[1]}, k = {clusters}", path, clusters, 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="small cases, plain iterations only")
     parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where the rows are kept")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--vectors", nargs="+", type=Path, metavar="X.npy", help="files of unit rows, f32, in place of the mixtures")
+    parser.add_argument("--k", nargs="+", type=int, default=[10, 100, 1000], help="clusters, with --vectors")
     args = parser.parse_args()
     subprocess.run(["cargo", "build", "--release", "-q", "-p", "kmeans", "--example", "timed_fit"], cwd=ROOT, check=True)
     args.data.mkdir(parents=True, exist_ok=True)
-    for n, dim, clusters, seed in QUICK if args.quick else FULL:
-        path, start_path = args.data / f"{n}x{dim}-{seed}.npy", args.data / "start.npy"
-        if not path.exists():
-            np.save(path, mixture(n, dim, seed))
-        rows = np.load(path)
-        start = rows[np.random.default_rng(seed).permutation(n)[:clusters]].copy()
+    peers = imported(args.peers)
+    cases = given(args.vectors, args.k) if args.vectors else mixtures(args.data, args.quick)
+    plain = [SHORT, QUICK_LONG if args.quick else LONG]
+    for case, path, clusters, seed in cases:
+        rows, start_path = np.load(path), args.data / "start.npy"
+        start = rows[np.random.default_rng(seed).permutation(len(rows))[:clusters]].copy()
         np.save(start_path, start)
-        shape = f"{n // 1000}k x {dim}, k = {clusters}"
-        # The quick run keeps to plain iterations.
-        for whole in [False] if args.quick else [False, True]:
-            ours = Ours(path, start_path, "pruned" if whole else "plain")
-            for name in args.peers:
-                peer = PEERS[name](rows, start)
-                compare(f"fit {shape}" if whole else shape, rows, ours, name, peer, whole, 3)
+        fits = {name: peer(rows, start) for name, peer in peers.items()}
+        for mode, lengths in [("plain", plain)] if args.quick else [("plain", plain), ("pruned", [WHOLE])]:
+            ours = Ours(path, start_path, mode)
+            compare(case if mode == "plain" else f"fit {case}", rows, ours, fits, lengths)
             ours.process.stdin.close()
             ours.process.wait()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

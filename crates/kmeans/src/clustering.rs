@@ -135,7 +135,8 @@ impl Clustering {
     /// # Errors
     /// [`KMeansError::Io`] or [`Json`](KMeansError::Json) if a file is missing or malformed;
     /// [`ArrayType`](KMeansError::ArrayType), [`ArrayShape`](KMeansError::ArrayShape),
-    /// [`LabelOutOfRange`](KMeansError::LabelOutOfRange), [`SizesDiffer`](KMeansError::SizesDiffer) or
+    /// [`ArrayLength`](KMeansError::ArrayLength), [`LabelOutOfRange`](KMeansError::LabelOutOfRange),
+    /// [`SizeCount`](KMeansError::SizeCount), [`SizesDiffer`](KMeansError::SizesDiffer) or
     /// [`StoredCentroid`](KMeansError::StoredCentroid) if the files contradict each other.
     pub fn load(dir: &Path) -> Result<Self, KMeansError> {
         io::load(dir)

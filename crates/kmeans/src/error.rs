@@ -240,6 +240,16 @@ pub enum KMeansError {
         /// Clusters there are.
         clusters: usize,
     },
+    /// Not one stored size for each cluster.
+    #[error("{}: {sizes} sizes of {clusters} clusters", path.display())]
+    SizeCount {
+        /// The `clusters.json` file.
+        path: PathBuf,
+        /// Sizes in it.
+        sizes: usize,
+        /// Clusters there are.
+        clusters: usize,
+    },
     /// Stored sizes are not those of the stored labels.
     #[error("{}: sizes {stored:?}, the labels count {counted:?}", path.display())]
     SizesDiffer {

@@ -1,11 +1,12 @@
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use npyz::{AutoSerialize, Deserialize as NpyDeserialize, NpyFile, Order, WriterBuilder};
+use npyz::{AutoSerialize, WriterBuilder};
 use serde::{Deserialize, Serialize};
 
+use crate::npy::Header;
 use crate::rows::{is_unit, norm};
 use crate::sums::sizes;
 use crate::{Clustering, Iteration, KMeansError};
@@ -87,6 +88,10 @@ pub(crate) fn load(dir: &Path) -> Result<Clustering, KMeansError> {
         serde_json::from_str(&text).map_err(|source| KMeansError::Json { path: path.clone(), source })?;
     let labels = read_array::<u32>(&dir.join(LABELS), &[summary.rows], "uint32")?;
     check_labels(&dir.join(LABELS), &labels, summary.clusters)?;
+    // Before they are counted: clusters may be any number, and the centroids' file too if they have no dimension.
+    if summary.sizes.len() != summary.clusters {
+        return Err(KMeansError::SizeCount { path, sizes: summary.sizes.len(), clusters: summary.clusters });
+    }
     let counted = sizes(&labels, summary.clusters);
     if counted != summary.sizes {
         return Err(KMeansError::SizesDiffer { path, stored: summary.sizes, counted });
@@ -119,26 +124,68 @@ pub(crate) fn read_centroids(path: &Path, shape: (usize, usize)) -> Result<Array
     Array2::from_shape_vec(shape, values).map_err(|error| at(path)(io::Error::other(error)))
 }
 
-pub(crate) fn read_array<T: NpyDeserialize>(
+/// A value of four bytes in a `.npy` file.
+pub(crate) trait Value: bytemuck::Pod {
+    /// Numpy's letter for it.
+    const KIND: char;
+
+    fn swap_bytes(self) -> Self;
+}
+
+impl Value for u32 {
+    const KIND: char = 'u';
+
+    fn swap_bytes(self) -> Self {
+        self.swap_bytes()
+    }
+}
+
+impl Value for f32 {
+    const KIND: char = 'f';
+
+    fn swap_bytes(self) -> Self {
+        Self::from_bits(self.to_bits().swap_bytes())
+    }
+}
+
+/// Takes no more memory than the file has bytes, whatever its header says.
+pub(crate) fn read_array<T: Value>(
     path: &Path,
     expected: &[usize],
     element: &'static str,
 ) -> Result<Vec<T>, KMeansError> {
-    let file = File::open(path).map_err(at(path))?;
-    let array = NpyFile::new(BufReader::new(file)).map_err(at(path))?;
-    let shape: Vec<usize> = array.shape().iter().map(|&length| length as usize).collect();
-    if shape != expected || array.order() != Order::C {
-        let order = if array.order() == Order::C { "" } else { " in Fortran order" };
-        return Err(KMeansError::ArrayShape {
-            path: path.to_owned(),
-            found: format!("{shape:?}{order}"),
-            expected: format!("{expected:?}"),
-        });
+    let mut file = File::open(path).map_err(at(path))?;
+    let header = Header::read(&mut file).map_err(at(path))?;
+    if header.fortran_order || !header.shape.iter().copied().eq(expected.iter().map(|&length| length as u64)) {
+        let expected = format!("{expected:?}");
+        return Err(KMeansError::ArrayShape { path: path.to_owned(), found: header.layout(), expected });
     }
-    let found = array.dtype().descr();
-    let values =
-        array.data::<T>().map_err(|_| KMeansError::ArrayType { path: path.to_owned(), found, expected: element })?;
-    values.collect::<io::Result<_>>().map_err(at(path))
+    let swapped = is_swapped::<T>(&header.descr).ok_or_else(|| {
+        let found = header.descr.clone();
+        KMeansError::ArrayType { path: path.to_owned(), found, expected: element }
+    })?;
+    let bytes = header.shape.iter().fold(size_of::<T>() as u128, |bytes, &length| bytes.saturating_mul(length.into()));
+    let (whole, found) = (bytes.saturating_add(header.start.into()), file.metadata().map_err(at(path))?.len());
+    if whole != u128::from(found) {
+        return Err(KMeansError::ArrayLength { path: path.to_owned(), found, expected: whole });
+    }
+    let mut values = vec![T::zeroed(); expected.iter().product()];
+    file.read_exact(bytemuck::cast_slice_mut(&mut values)).map_err(at(path))?;
+    if swapped {
+        values.iter_mut().for_each(|value| *value = value.swap_bytes());
+    }
+    Ok(values)
+}
+
+/// Whether values of this type are in the other byte order; `None` if they are no `T`.
+fn is_swapped<T: Value>(descr: &str) -> Option<bool> {
+    let (own, other) = if cfg!(target_endian = "little") { ('<', '>') } else { ('>', '<') };
+    let of = |order| format!("'{order}{}{}'", T::KIND, size_of::<T>());
+    match descr {
+        _ if descr == of(own) => Some(false),
+        _ if descr == of(other) => Some(true),
+        _ => None,
+    }
 }
 
 pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> KMeansError {

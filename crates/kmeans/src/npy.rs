@@ -1,12 +1,14 @@
+mod header;
+
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::path::Path;
 
 use half::f16;
 use memmap2::Mmap;
-use npyz::{NpyHeader, Order};
 
 use crate::{KMeansError, Vectors};
+pub(crate) use header::Header;
 
 /// The rows of a `.npy` file, memory-mapped: f32 or f16, in C order.
 ///
@@ -51,9 +53,8 @@ impl NpyVectors {
     pub fn open(path: &Path) -> Result<Self, KMeansError> {
         let at = |source| KMeansError::Io { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(at)?;
-        let header = NpyHeader::from_reader(&file).map_err(at)?;
-        let start = file.stream_position().map_err(at)?;
-        let layout = Layout::new(path, &header, start)?;
+        let header = Header::read(&mut file).map_err(at)?;
+        let layout = Layout::new(path, &header)?;
         let file = map(&file).map_err(at)?;
         layout.check_length(path, file.len())?;
         // Advice only: where the system knows none, the rows are read all the same.
@@ -134,26 +135,28 @@ struct Layout {
 const EXPECTED: &str = if cfg!(target_endian = "little") { "'<f4' or '<f2'" } else { "'>f4' or '>f2'" };
 
 impl Layout {
-    fn new(path: &Path, header: &NpyHeader, start: u64) -> Result<Self, KMeansError> {
+    fn new(path: &Path, header: &Header) -> Result<Self, KMeansError> {
         let element = element(path, header)?;
-        let &[rows, dim] = header.shape() else {
+        let &[rows, dim] = header.shape.as_slice() else {
             return Err(bad_shape(path, header));
         };
-        if header.order() != Order::C {
+        if header.fortran_order {
             return Err(bad_shape(path, header));
         }
         // A length that does not fit is no file's length.
         let fit = |length: u64| usize::try_from(length).map_err(|_| bad_shape(path, header));
-        let layout = Self { element, rows: fit(rows)?, dim: fit(dim)?, start: fit(start)? };
+        let layout = Self { element, rows: fit(rows)?, dim: fit(dim)?, start: fit(header.start)? };
         match layout.start % element.size() {
             0 => Ok(layout),
-            _ => Err(KMeansError::ArrayOffset { path: path.to_owned(), offset: start, size: element.size() }),
+            _ => Err(KMeansError::ArrayOffset { path: path.to_owned(), offset: header.start, size: element.size() }),
         }
     }
 
     fn check_length(&self, path: &Path, found: usize) -> Result<(), KMeansError> {
-        let expected = [self.rows, self.dim, self.element.size()].map(|length| length as u128).iter().product::<u128>()
-            + self.start as u128;
+        let values = [self.rows, self.dim, self.element.size()].map(|length| length as u128);
+        // Saturated, as no file is so long.
+        let bytes = values.into_iter().fold(1, u128::saturating_mul);
+        let expected = bytes.saturating_add(self.start as u128);
         match expected == found as u128 {
             true => Ok(()),
             false => Err(KMeansError::ArrayLength { path: path.to_owned(), found: found as u64, expected }),
@@ -161,23 +164,21 @@ impl Layout {
     }
 }
 
-fn element(path: &Path, header: &NpyHeader) -> Result<Element, KMeansError> {
-    let found = header.dtype().descr();
+fn element(path: &Path, header: &Header) -> Result<Element, KMeansError> {
     let little = cfg!(target_endian = "little");
-    match found.as_str() {
+    match header.descr.as_str() {
         "'<f4'" if little => Ok(Element::F32),
         "'<f2'" if little => Ok(Element::F16),
         "'>f4'" if !little => Ok(Element::F32),
         "'>f2'" if !little => Ok(Element::F16),
-        _ => Err(KMeansError::ArrayType { path: path.to_owned(), found, expected: EXPECTED }),
+        found => Err(KMeansError::ArrayType { path: path.to_owned(), found: found.to_owned(), expected: EXPECTED }),
     }
 }
 
-fn bad_shape(path: &Path, header: &NpyHeader) -> KMeansError {
-    let order = if header.order() == Order::C { "" } else { " in Fortran order" };
+fn bad_shape(path: &Path, header: &Header) -> KMeansError {
     KMeansError::ArrayShape {
         path: path.to_owned(),
-        found: format!("{:?}{order}", header.shape()),
+        found: header.layout(),
         expected: "[n, dim] in C order".to_owned(),
     }
 }

@@ -115,3 +115,47 @@ fn a_cut_file_is_named() {
     fs::write(&path, &bytes[..bytes.len() - 2]).unwrap();
     assert!(error(dir.path()).contains("labels.npy: "), "{}", error(dir.path()));
 }
+
+#[test]
+fn a_number_of_clusters_without_their_sizes_is_refused_before_it_is_counted() {
+    let dir = saved();
+    edit(&dir.path().join("clusters.json"), b"\"clusters\": 2", b"\"clusters\": 1000000000000000");
+    let message = error(dir.path());
+    assert!(message.ends_with("clusters.json: 2 sizes of 1000000000000000 clusters"), "{message}");
+}
+
+#[test]
+fn rows_that_no_file_can_hold_are_refused_before_memory_is_taken() {
+    let dir = saved();
+    edit(&dir.path().join("clusters.json"), b"\"rows\": 3", b"\"rows\": 4000000000000000");
+    edit(&dir.path().join("labels.npy"), b"(3,", b"(4000000000000000,");
+    // The header stays as long as it says.
+    edit(&dir.path().join("labels.npy"), &[b' '; 15], b"");
+    assert!(error(dir.path()).ends_with("its header says 16000000000000128"), "{}", error(dir.path()));
+}
+
+#[test]
+fn bytes_after_the_values_are_refused() {
+    let dir = saved();
+    let path = dir.path().join("centroids.npy");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.push(0);
+    fs::write(&path, bytes).unwrap();
+    assert!(error(dir.path()).ends_with("centroids.npy: 145 bytes, its header says 144"), "{}", error(dir.path()));
+}
+
+#[test]
+fn values_in_the_other_byte_order_are_read() {
+    let dir = saved();
+    let expected = Clustering::load(dir.path()).unwrap();
+    for name in ["labels.npy", "centroids.npy"] {
+        let path = dir.path().join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let (header, values) = bytes.split_at_mut(128);
+        let order = header.iter().position(|byte| b"<>".contains(byte)).unwrap();
+        header[order] = if header[order] == b'<' { b'>' } else { b'<' };
+        values.chunks_exact_mut(4).for_each(<[u8]>::reverse);
+        fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(Clustering::load(dir.path()).unwrap(), expected);
+}

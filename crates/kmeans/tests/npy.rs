@@ -149,6 +149,39 @@ fn a_file_of_another_length_is_refused_with_both_lengths() {
 }
 
 #[test]
+fn a_shape_of_more_values_than_can_be_counted_is_refused() {
+    let folder = Folder::new();
+    for (shape, bytes) in [
+        ("(4294967296, 4294967296)", "73786976294838206592"),
+        // Twice 64 bits and two more.
+        ("(18446744073709551615, 18446744073709551615)", "340282366920938463463374607431768211455"),
+    ] {
+        assert_eq!(folder.refusal(&npy("<f4", false, shape, &[])), format!("128 bytes, its header says {bytes}"));
+    }
+    let refusal = folder.refusal(&npy("<f4", false, "(18446744073709551616, 1)", &[]));
+    assert!(refusal.starts_with("no NPY header: "), "{refusal}");
+}
+
+#[test]
+fn a_header_that_states_gigabytes_is_refused_unread() {
+    let folder = Folder::new();
+    let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
+    bytes.extend(u32::MAX.to_le_bytes());
+    assert_eq!(folder.refusal(&bytes), "a header of 4294967295 bytes, the most is 65535");
+}
+
+#[test]
+fn a_header_of_nested_brackets_is_refused_at_once() {
+    let folder = Folder::new();
+    for bracket in ["(", "[", "{", "{(", "-", "{'descr':("] {
+        let mut bytes = npy("<f4", false, &bracket.repeat(50_000 / bracket.len()), &[]);
+        let header = bytes.len() as u16 - 10;
+        bytes[8..10].copy_from_slice(&header.to_le_bytes());
+        assert!(folder.refusal(&bytes).starts_with("no NPY header: "));
+    }
+}
+
+#[test]
 fn values_between_the_addresses_of_their_type_are_refused() {
     let folder = Folder::new();
     let mut bytes = npy("<f4", false, "(1, 1)", &[0; 4]);
