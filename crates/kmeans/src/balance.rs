@@ -12,13 +12,15 @@ mod queues;
 mod repair;
 mod search;
 
+use std::path::Path;
+
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 use crate::assign::assign;
 use crate::rows::{Source, checked};
 use crate::sums::sizes;
-use crate::{Clustering, KMeansError, Vectors};
+use crate::{Clustering, KMeansError, Vectors, io};
 pub use bounds::Bounds;
 use candidates::Candidates;
 use prices::Prices;
@@ -28,7 +30,7 @@ use repair::Repair;
 ///
 /// # Examples
 /// ```
-/// use kmeans::{Bounds, Clusterer, SphericalKMeansConfig};
+/// use kmeans::{Balanced, Bounds, Clusterer, SphericalKMeansConfig};
 /// use ndarray::array;
 ///
 /// let rows = array![[1.0, 0.0], [0.96, 0.28], [0.8, 0.6], [-1.0, 0.0]];
@@ -37,6 +39,10 @@ use repair::Repair;
 /// assert_eq!(balanced.clustering.sizes, [2, 2]);
 /// assert_eq!(balanced.moved, 1);
 /// assert!((balanced.clustering.objective + balanced.objective_lost - clustering.objective).abs() < 1e-6);
+///
+/// let dir = std::env::temp_dir().join("kmeans-balanced");
+/// balanced.save(&dir)?; // labels.npy, centroids.npy, clusters.json
+/// assert_eq!(Balanced::load(&dir)?, balanced);
 /// # Ok::<(), kmeans::KMeansError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -44,10 +50,33 @@ pub struct Balanced {
     /// Labels, sizes and objective within the bounds; centroids, history and `converged` of the clustering it came
     /// from. Some labels are not those of the nearest centroid, so [`Clustering::predict`] does not repeat them.
     pub clustering: Clustering,
+    /// What the sizes are within.
+    pub bounds: Bounds,
     /// Mean cosine of all rows with their nearest centroids less that with the centroids of their labels; at least 0.
     pub objective_lost: f64,
     /// Rows whose label is not that of their nearest centroid.
     pub moved: u64,
+}
+
+impl Balanced {
+    /// Writes the three files of [`Clustering::save`] into `dir`, and into `clusters.json` also the key `balanced`:
+    /// the bounds `min` and `max` (null without one), `objective_lost` and `moved`. [`Clustering::load`] reads them
+    /// too, and leaves that key out.
+    ///
+    /// # Errors
+    /// [`KMeansError::Io`].
+    pub fn save(&self, dir: &Path) -> Result<(), KMeansError> {
+        io::save_balanced(self, dir)
+    }
+
+    /// The clustering that [`save`](Self::save) wrote to `dir`.
+    ///
+    /// # Errors
+    /// Those of [`Clustering::load`]; [`KMeansError::NotBalanced`] if the clustering there was saved without bounds,
+    /// [`StoredSize`](KMeansError::StoredSize) if its sizes are not within them.
+    pub fn load(dir: &Path) -> Result<Self, KMeansError> {
+        io::load_balanced(dir)
+    }
 }
 
 impl Clustering {
@@ -86,19 +115,19 @@ impl Clustering {
         let objective = assign(rows, self.centroids.view(), &mut nearest).cosines / rows.len() as f64;
         let nearest_sizes = sizes(&nearest, clusters);
         if bounds.hold(&nearest_sizes) {
-            return Ok(self.relabelled(nearest, nearest_sizes, objective));
+            return Ok(self.relabelled(nearest, nearest_sizes, objective, bounds));
         }
         let problem = Problem { rows, centroids: &self.centroids, bounds };
         let labels = problem.solve();
         let (moved, lost) = problem.loss(&nearest, &labels);
         let sizes = sizes(&labels, clusters);
-        Ok(Balanced { objective_lost: lost, moved, ..self.relabelled(labels, sizes, objective - lost) })
+        Ok(Balanced { objective_lost: lost, moved, ..self.relabelled(labels, sizes, objective - lost, bounds) })
     }
 
-    fn relabelled(&self, labels: Vec<u32>, sizes: Vec<u64>, objective: f64) -> Balanced {
+    fn relabelled(&self, labels: Vec<u32>, sizes: Vec<u64>, objective: f64, bounds: Bounds) -> Balanced {
         let (centroids, history, converged) = (self.centroids.clone(), self.history.clone(), self.converged);
         let clustering = Self { labels, centroids, objective, history, sizes, converged };
-        Balanced { clustering, objective_lost: 0.0, moved: 0 }
+        Balanced { clustering, bounds, objective_lost: 0.0, moved: 0 }
     }
 }
 

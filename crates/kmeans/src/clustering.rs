@@ -130,7 +130,7 @@ impl Clustering {
         io::save(self, dir)
     }
 
-    /// The clustering that [`save`](Self::save) wrote to `dir`.
+    /// The clustering that [`save`](Self::save) or [`Balanced::save`](crate::Balanced::save) wrote to `dir`.
     ///
     /// # Errors
     /// [`KMeansError::Io`] or [`Json`](KMeansError::Json) if a file is missing or malformed;

@@ -260,6 +260,22 @@ pub enum KMeansError {
         /// Sizes of the labels beside it.
         counted: Vec<u64>,
     },
+    /// Stored without the bounds that [`Balanced::save`](crate::Balanced::save) writes.
+    #[error("{}: not a balanced clustering", path.display())]
+    NotBalanced {
+        /// The `clusters.json` file.
+        path: PathBuf,
+    },
+    /// A stored size that is not within the stored bounds.
+    #[error("{}: cluster {cluster} has {size} rows, which is out of its bounds", path.display())]
+    StoredSize {
+        /// The `clusters.json` file.
+        path: PathBuf,
+        /// First such cluster.
+        cluster: usize,
+        /// Its rows.
+        size: u64,
+    },
     /// Stored parents that are not those of the stored labels.
     #[error("{}: a row of cluster {child} of {clusters} is not in its parent", path.display())]
     NotNested {
@@ -268,6 +284,16 @@ pub enum KMeansError {
         /// Clusters of the finer level.
         clusters: usize,
         /// First cluster of it whose rows or parent contradict the coarser level.
+        child: usize,
+    },
+    /// Stored parents that do not ascend.
+    #[error("{}: cluster {child} of {clusters} has a lower parent than the one before", path.display())]
+    ParentsDescend {
+        /// The `hierarchy.json` file.
+        path: PathBuf,
+        /// Clusters of the finer level.
+        clusters: usize,
+        /// First such cluster of it.
         child: usize,
     },
     /// Stored centroids that are not unit rows.

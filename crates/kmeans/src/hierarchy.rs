@@ -1,16 +1,16 @@
 mod config;
+mod descent;
 mod files;
+mod fitting;
 mod shares;
 
 use std::path::Path;
 
-use ndarray::{Array2, s};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-use crate::rows::{Source, checked};
-use crate::{Clusterer, Clustering, KMeansError, SphericalKMeansConfig, Vectors};
+use crate::rows::checked;
+use crate::sums::sizes;
+use crate::{Clustering, Iteration, KMeansError, Vectors};
 pub use config::HierarchyConfig;
+use fitting::Fitting;
 
 /// Spherical k-means from the top: each level divides every cluster of the level before.
 ///
@@ -82,6 +82,30 @@ pub struct Level {
     pub parents: Vec<u32>,
 }
 
+/// One iteration of one of the fits that a [`Hierarchy`] is made of.
+///
+/// ```
+/// use kmeans::HierarchyConfig;
+/// use ndarray::array;
+///
+/// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
+/// let mut seen = Vec::new();
+/// let clusterer = HierarchyConfig::new([2, 4]).build()?;
+/// clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push((iteration.level, iteration.parent)))?;
+/// seen.dedup();
+/// assert_eq!(seen, [(0, None), (1, Some(0)), (1, Some(1))]);
+/// # Ok::<(), kmeans::KMeansError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LevelIteration {
+    /// Level, from 0.
+    pub level: usize,
+    /// The cluster of the level before that is divided; `None` at the first level.
+    pub parent: Option<u32>,
+    /// The iteration. Below the first level its counts and objective are of the rows of `parent` alone.
+    pub iteration: Iteration,
+}
+
 impl HierarchicalKMeans {
     /// The settings it was built from.
     #[must_use]
@@ -95,100 +119,97 @@ impl HierarchicalKMeans {
     /// - `rows`: `[n, dim]`, each row of L2 norm 1 (within 1e-3)
     ///
     /// # Errors
-    /// Those of [`Clusterer::fit`]; [`KMeansError::TooFewRows`] if `n` is less than the clusters of the last level.
+    /// Those of [`Clusterer::fit`](crate::Clusterer::fit); [`KMeansError::TooFewRows`] if `n` is less than the clusters
+    /// of the last level.
     pub fn fit<'a>(&self, rows: impl Into<Vectors<'a>>) -> Result<Hierarchy, KMeansError> {
-        let vectors = rows.into();
-        let rows = checked(&vectors)?;
+        self.fit_with(&rows.into(), &mut |_| ())
+    }
+
+    /// The same levels; `observer` sees every iteration of every run of every fit when it ends: those of the first
+    /// level, then those of each parent of the next level, in ascending order of the parents.
+    ///
+    /// # Errors
+    /// Those of [`fit`](Self::fit).
+    pub fn fit_with(
+        &self,
+        rows: &Vectors<'_>,
+        observer: &mut dyn FnMut(&LevelIteration),
+    ) -> Result<Hierarchy, KMeansError> {
+        let source = checked(rows)?;
         let levels = &self.config.levels;
-        if let Some(&clusters) = levels.iter().find(|&&clusters| clusters > rows.len()) {
-            return Err(KMeansError::TooFewRows { rows: rows.len(), clusters });
+        if let Some(&clusters) = levels.iter().find(|&&clusters| clusters > source.len()) {
+            return Err(KMeansError::TooFewRows { rows: source.len(), clusters });
         }
-        let mut seeds = ChaCha8Rng::seed_from_u64(self.config.kmeans.seed);
-        let top = self.clustering(&vectors, levels[0], self.config.kmeans.seed)?;
-        let mut fitted = vec![Level { clustering: top, parents: Vec::new() }];
+        let mut fitting = Fitting::new(&self.config.kmeans, source, observer);
+        let mut fitted = vec![fitting.first(rows, levels[0])?];
         for &clusters in &levels[1..] {
-            let coarser = &fitted[fitted.len() - 1].clustering;
-            fitted.push(self.refine(rows, coarser, clusters, &mut seeds)?);
+            fitted.push(fitting.divide(&fitted, clusters)?);
         }
         Ok(Hierarchy { levels: fitted })
-    }
-
-    fn clustering(&self, rows: &Vectors<'_>, clusters: usize, seed: u64) -> Result<Clustering, KMeansError> {
-        let config = SphericalKMeansConfig { clusters, seed, ..self.config.kmeans.clone() };
-        config.build()?.fit_with(rows, &mut |_| ())
-    }
-
-    fn refine(
-        &self,
-        rows: Source<'_>,
-        coarser: &Clustering,
-        clusters: usize,
-        seeds: &mut ChaCha8Rng,
-    ) -> Result<Level, KMeansError> {
-        let mut level = Growing::new(rows.len(), clusters, rows.dim());
-        let members = members(coarser);
-        for ((parent, members), children) in (0..).zip(&members).zip(shares::children(&coarser.sizes, clusters)) {
-            // Drawn for every parent: one without rows does not change the seeds of the others.
-            let seed = seeds.random();
-            if children > 0 {
-                let values = rows.gather(members);
-                let part = self.clustering(&Vectors::from_f32(&values, rows.dim())?, children, seed)?;
-                level.add(parent, members, &part);
-            }
-        }
-        Ok(level.finish())
     }
 }
 
 /// Rows of each cluster.
-fn members(clustering: &Clustering) -> Vec<Vec<usize>> {
-    let mut members: Vec<Vec<usize>> = clustering.sizes.iter().map(|&size| Vec::with_capacity(size as usize)).collect();
-    for (row, &label) in clustering.labels.iter().enumerate() {
+fn members(labels: &[u32], clusters: usize) -> Vec<Vec<usize>> {
+    let mut members: Vec<Vec<usize>> =
+        sizes(labels, clusters).into_iter().map(|size| Vec::with_capacity(size as usize)).collect();
+    for (row, &label) in labels.iter().enumerate() {
         members[label as usize].push(row);
     }
     members
 }
 
-/// A level whose parents are divided one after another.
-struct Growing {
-    level: Level,
-    /// Sum of the rows' cosines with their centroids.
-    cosines: f64,
-}
-
-impl Growing {
-    fn new(rows: usize, clusters: usize, dim: usize) -> Self {
-        let clustering = Clustering {
-            labels: vec![0; rows],
-            centroids: Array2::zeros((clusters, dim)),
-            objective: 0.0,
-            history: Vec::new(),
-            sizes: Vec::with_capacity(clusters),
-            converged: true,
-        };
-        Self { level: Level { clustering, parents: Vec::with_capacity(clusters) }, cosines: 0.0 }
-    }
-
-    fn add(&mut self, parent: u32, members: &[usize], part: &Clustering) {
-        let Level { clustering, parents } = &mut self.level;
-        let first = parents.len();
-        parents.resize(first + part.sizes.len(), parent);
-        clustering.centroids.slice_mut(s![first..parents.len(), ..]).assign(&part.centroids);
-        clustering.sizes.extend(&part.sizes);
-        clustering.converged &= part.converged;
-        for (&row, &label) in members.iter().zip(&part.labels) {
-            clustering.labels[row] = first as u32 + label;
-        }
-        self.cosines += part.objective * members.len() as f64;
-    }
-
-    fn finish(mut self) -> Level {
-        self.level.clustering.objective = self.cosines / self.level.clustering.labels.len() as f64;
-        self.level
-    }
-}
-
 impl Hierarchy {
+    /// Labels of new rows at each level, the coarsest first: each row goes from its cluster to the nearest of that
+    /// cluster's children, the lowest on a tie. So the labels of a level determine those of the level before, and those
+    /// of the rows of the fit are repeated.
+    ///
+    /// A cluster that had no rows in the fit has no children: above the last level it is passed over, and a row nearest
+    /// to it goes to the nearest cluster of the same parent that has some. (Only such rows have another label at the
+    /// first level than [`Clustering::predict`] says.)
+    ///
+    /// Rows are copied as f32 in blocks of at most 1,024 for each thread, never all together.
+    ///
+    /// # Shapes
+    /// - `rows`: `[m, dim]`, each row of L2 norm 1 (within 1e-3)
+    /// - result: a `[m]` for each level, each label in `0..clusters` of that level
+    ///
+    /// # Errors
+    /// [`KMeansError::NoLevels`], and those of [`Clustering::predict`].
+    ///
+    /// # Panics
+    /// If [`parents`](Level::parents) are not what they are documented to be, as those of a fit or a file always are.
+    ///
+    /// # Examples
+    /// ```
+    /// use kmeans::HierarchyConfig;
+    /// use ndarray::array;
+    ///
+    /// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
+    /// let hierarchy = HierarchyConfig::new([2, 4]).build()?.fit(rows.view())?;
+    /// let labels = hierarchy.predict(array![[0.96, 0.28], [-0.28, -0.96]].view())?;
+    /// assert_eq!(labels[1].len(), 2);
+    /// for row in 0..2 {
+    ///     assert_eq!(hierarchy.levels[1].parents[labels[1][row] as usize], labels[0][row]);
+    /// }
+    /// for (labels, level) in hierarchy.predict(rows.view())?.iter().zip(&hierarchy.levels) {
+    ///     assert_eq!(labels, &level.clustering.labels);
+    /// }
+    /// # Ok::<(), kmeans::KMeansError>(())
+    /// ```
+    pub fn predict<'a>(&self, rows: impl Into<Vectors<'a>>) -> Result<Vec<Vec<u32>>, KMeansError> {
+        let rows = rows.into();
+        let rows = checked(&rows)?;
+        if self.levels.is_empty() {
+            return Err(KMeansError::NoLevels);
+        }
+        let mut dims = self.levels.iter().map(|level| level.clustering.centroids.ncols());
+        match dims.find(|&dim| dim != rows.dim()) {
+            Some(centroids) => Err(KMeansError::DimMismatch { rows: rows.dim(), centroids }),
+            None => Ok(descent::labels(&self.levels, rows)),
+        }
+    }
+
     /// Writes `labels-K.npy` (u32) and `centroids-K.npy` (f32) for each level of K clusters, and `hierarchy.json`,
     /// into `dir`, which is made if it is not there. Each file is written beside its place and renamed into it.
     ///
@@ -202,8 +223,8 @@ impl Hierarchy {
     ///
     /// # Errors
     /// Those of [`Clustering::load`]; [`KMeansError::NoLevels`],
-    /// [`LevelsNotIncreasing`](KMeansError::LevelsNotIncreasing) or [`NotNested`](KMeansError::NotNested) if the files
-    /// contradict each other.
+    /// [`LevelsNotIncreasing`](KMeansError::LevelsNotIncreasing), [`NotNested`](KMeansError::NotNested) or
+    /// [`ParentsDescend`](KMeansError::ParentsDescend) if the files contradict each other.
     pub fn load(dir: &Path) -> Result<Self, KMeansError> {
         files::load(dir)
     }

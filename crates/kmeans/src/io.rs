@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::npy::Header;
 use crate::rows::{is_unit, norm};
 use crate::sums::sizes;
-use crate::{Clustering, Iteration, KMeansError};
+use crate::{Balanced, Bounds, Clustering, Iteration, KMeansError};
 
 const LABELS: &str = "labels.npy";
 const CENTROIDS: &str = "centroids.npy";
@@ -25,9 +25,30 @@ struct Summary {
     converged: bool,
     sizes: Vec<u64>,
     history: Vec<Iteration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    balanced: Option<BalancedSummary>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BalancedSummary {
+    min: usize,
+    max: Option<usize>,
+    objective_lost: f64,
+    moved: u64,
 }
 
 pub(crate) fn save(clustering: &Clustering, dir: &Path) -> Result<(), KMeansError> {
+    write(clustering, None, dir)
+}
+
+pub(crate) fn save_balanced(balanced: &Balanced, dir: &Path) -> Result<(), KMeansError> {
+    let Bounds { min, max } = balanced.bounds;
+    let (objective_lost, moved) = (balanced.objective_lost, balanced.moved);
+    write(&balanced.clustering, Some(BalancedSummary { min, max, objective_lost, moved }), dir)
+}
+
+fn write(clustering: &Clustering, balanced: Option<BalancedSummary>, dir: &Path) -> Result<(), KMeansError> {
     fs::create_dir_all(dir).map_err(at(dir))?;
     let (clusters, dim) = clustering.centroids.dim();
     let summary = Summary {
@@ -38,6 +59,7 @@ pub(crate) fn save(clustering: &Clustering, dir: &Path) -> Result<(), KMeansErro
         converged: clustering.converged,
         sizes: clustering.sizes.clone(),
         history: clustering.history.clone(),
+        balanced,
     };
     let labels = &clustering.labels;
     replace(&dir.join(LABELS), |file| write_array(file, &[labels.len()], labels.iter().copied()))?;
@@ -82,6 +104,23 @@ pub(crate) fn write_array<T: AutoSerialize>(
 }
 
 pub(crate) fn load(dir: &Path) -> Result<Clustering, KMeansError> {
+    Ok(read(dir)?.0)
+}
+
+pub(crate) fn load_balanced(dir: &Path) -> Result<Balanced, KMeansError> {
+    let path = dir.join(SUMMARY);
+    let (clustering, summary) = read(dir)?;
+    let Some(BalancedSummary { min, max, objective_lost, moved }) = summary else {
+        return Err(KMeansError::NotBalanced { path });
+    };
+    let bounds = Bounds { min, max };
+    match bounds.first_outside(&clustering.sizes) {
+        Some(cluster) => Err(KMeansError::StoredSize { path, cluster, size: clustering.sizes[cluster] }),
+        None => Ok(Balanced { clustering, bounds, objective_lost, moved }),
+    }
+}
+
+fn read(dir: &Path) -> Result<(Clustering, Option<BalancedSummary>), KMeansError> {
     let path = dir.join(SUMMARY);
     let text = fs::read_to_string(&path).map_err(at(&path))?;
     let summary: Summary =
@@ -96,14 +135,15 @@ pub(crate) fn load(dir: &Path) -> Result<Clustering, KMeansError> {
     if counted != summary.sizes {
         return Err(KMeansError::SizesDiffer { path, stored: summary.sizes, counted });
     }
-    Ok(Clustering {
+    let clustering = Clustering {
         labels,
         centroids: read_centroids(&dir.join(CENTROIDS), (summary.clusters, summary.dim))?,
         objective: summary.objective,
         history: summary.history,
         sizes: summary.sizes,
         converged: summary.converged,
-    })
+    };
+    Ok((clustering, summary.balanced))
 }
 
 pub(crate) fn check_labels(path: &Path, labels: &[u32], clusters: usize) -> Result<(), KMeansError> {

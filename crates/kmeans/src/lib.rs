@@ -28,7 +28,7 @@ pub use balance::{Balanced, Bounds};
 pub use clustering::{Clusterer, Clustering, Iteration};
 pub use config::{Init, SphericalKMeansConfig};
 pub use error::KMeansError;
-pub use hierarchy::{HierarchicalKMeans, Hierarchy, HierarchyConfig, Level};
+pub use hierarchy::{HierarchicalKMeans, Hierarchy, HierarchyConfig, Level, LevelIteration};
 #[cfg(feature = "linfa")]
 pub use linfa_interop::LinfaKMeans;
 pub use lloyd::SphericalKMeans;

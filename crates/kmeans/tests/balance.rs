@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+
 use common::unit_rows;
 use kmeans::{Balanced, Bounds, Clusterer, Clustering, SphericalKMeansConfig};
 use ndarray::{Array2, array};
@@ -165,6 +168,66 @@ fn many_clusters_of_the_same_size_are_optimal() {
     assert!(within(&balanced.clustering.sizes, bounds));
     let gain = gain_of_a_cycle(&cosines(&rows, &clustering), &balanced.clustering.labels, bounds);
     assert!(gain < 1e-5, "{gain}");
+}
+
+fn saved(bounds: Bounds) -> (tempfile::TempDir, Balanced) {
+    let rows = unit_rows(60, 4, 3, 0.5, 3);
+    let balanced = balanced(&rows, &fit(&rows, 3), bounds);
+    let dir = tempfile::tempdir().expect("a folder");
+    balanced.save(dir.path()).expect("a saved clustering");
+    (dir, balanced)
+}
+
+fn json(dir: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(dir.join("clusters.json")).expect("a file")).expect("JSON")
+}
+
+fn with_json(dir: &Path, edit: impl FnOnce(&mut serde_json::Value)) -> String {
+    let mut json = json(dir);
+    edit(&mut json);
+    fs::write(dir.join("clusters.json"), json.to_string()).expect("a written file");
+    let error = Balanced::load(dir).expect_err("a refusal");
+    let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{source}")
+}
+
+#[test]
+fn a_saved_balance_says_what_was_lost() {
+    let bounds = Bounds { min: 19, max: Some(22) };
+    let (dir, balanced) = saved(bounds);
+    assert!(balanced.moved > 0 && balanced.objective_lost > 0.0 && balanced.bounds == bounds);
+    let expected = serde_json::json!({
+        "min": 19, "max": 22, "objective_lost": balanced.objective_lost, "moved": balanced.moved,
+    });
+    assert_eq!(json(dir.path())["balanced"], expected);
+    assert_eq!(Balanced::load(dir.path()).unwrap(), balanced);
+    assert_eq!(Clustering::load(dir.path()).unwrap(), balanced.clustering);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+
+    let (dir, balanced) = saved(Bounds::at_least(19));
+    assert_eq!(json(dir.path())["balanced"]["max"], serde_json::Value::Null);
+    assert_eq!(Balanced::load(dir.path()).unwrap(), balanced);
+}
+
+#[test]
+fn a_clustering_saved_without_bounds_has_no_balance() {
+    let (dir, balanced) = saved(Bounds::at_least(19));
+    balanced.clustering.save(dir.path()).unwrap();
+    assert_eq!(json(dir.path()).get("balanced"), None);
+    let error = with_json(dir.path(), |_| ());
+    assert!(error.ends_with("clusters.json: not a balanced clustering"), "{error}");
+}
+
+#[test]
+fn a_balance_that_its_files_contradict_is_refused() {
+    let (dir, balanced) = saved(Bounds { min: 20, max: Some(20) });
+    assert_eq!(balanced.clustering.sizes, [20; 3]);
+    let error = with_json(dir.path(), |json| json["balanced"]["max"] = 19.into());
+    assert!(error.ends_with("clusters.json: cluster 0 has 20 rows, which is out of its bounds"), "{error}");
+    let error = with_json(dir.path(), |json| json["balanced"]["loss"] = 1.into());
+    assert!(error.contains("clusters.json: unknown field `loss`"), "{error}");
+    let error = with_json(dir.path(), |json| json["balanced"] = serde_json::json!({"min": 20, "max": 20, "moved": 1}));
+    assert!(error.contains("clusters.json: missing field `objective_lost`"), "{error}");
 }
 
 /// Changing these is a breaking change.

@@ -6,8 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use common::unit_rows;
-use kmeans::{Clusterer, Hierarchy, HierarchyConfig, Init, KMeansError, Level, Sample, SphericalKMeansConfig, Vectors};
-use ndarray::{Array2, Axis};
+use kmeans::{
+    Clusterer, Clustering, Hierarchy, HierarchyConfig, Init, KMeansError, Level, LevelIteration, Sample,
+    SphericalKMeansConfig, Vectors,
+};
+use ndarray::{Array2, Axis, array, concatenate};
 use proptest::prelude::*;
 
 fn fit(rows: &Array2<f32>, levels: &[usize], seed: u64) -> Hierarchy {
@@ -82,6 +85,147 @@ fn the_number_of_threads_does_not_change_a_bit() {
     assert_eq!(with(1), with(5));
 }
 
+#[test]
+fn an_observer_sees_every_iteration_level_by_level_and_parent_by_parent() {
+    let rows = unit_rows(600, 8, 12, 0.4, 8);
+    let kmeans = SphericalKMeansConfig::default().with_n_runs(2).with_seed(9);
+    let clusterer = HierarchyConfig::new([3, 12, 30]).with_kmeans(kmeans).build().unwrap();
+    let mut seen: Vec<LevelIteration> = Vec::new();
+    let hierarchy = clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push(*iteration)).unwrap();
+    assert_eq!(hierarchy, clusterer.fit(rows.view()).unwrap());
+
+    let mut fits: Vec<_> = seen.iter().map(|seen| (seen.level, seen.parent)).collect();
+    fits.dedup();
+    let parents = |level, clusters| (0..clusters).map(move |parent| (level, Some(parent)));
+    let expected: Vec<_> = [(0, None)].into_iter().chain(parents(1, 3)).chain(parents(2, 12)).collect();
+    assert_eq!(fits, expected);
+    for fit in expected {
+        let iterations = || seen.iter().filter(|seen| (seen.level, seen.parent) == fit).map(|seen| seen.iteration);
+        assert!(iterations().map(|iteration| (iteration.run, iteration.index)).is_sorted());
+        assert!([0, 1].iter().all(|&run| iterations().any(|iteration| iteration.run == run)));
+        // The first iteration labels all rows of the fit.
+        let rows = fit.1.map_or(600, |parent| hierarchy.levels[fit.0 - 1].clustering.sizes[parent as usize]);
+        assert_eq!(iterations().next().unwrap().changed, rows);
+    }
+    let first: Vec<_> = seen.iter().filter(|seen| seen.level == 0).map(|seen| seen.iteration).collect();
+    assert!(hierarchy.levels[0].clustering.history.iter().all(|iteration| first.contains(iteration)));
+}
+
+fn cosine(row: usize, rows: &Array2<f32>, level: &Level, label: u32) -> f64 {
+    f64::from(rows.row(row).dot(&level.clustering.centroids.row(label as usize)))
+}
+
+/// Whether every label is that of a cluster nearest to its row, among those that `may` be chosen.
+fn nearest(rows: &Array2<f32>, level: &Level, labels: &[u32], may: impl Fn(usize, u32) -> bool) -> bool {
+    labels.iter().enumerate().all(|(row, &label)| {
+        let all = (0..level.clustering.sizes.len() as u32).filter(|&other| may(row, other));
+        let best = all.map(|other| cosine(row, rows, level, other)).fold(f64::NEG_INFINITY, f64::max);
+        may(row, label) && cosine(row, rows, level, label) >= best - 1e-6
+    })
+}
+
+/// Whether labels of each level are those of the nearest cluster that has rows, or of the nearest child.
+fn descends(rows: &Array2<f32>, hierarchy: &Hierarchy, labels: &[Vec<u32>]) -> bool {
+    let last = hierarchy.levels.len() - 1;
+    labels.len() == hierarchy.levels.len()
+        && hierarchy.levels.iter().enumerate().all(|(depth, level)| {
+            nearest(rows, level, &labels[depth], |row, label| {
+                let open = depth == last || level.clustering.sizes[label as usize] > 0;
+                open && (depth == 0 || level.parents[label as usize] == labels[depth - 1][row])
+            })
+        })
+}
+
+#[test]
+fn new_rows_go_to_the_nearest_child_of_their_cluster() {
+    // Some parents have more rows than are copied together, others fewer.
+    let hierarchy = fit(&unit_rows(900, 12, 20, 0.5, 12), &[3, 15, 80], 0);
+    let rows = unit_rows(7001, 12, 30, 0.6, 13);
+    let labels = hierarchy.predict(rows.view()).unwrap();
+    assert_eq!(labels[0], hierarchy.levels[0].clustering.predict(rows.view()).unwrap());
+    assert!(descends(&rows, &hierarchy, &labels));
+    for threads in [1, 5] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert_eq!(pool.install(|| hierarchy.predict(rows.view())).unwrap(), labels);
+    }
+}
+
+#[test]
+fn the_labels_of_fitted_rows_are_repeated_however_they_were_fitted() {
+    let rows = unit_rows(6000, 24, 40, 0.5, 14);
+    let config = SphericalKMeansConfig::default();
+    for kmeans in [
+        config.clone(),
+        config.clone().with_max_iterations(2).with_n_runs(2),
+        config.clone().with_pruning(false).with_init(Init::KMeansPlusPlus),
+        config.with_max_points_per_centroid(Some(20)),
+    ] {
+        let clusterer = HierarchyConfig::new([2, 30, 400]).with_kmeans(kmeans.clone()).build().unwrap();
+        let hierarchy = clusterer.fit(rows.view()).unwrap();
+        for (labels, level) in hierarchy.predict(rows.view()).unwrap().iter().zip(&hierarchy.levels) {
+            assert!(labels == &level.clustering.labels, "{kmeans:?}");
+        }
+    }
+}
+
+#[test]
+fn fitted_rows_of_f16_are_repeated() {
+    let narrow: Vec<half::f16> =
+        unit_rows(3000, 8, 6, 0.3, 15).iter().map(|&value| half::f16::from_f32(value)).collect();
+    let vectors = Vectors::from_f16(&narrow, 8).unwrap();
+    let hierarchy = HierarchyConfig::new([2, 12]).build().unwrap().fit(vectors.clone()).unwrap();
+    for (labels, level) in hierarchy.predict(vectors).unwrap().iter().zip(&hierarchy.levels) {
+        assert_eq!(labels, &level.clustering.labels);
+    }
+}
+
+fn level(centroids: Array2<f32>, labels: &[u32], parents: &[u32]) -> Level {
+    let count = |cluster| labels.iter().filter(|&&label| label as usize == cluster).count() as u64;
+    let sizes = (0..centroids.nrows()).map(count).collect();
+    let labels = labels.to_vec();
+    let clustering = Clustering { labels, centroids, objective: 1.0, history: Vec::new(), sizes, converged: true };
+    Level { clustering, parents: parents.to_vec() }
+}
+
+#[test]
+fn a_cluster_without_rows_is_passed_over_above_the_last_level() {
+    // Two rows, [1, 0] and [0, -1]: nothing is nearest to the second cluster of either of the first two levels.
+    let hierarchy = Hierarchy {
+        levels: vec![
+            level(array![[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], &[0, 2], &[]),
+            level(array![[1.0, 0.0], [0.6, 0.8], [0.0, -1.0]], &[0, 2], &[0, 0, 2]),
+            level(array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]], &[0, 2], &[0, 0, 2, 2]),
+        ],
+    };
+    let rows = array![[1.0, 0.0], [0.0, -1.0], [0.0, 1.0], [0.6, 0.8], [-0.8, 0.6], [-1.0, 0.0]];
+    let labels = hierarchy.predict(rows.view()).unwrap();
+    // [0, 1] and [-0.8, 0.6] are nearest to the second cluster, then to the first and the last. At the last level the
+    // clusters without rows are chosen as any others.
+    assert_eq!(labels, [[0, 2, 0, 0, 2, 2], [0, 2, 0, 0, 2, 2], [0, 2, 1, 1, 3, 3]]);
+    assert!(descends(&rows, &hierarchy, &labels));
+}
+
+#[test]
+fn a_level_alone_is_predicted_as_its_clustering() {
+    let rows = unit_rows(50, 4, 3, 0.4, 16);
+    let hierarchy = fit(&rows, &[5], 0);
+    assert_eq!(hierarchy.predict(rows.view()).unwrap(), [hierarchy.levels[0].clustering.labels.clone()]);
+}
+
+#[test]
+fn rows_that_cannot_be_predicted_are_refused() {
+    let hierarchy = fit(&unit_rows(60, 4, 6, 0.4, 7), &[2, 6], 0);
+    let error = |rows: Array2<f32>| hierarchy.predict(rows.view()).unwrap_err().to_string();
+    assert_eq!(error(array![[1.0, 0.0, 0.0]]), "rows have dimension 3, centroids 4");
+    assert_eq!(error(Array2::zeros((0, 4))), "no rows to cluster");
+    assert_eq!(error(Array2::zeros((2, 0))), "rows have dimension 0");
+    assert_eq!(error(array![[1.0, 0.0, 0.0, 0.0], [0.0; 4]]), "row 1 is all zeros");
+    assert_eq!(error(array![[2.0, 0.0, 0.0, 0.0]]), "row 0 has norm 2, not 1");
+    assert_eq!(error(array![[f32::NAN, 0.0, 0.0, 0.0]]), "row 0 has NaN in column 0");
+    let none = Hierarchy { levels: Vec::new() };
+    assert!(matches!(none.predict(array![[1.0_f32]].view()), Err(KMeansError::NoLevels)));
+}
+
 /// Changing these is a breaking change.
 #[test]
 fn seeded_levels_are_stable() {
@@ -123,6 +267,14 @@ fn files_that_contradict_each_other_are_refused() {
     let dir = saved();
     let error = with_json(dir.path(), |json| json["levels"][1]["parents"] = serde_json::json!([0, 0]));
     assert!(error.ends_with("hierarchy.json: a row of cluster 2 of 6 is not in its parent"), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let levels = vec![
+        level(array![[1.0, 0.0], [0.0, 1.0]], &[0, 1], &[]),
+        level(array![[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]], &[1, 0], &[1, 0, 0]),
+    ];
+    Hierarchy { levels }.save(dir.path()).unwrap();
+    let error = with_json(dir.path(), |_| ());
+    assert!(error.ends_with("hierarchy.json: cluster 1 of 3 has a lower parent than the one before"), "{error}");
     let dir = saved();
     let error = with_json(dir.path(), |json| json["levels"].as_array_mut().unwrap().reverse());
     assert_eq!(error, "level of 2 clusters after one of 6");
@@ -170,6 +322,18 @@ proptest! {
             }
             prop_assert_eq!(clustering.sizes.len(), clusters);
             prop_assert!((mean_cosine(&rows, level) - clustering.objective).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn rows_of_the_fit_are_repeated_and_others_descend((rows, sizes, seed) in problem()) {
+        let hierarchy = fit(&rows, &sizes, seed);
+        let others = unit_rows(40, rows.ncols(), 5, 0.7, seed + 1);
+        let both = concatenate![Axis(0), others, rows];
+        let labels = hierarchy.predict(both.view()).unwrap();
+        prop_assert!(descends(&both, &hierarchy, &labels));
+        for (labels, level) in labels.iter().zip(&hierarchy.levels) {
+            prop_assert_eq!(&labels[40..], &level.clustering.labels[..]);
         }
     }
 

@@ -36,7 +36,7 @@ enum Command {
     Embed(RunArgs),
     /// Cluster the training pairs of every arm, or the rows of a .npy file
     #[command(override_usage = "pretrain cluster [OPTIONS] <CONFIG|RUN>\n       \
-                                pretrain cluster [OPTIONS] --vectors <X.npy> --k <N> --out <DIR>")]
+                                pretrain cluster [OPTIONS] --vectors <X.npy> <--k <N>|--levels <N,N,...>> --out <DIR>")]
     Cluster(ClusterArgs),
     /// Write the batches of an epoch as .npy, with a report as JSON
     Plan {

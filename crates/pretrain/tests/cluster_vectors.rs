@@ -1,12 +1,13 @@
-//! `pretrain cluster --vectors`: a `.npy` file in, three files out, and one clear error for bad input.
+//! `pretrain cluster --vectors`: a `.npy` file in, three files out and two more a level, and one clear error for bad input.
 
 mod common;
 
 use common::Bench;
-use kmeans::Clustering;
+use kmeans::{Balanced, Clusterer, Clustering, Hierarchy, HierarchyConfig, SphericalKMeansConfig, Vectors};
 use npyz::WriterBuilder;
 
 const ARGUMENTS: [&str; 7] = ["cluster", "--vectors", "x.npy", "--k", "3", "--out", "out"];
+const NESTED: [&str; 7] = ["cluster", "--vectors", "x.npy", "--levels", "3,6,20", "--out", "out"];
 
 /// Forty unit rows around each of three axes.
 fn rows() -> Vec<f32> {
@@ -28,6 +29,14 @@ fn bytes<T: npyz::AutoSerialize>(shape: &[u64], values: impl IntoIterator<Item =
     array.extend(values).expect("values");
     array.finish().expect("as many values as the shape says");
     bytes
+}
+
+fn names(bench: &Bench) -> Vec<String> {
+    let names =
+        std::fs::read_dir(bench.path("out")).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
 }
 
 fn bench() -> Bench {
@@ -138,7 +147,9 @@ fn arguments_that_do_not_belong_together_are_refused() {
         assert!(!bench.path("out").exists());
     };
     refused(&["cluster"], &["not provided:\n  <CONFIG|RUN>"]);
-    refused(&["cluster", "--vectors", "x.npy"], &["not provided:\n  --k <N>\n  --out <DIR>"]);
+    refused(&["cluster", "--vectors", "x.npy"], &["not provided:\n  --out <DIR>\n  <--k <N>|--levels <N,N,...>>"]);
+    refused(&["cluster", "config.toml", "--levels", "3,6"], &["not provided:", "--vectors <X.npy>"]);
+    refused(&NESTED[..5], &["not provided:\n  --out <DIR>"]);
     refused(&["cluster", "--vectors", "x.npy", "--k", "3"], &["not provided:\n  --out <DIR>"]);
     refused(&["cluster", "config.toml", "--seed", "3"], &["not provided:", "--vectors <X.npy>"]);
     refused(&with(&["config.toml"]), &["cannot be used with", "--vectors <X.npy>"]);
@@ -150,6 +161,80 @@ fn arguments_that_do_not_belong_together_are_refused() {
     for option in ["--runs", "--iterations", "--max-points-per-centroid"] {
         refused(&with(&[option, "0"]), &["invalid value '0'", option]);
     }
+}
+
+#[test]
+fn lists_that_are_no_levels_are_refused() {
+    let bench = bench();
+    for (list, problem) in [
+        ("", "whole numbers, each more than the one before"),
+        ("3,", "whole numbers"),
+        ("3,six", "whole numbers"),
+        ("3,-6", "whole numbers"),
+        ("3,6.5", "whole numbers"),
+        ("0,6", "clusters is 0"),
+        ("6,3", "level of 3 clusters after one of 6"),
+        ("3,6,6", "level of 6 clusters after one of 6"),
+        ("3,4294967296", "4294967296 clusters do not fit 32-bit labels"),
+    ] {
+        let arguments = ["cluster", "--vectors", "x.npy", "--levels", list, "--out", "out"];
+        fails(&bench, &arguments, &["--levels <N,N,...>", problem]);
+    }
+    let few = ["cluster", "--vectors", "x.npy", "--levels", "3,121", "--out", "out"];
+    fails(&bench, &few, &["x.npy: 120 rows cannot fill 121 clusters"]);
+    let few = ["cluster", "--vectors", "x.npy", "--levels", "3,6", "--k", "200", "--out", "out"];
+    fails(&bench, &few, &["x.npy: 120 rows cannot fill 200 clusters"]);
+    let stderr = bench.fail(&few);
+    assert!(!stderr.contains("rows of 3 into"), "{stderr}");
+    let output = bench.pretrain(&[&NESTED[..], &["--balance", "1,60"]].concat());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("'--levels <N,N,...>' cannot be used with '--balance <MIN,MAX>'"), "{stderr}");
+    assert!(!bench.path("out").exists());
+}
+
+#[test]
+fn levels_are_nested_and_the_first_is_the_flat_clustering() {
+    let bench = bench();
+    let (stdout, stderr) = bench.succeed(&[&NESTED[..], &["--runs", "2", "--seed", "5"]].concat());
+    assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+
+    let rows = rows();
+    let kmeans = SphericalKMeansConfig::default().with_n_runs(2).with_seed(5);
+    let expected = HierarchyConfig::new([3, 6, 20]).with_kmeans(kmeans).build().unwrap();
+    let expected = expected.fit(Vectors::from_f32(&rows, 3).unwrap()).unwrap();
+    let hierarchy = Hierarchy::load(&bench.path("out")).unwrap();
+    assert_eq!(hierarchy, expected);
+    assert_eq!(Clustering::load(&bench.path("out")).unwrap(), hierarchy.levels[0].clustering);
+
+    let mut written: Vec<&str> = stdout.lines().map(|line| line.strip_prefix("out/").expect("a path")).collect();
+    written.sort_unstable();
+    assert_eq!(written, names(&bench));
+    assert_eq!(written.len(), 3 + 2 * 3 + 1);
+    assert!(stderr.contains("120 rows of 3 into 3, then 6, then 20"), "{stderr}");
+    for level in ["3", "6", "20"] {
+        let lines = stderr.lines().filter(|line| line.contains(&format!("level of {level}: mean cosine")));
+        assert_eq!(lines.count(), 1, "{stderr}");
+    }
+    // The first level's fit is the flat one: nothing is fitted twice.
+    assert_eq!(stderr.matches(" into ").count(), 1, "{stderr}");
+}
+
+#[test]
+fn another_k_is_fitted_beside_the_levels() {
+    let bench = bench();
+    let (_, stderr) = bench.succeed(&[&NESTED[..], &["--k", "6", "--iterations", "4"]].concat());
+    assert_eq!(stderr.matches(" into ").count(), 2, "{stderr}");
+    let rows = rows();
+    let config = SphericalKMeansConfig::new(6).with_max_iterations(4);
+    let flat = config.build().unwrap().fit_with(&Vectors::from_f32(&rows, 3).unwrap(), &mut |_| ()).unwrap();
+    assert_eq!(Clustering::load(&bench.path("out")).unwrap(), flat);
+    let hierarchy = Hierarchy::load(&bench.path("out")).unwrap();
+    assert_eq!(hierarchy.levels.iter().map(|level| level.clustering.sizes.len()).collect::<Vec<_>>(), [3, 6, 20]);
+
+    let (_, stderr) = bench.succeed(&[&NESTED[..], &["--k", "3"]].concat());
+    assert_eq!(stderr.matches(" into ").count(), 1, "{stderr}");
+    let hierarchy = Hierarchy::load(&bench.path("out")).unwrap();
+    assert_eq!(Clustering::load(&bench.path("out")).unwrap(), hierarchy.levels[0].clustering);
 }
 
 #[test]
@@ -170,6 +255,14 @@ fn the_vectors_themselves_are_not_overwritten() {
     let stderr = bench.fail(&["cluster", "--vectors", "out/centroids.npy", "--k", "3", "--out", "out"]);
     assert!(stderr.contains("would be overwritten"), "{stderr}");
     assert_eq!(std::fs::read(bench.path("out/centroids.npy")).unwrap(), before);
+    for name in ["out/centroids-6.npy", "out/labels-20.npy", "out/labels.npy", "out/hierarchy.json"] {
+        std::fs::write(bench.path(name), &before).unwrap();
+        let nested = ["cluster", "--vectors", name, "--levels", "3,6,20", "--out", "out"];
+        assert!(bench.fail(&nested).contains("would be overwritten"), "{name}");
+        assert_eq!(std::fs::read(bench.path(name)).unwrap(), before);
+    }
+    bench.succeed(&["cluster", "--vectors", "out/centroids-6.npy", "--levels", "3,7", "--out", "out"]);
+    assert_eq!(std::fs::read(bench.path("out/centroids-6.npy")).unwrap(), before);
 }
 
 #[test]
@@ -177,6 +270,13 @@ fn balanced_sizes_keep_their_bounds_and_impossible_ones_are_refused() {
     let bench = bench();
     let clustering = clustered(&bench, &["--balance", "39,40"]);
     assert!(clustering.sizes.iter().all(|size| (39..=40).contains(size)), "{:?}", clustering.sizes);
+    assert_eq!(Balanced::load(&bench.path("out")).unwrap().clustering, clustering);
+    let json: serde_json::Value = serde_json::from_str(&bench.read("out/clusters.json")).unwrap();
+    assert_eq!((&json["balanced"]["min"], &json["balanced"]["max"]), (&39.into(), &40.into()));
+    assert!(json["balanced"]["objective_lost"].as_f64().is_some_and(|lost| lost >= 0.0), "{json}");
+    assert!(json["balanced"]["moved"].is_u64(), "{json}");
+    clustered(&bench, &[]);
+    assert!(!bench.read("out/clusters.json").contains("balanced"));
     let bench = self::bench();
     fails(&bench, &with(&["--balance", "41,60"]), &["120 rows cannot fill 3 clusters of at least 41"]);
     fails(&bench, &with(&["--balance", "41"]), &["MIN,MAX"]);

@@ -58,8 +58,13 @@ impl Bounds {
     }
 
     pub(super) fn hold(&self, sizes: &[u64]) -> bool {
+        self.first_outside(sizes).is_none()
+    }
+
+    /// The first cluster whose size is not within the bounds.
+    pub(crate) fn first_outside(&self, sizes: &[u64]) -> Option<usize> {
         let range = self.range();
-        sizes.iter().all(|size| range.contains(size))
+        sizes.iter().position(|size| !range.contains(size))
     }
 
     pub(super) fn range(&self) -> RangeInclusive<u64> {

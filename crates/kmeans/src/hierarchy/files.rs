@@ -111,7 +111,10 @@ fn check_nested(path: &Path, coarser: Option<&Level>, level: &Level) -> Result<(
     };
     match contradiction {
         Some(child) => Err(KMeansError::NotNested { path: path.to_owned(), clusters, child }),
-        None => Ok(()),
+        None => match level.parents.windows(2).position(|pair| pair[1] < pair[0]) {
+            Some(before) => Err(KMeansError::ParentsDescend { path: path.to_owned(), clusters, child: before + 1 }),
+            None => Ok(()),
+        },
     }
 }
 

@@ -1,14 +1,15 @@
 //! `pretrain cluster --vectors`: the rows of a `.npy` file, without a run folder.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod fit;
 
-use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
-use kmeans::{Bounds, Clusterer, Clustering, Init, KMeansError, NpyVectors, SphericalKMeansConfig};
+use std::io;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, ArgMatches, Args, FromArgMatches, ValueEnum};
+use kmeans::{Bounds, HierarchyConfig, Init, KMeansError, NpyVectors};
 
 use super::{RunArgs, print, start_threads};
 use crate::error::{PretrainError, Result};
-use crate::progress::{bar, count};
 
 /// The two things that `pretrain cluster` clusters.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ impl Args for ClusterArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
         VectorArgs::augment_args(RunArgs::augment_args(command))
             .mut_arg("source", |source| source.required(false).required_unless_present("vectors"))
+            .group(ArgGroup::new("clusters").args(["k", "levels"]).multiple(true))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
@@ -57,14 +59,18 @@ pub(super) struct VectorArgs {
         long,
         value_name = "X.npy",
         required = false,
-        requires_all = ["k", "out"],
+        requires_all = ["clusters", "out"],
         conflicts_with_all = ["source", "settings", "device", "force"]
     )]
     vectors: PathBuf,
-    /// How many clusters
-    #[arg(long, value_name = "N", required = false, requires = "vectors", value_parser = at_least_one())]
-    k: u32,
-    /// The folder to write labels.npy, centroids.npy and clusters.json to
+    /// How many clusters; default: those of the first level
+    #[arg(long, value_name = "N", requires = "vectors", value_parser = at_least_one())]
+    k: Option<u32>,
+    /// Nested clusters too: how many at each level, the coarsest first, such as 10,100,2000
+    #[arg(long, value_name = "N,N,...", requires = "vectors", conflicts_with = "balance", value_parser = levels)]
+    levels: Option<Levels>,
+    /// The folder to write to: labels.npy, centroids.npy and clusters.json, and for each level of N clusters
+    /// labels-N.npy and centroids-N.npy, with hierarchy.json
     #[arg(long, value_name = "DIR", required = false, requires = "vectors")]
     out: PathBuf,
     /// Runs from different starts; the best is kept whole
@@ -82,12 +88,27 @@ pub(super) struct VectorArgs {
     /// Train on at most so many rows for each cluster; default: on all
     #[arg(long, value_name = "N", requires = "vectors", value_parser = at_least_one())]
     max_points_per_centroid: Option<u32>,
-    /// Fewest and most rows of a cluster: labels with the least loss of mean cosine that keep them
+    /// Fewest and most rows of a cluster: labels with the least loss of mean cosine that keep them; clusters.json says
+    /// how much was lost
     #[arg(long, value_name = "MIN,MAX", requires = "vectors", value_parser = bounds)]
     balance: Option<Bounds>,
     /// `--threads`, which runs have too.
     #[arg(skip)]
     threads: Option<usize>,
+}
+
+/// Clusters of each level, as [`HierarchyConfig`] accepts them.
+#[derive(Debug, Clone)]
+struct Levels(Vec<usize>);
+
+fn levels(text: &str) -> Result<Levels, String> {
+    let levels: Vec<usize> = text
+        .split(',')
+        .map(|part| part.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| "whole numbers, each more than the one before, N,N,...".to_owned())?;
+    HierarchyConfig::new(&levels[..]).build().map_err(|error| error.to_string())?;
+    Ok(Levels(levels))
 }
 
 fn bounds(text: &str) -> std::result::Result<Bounds, String> {
@@ -125,17 +146,26 @@ impl From<InitArg> for Init {
     }
 }
 
-const WRITTEN: [&str; 3] = ["labels.npy", "centroids.npy", "clusters.json"];
-
 impl VectorArgs {
-    /// Clusters the rows and writes the three files, which nothing precedes that could fail late.
+    /// Clusters the rows and writes the files, which nothing precedes that could fail late.
     pub(super) fn cluster(&self) -> Result<()> {
         start_threads(self.threads.unwrap_or(0))?;
         self.check_out()?;
         let file = NpyVectors::open(&self.vectors).map_err(in_option("--vectors"))?;
-        let clustering = self.fit(&file)?;
-        clustering.save(&self.out).map_err(in_option("--out"))?;
-        print(&WRITTEN.map(|name| format!("{}\n", self.out.join(name).display())).concat())
+        self.fit(&file)?.save(&self.out).map_err(in_option("--out"))?;
+        print(&self.written().iter().map(|path| format!("{}\n", path.display())).collect::<String>())
+    }
+
+    fn levels(&self) -> &[usize] {
+        self.levels.as_ref().map_or(&[], |levels| &levels.0)
+    }
+
+    fn written(&self) -> Vec<PathBuf> {
+        let flat = ["labels.npy", "centroids.npy", "clusters.json"].map(str::to_owned);
+        let of_level = |clusters: &usize| [format!("labels-{clusters}.npy"), format!("centroids-{clusters}.npy")];
+        let nested = self.levels().iter().flat_map(of_level);
+        let summary = self.levels.iter().map(|_| "hierarchy.json".to_owned());
+        flat.into_iter().chain(nested).chain(summary).map(|name| self.out.join(name)).collect()
     }
 
     /// What could not be written in the end is found before hours of work.
@@ -143,11 +173,8 @@ impl VectorArgs {
         if self.out.exists() && !self.out.is_dir() {
             return Err(PretrainError::io(&self.out, io::ErrorKind::NotADirectory.into()));
         }
-        let same = |name| match (self.out.join(name).canonicalize(), self.vectors.canonicalize()) {
-            (Ok(written), Ok(read)) => written == read,
-            _ => false,
-        };
-        match WRITTEN.into_iter().any(same) {
+        let read = self.vectors.canonicalize().ok();
+        match read.is_some() && self.written().iter().any(|written| written.canonicalize().ok() == read) {
             true => {
                 let problem = "would be overwritten: choose another --out".to_owned();
                 Err(PretrainError::Npy { path: self.vectors.clone(), problem })
@@ -155,55 +182,6 @@ impl VectorArgs {
             false => Ok(()),
         }
     }
-
-    fn fit(&self, file: &NpyVectors) -> Result<Clustering> {
-        let name = self.vectors.display().to_string();
-        let failed = in_option(&name);
-        let clusterer = SphericalKMeansConfig::new(self.k as usize)
-            .with_n_runs(self.runs as usize)
-            .with_max_iterations(self.iterations as usize)
-            .with_seed(self.seed)
-            .with_init(self.init.into())
-            .with_max_points_per_centroid(self.max_points_per_centroid.map(|points| points as usize))
-            .build()
-            .map_err(&failed)?;
-        if let Some(bounds) = self.balance {
-            bounds.check(file.len(), self.k as usize).map_err(&failed)?;
-        }
-        tracing::info!("{name}: {} rows of {} into {}", count(file.len()), file.dim(), self.k);
-        let bar = bar(u64::from(self.iterations) * u64::from(self.runs), "cluster");
-        let mut observe = |iteration: &kmeans::Iteration| {
-            // A run that settles early leaves out its last iterations.
-            bar.set_position(iteration.run as u64 * u64::from(self.iterations) + iteration.index as u64 + 1);
-            bar.set_message(format!("mean cosine {:.4}", iteration.objective));
-        };
-        let clustering = clusterer.fit_with(&file.vectors(), &mut observe);
-        bar.finish_and_clear();
-        let clustering = clustering.map_err(&failed)?;
-        describe(&clustering, &self.vectors);
-        let Some(bounds) = self.balance else { return Ok(clustering) };
-        let balanced = clustering.balanced(file, bounds).map_err(failed)?;
-        tracing::info!(
-            "{name}: clusters of {} to {} rows, {} rows moved, {:.4} of mean cosine lost",
-            count(bounds.min),
-            count(bounds.max.unwrap_or(file.len())),
-            count(balanced.moved as usize),
-            balanced.objective_lost,
-        );
-        Ok(balanced.clustering)
-    }
-}
-
-fn describe(clustering: &Clustering, path: &Path) {
-    let sizes = clustering.sizes.iter().map(|&size| size as usize);
-    tracing::info!(
-        "{}: mean cosine {:.4} after {} iterations, clusters of {} to {} rows",
-        path.display(),
-        clustering.objective,
-        clustering.history.len(),
-        count(sizes.clone().min().unwrap_or(0)),
-        count(sizes.max().unwrap_or(0)),
-    );
 }
 
 fn in_option(what: &str) -> impl Fn(KMeansError) -> PretrainError {
