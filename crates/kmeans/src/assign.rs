@@ -26,8 +26,8 @@ impl Totals {
 
 const LEAF_ROWS: usize = 1024;
 
-/// Sums of up to this many bytes are fused: they stay in the second-level cache.
-const FUSED_BYTES: usize = 1024 * 1024;
+/// Sums of up to this many bytes are fused: they stay in the caches.
+const FUSED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Writes the nearest centroid of every row to `labels`.
 pub(crate) fn assign(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Totals {
@@ -43,7 +43,7 @@ pub(crate) fn assign(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &
 /// [`assign`], and the sums of the rows of each label.
 pub(crate) fn assign_and_sum(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Totals, Sums) {
     let (clusters, dim) = centroids.dim();
-    if clusters * dim * size_of::<f32>() > FUSED_BYTES {
+    if clusters * dim * size_of::<f64>() > FUSED_BYTES {
         let totals = assign(rows, centroids, labels);
         return (totals, sums::by_label(rows, labels, clusters));
     }
@@ -51,7 +51,7 @@ pub(crate) fn assign_and_sum(rows: Source<'_>, centroids: ArrayView2<'_, f32>, l
     let leaf = |rows: Source<'_>, labels: &mut [u32]| {
         let mut pass = Summing::new(Labelling::new(labels), &packed);
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
-        (pass.labelling.totals, pass.sums())
+        (pass.labelling.totals, pass.sums)
     };
     let merge = |(left_totals, left): (Totals, Sums), (right_totals, right): (Totals, Sums)| {
         (Totals::merge(left_totals, right_totals), left.merge(&right))
@@ -117,19 +117,15 @@ impl OnRow for Labelling<'_> {
 
 struct Summing<'a> {
     labelling: Labelling<'a>,
-    sums: Vec<f32>,
-    sizes: Vec<u64>,
+    sums: Sums,
     dim: usize,
 }
 
 impl<'a> Summing<'a> {
     fn new(labelling: Labelling<'a>, packed: &Packed) -> Self {
         let dim = packed.dim();
-        Self { labelling, sums: vec![0.0; packed.count() * dim], sizes: vec![0; packed.count()], dim }
-    }
-
-    fn sums(&self) -> Sums {
-        Sums { values: self.sums.iter().map(|&sum| f64::from(sum)).collect(), sizes: self.sizes.clone() }
+        let sums = Sums { values: vec![0.0; packed.count() * dim], sizes: vec![0; packed.count()] };
+        Self { labelling, sums, dim }
     }
 }
 
@@ -137,10 +133,10 @@ impl OnRow for Summing<'_> {
     #[inline(always)]
     fn on_row(&mut self, row: &[f32], label: u32, cosine: f32) {
         self.labelling.on_row(row, label, cosine);
-        self.sizes[label as usize] += 1;
-        let sums = &mut self.sums[label as usize * self.dim..][..self.dim];
+        self.sums.sizes[label as usize] += 1;
+        let sums = &mut self.sums.values[label as usize * self.dim..][..self.dim];
         for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += value;
+            *sum += f64::from(value);
         }
     }
 }

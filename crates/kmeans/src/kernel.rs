@@ -13,6 +13,7 @@ mod integer;
 mod look;
 mod many;
 mod panels;
+mod prefetch;
 
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
@@ -20,6 +21,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::rows::Rows;
 
 pub(crate) use look::{Centroids, Change, Known, Looked, Move, Moved, are_few, unit_len};
+pub(crate) use prefetch::prefetch;
 
 /// Receives each row's nearest centroid, in row order.
 pub(crate) trait OnRow {
@@ -93,11 +95,12 @@ impl<O: OnRow> WithSimd for Nearest<'_, O> {
         };
         for start in (0..self.rows.len()).step_by(block_rows) {
             let end = self.rows.len().min(start + block_rows);
+            let next = self.rows.values(end..self.rows.len().min(end + block_rows));
             let best = &mut best[..end - start];
             best.fill((0, f32::NEG_INFINITY));
             match &self.packed.layout {
-                Layout::Dots(groups) => groups.nearest(simd, self.rows, start, best),
-                Layout::Panels(panels) => panels.nearest(simd, self.rows, start, best),
+                Layout::Dots(groups) => groups.nearest(simd, self.rows, start, next, best),
+                Layout::Panels(panels) => panels.nearest(simd, self.rows, start, next, best),
             }
             for (index, &(label, cosine)) in best.iter().enumerate() {
                 self.on_row.on_row(self.rows.row(start + index), label, cosine);

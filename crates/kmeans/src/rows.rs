@@ -4,6 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
+use crate::kernel::prefetch;
 use crate::vectors::{Values, Vectors};
 use crate::{KMeansError, kernel};
 
@@ -32,6 +33,12 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub(crate) fn row(self, index: usize) -> &'a [f32] {
         &self.values[index * self.dim..][..self.dim]
+    }
+
+    /// The values of some rows.
+    #[inline(always)]
+    pub(crate) fn values(self, rows: Range<usize>) -> &'a [f32] {
+        &self.values[rows.start * self.dim..rows.end * self.dim]
     }
 
     /// `T` rows from `start` on, of which only the first `used` count: the last of these fills the rest.
@@ -114,6 +121,16 @@ impl<'a> Source<'a> {
                     each(Rows::new(block, self.dim));
                 }
             }
+        }
+    }
+
+    /// Asks for a row that is read soon.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, index: usize) {
+        let range = index * self.dim..(index + 1) * self.dim;
+        match self.values {
+            Stored::F32(values) => prefetch(&values[range]),
+            Stored::F16(values) => prefetch(&values[range]),
         }
     }
 

@@ -109,8 +109,11 @@ impl<R: Iterator<Item = (usize, f64)>> WithSimd for Add<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let mut widened = Vec::new();
-        for (row, sign) in self.signed {
+        let (mut widened, mut signed) = (Vec::new(), self.signed.peekable());
+        while let Some((row, sign)) = signed.next() {
+            if let Some(&(next, _)) = signed.peek() {
+                self.rows.prefetch(next);
+            }
             for (sum, &value) in self.sum.iter_mut().zip(self.rows.row(row, &mut widened)) {
                 *sum += sign * f64::from(value);
             }

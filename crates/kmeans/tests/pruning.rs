@@ -1,4 +1,4 @@
-//! Pruned iterations are the plain ones.
+//! Pruned iterations, and those in fixed point, are the plain ones.
 
 use kmeans::{Clustering, Init, SphericalKMeansConfig, Vectors};
 use ndarray::{Array2, Axis};
@@ -21,10 +21,16 @@ fn mixture(n: usize, dim: usize, modes: usize, noise: f32, seed: u64) -> Array2<
     rows
 }
 
-fn fits(rows: &Array2<f32>, config: &SphericalKMeansConfig) -> [Clustering; 2] {
-    [false, true].map(|pruning| {
-        let clusterer = config.clone().with_pruning(pruning).build().expect("a valid configuration");
-        clusterer.fit_from(rows.view(), rows.slice(ndarray::s![..config.clusters, ..])).expect("valid rows")
+/// Bounds, and products in fixed point.
+const SHORTCUTS: [(bool, bool); 3] = [(true, true), (true, false), (false, true)];
+
+/// The plain fit, and one with shortcuts.
+fn fits(rows: &Array2<f32>, config: &SphericalKMeansConfig, (pruning, fixed_point): (bool, bool)) -> [Clustering; 2] {
+    [(false, false), (pruning, fixed_point)].map(|(pruning, fixed_point)| {
+        let clusters = config.clusters;
+        let config = config.clone().with_pruning(pruning).with_fixed_point(fixed_point);
+        let clusterer = config.build().expect("a valid configuration");
+        clusterer.fit_from(rows.view(), rows.slice(ndarray::s![..clusters, ..])).expect("valid rows")
     })
 }
 
@@ -49,14 +55,16 @@ proptest! {
     ) {
         let rows = mixture(n, dim, modes, 0.7, seed);
         let config = SphericalKMeansConfig::new(clusters.min(n)).with_max_iterations(12).with_tolerance(0.0);
-        let both = fits(&rows, &config);
-        let [plain, pruned] = &both;
-        prop_assert_eq!(disagreements(&rows, &both), 0);
-        prop_assert!((plain.objective - pruned.objective).abs() < 1e-6);
-        for (plain, pruned) in plain.history.iter().zip(&pruned.history) {
+        for shortcuts in SHORTCUTS {
+            let both = fits(&rows, &config, shortcuts);
+            let [plain, pruned] = &both;
+            prop_assert_eq!(disagreements(&rows, &both), 0);
             prop_assert!((plain.objective - pruned.objective).abs() < 1e-6);
+            for (plain, pruned) in plain.history.iter().zip(&pruned.history) {
+                prop_assert!((plain.objective - pruned.objective).abs() < 1e-6);
+            }
+            prop_assert_eq!(pruned.sizes.iter().sum::<u64>(), n as u64);
         }
-        prop_assert_eq!(pruned.sizes.iter().sum::<u64>(), n as u64);
     }
 }
 
@@ -81,8 +89,10 @@ fn repeated_rows_and_empty_clusters_reach_the_plain_objective() {
         let distinct = mixture(clusters / 2, dim, clusters, 0.1, 5);
         let rows = ndarray::concatenate(Axis(0), &vec![distinct.view(); 50]).unwrap();
         let config = SphericalKMeansConfig::new(clusters).with_max_iterations(40).with_tolerance(0.0);
-        let [plain, pruned] = fits(&rows, &config);
-        assert!((plain.objective - pruned.objective).abs() < 1e-6, "{} {}", plain.objective, pruned.objective);
+        for shortcuts in SHORTCUTS {
+            let [plain, pruned] = fits(&rows, &config, shortcuts);
+            assert!((plain.objective - pruned.objective).abs() < 1e-6, "{} {}", plain.objective, pruned.objective);
+        }
     }
 }
 
@@ -92,9 +102,11 @@ fn pruned_fits_converge() {
     for clusters in [8, 60] {
         let rows = mixture(2000, 20, clusters, 0.05, 7);
         let config = SphericalKMeansConfig::new(clusters).with_max_iterations(200).with_tolerance(0.0);
-        let [_, pruned] = fits(&rows, &config);
-        assert!(pruned.converged, "{clusters}: {:?}", pruned.history.last());
-        assert_eq!(pruned.predict(rows.view()).unwrap(), pruned.labels);
+        for shortcuts in SHORTCUTS {
+            let [_, pruned] = fits(&rows, &config, shortcuts);
+            assert!(pruned.converged, "{clusters}: {:?}", pruned.history.last());
+            assert_eq!(pruned.predict(rows.view()).unwrap(), pruned.labels);
+        }
     }
 }
 

@@ -93,6 +93,9 @@ fn load_level(dir: &Path, level: LevelSummary, rows: usize, dim: usize) -> Resul
     let path = labels_of(dir, clusters);
     let labels = read_array::<u32>(&path, &[rows], "uint32")?;
     check_labels(&path, &labels, clusters)?;
+    if stored.len() != clusters {
+        return Err(KMeansError::SizeCount { path: dir.join(SUMMARY), sizes: stored.len(), clusters });
+    }
     let counted = sizes(&labels, clusters);
     if counted != stored {
         return Err(KMeansError::SizesDiffer { path: dir.join(SUMMARY), stored, counted });

@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 use pulp::Simd;
 
-use super::{BLOCK, Best, Registers};
+use super::{BLOCK, Best, Registers, prefetch};
 use crate::rows::Rows;
 
 /// With more centroids, summing the lanes of each product costs more than lanes without a centroid.
@@ -47,13 +47,13 @@ impl Groups {
         if size_of_val(&self.values[..]) <= SMALL { TILE } else { BLOCK }
     }
 
-    /// Sets `best` for the rows from `start` on.
+    /// Sets `best` for the rows from `start` on; `next` is read after them.
     #[inline(always)]
-    pub(super) fn nearest<S: Simd>(&self, simd: S, rows: Rows<'_>, start: usize, best: &mut [Best]) {
+    pub(super) fn nearest<S: Simd>(&self, simd: S, rows: Rows<'_>, start: usize, next: &[f32], best: &mut [Best]) {
         if Registers::of::<S>().many {
-            self.grouped::<S, GROUP_OF_MANY>(simd, rows, start, best);
+            self.grouped::<S, GROUP_OF_MANY>(simd, rows, start, next, best);
         } else {
-            self.grouped::<S, GROUP_OF_FEW>(simd, rows, start, best);
+            self.grouped::<S, GROUP_OF_FEW>(simd, rows, start, next, best);
         }
     }
 
@@ -81,10 +81,12 @@ impl Groups {
     }
 
     #[inline(always)]
-    fn grouped<S: Simd, const G: usize>(&self, simd: S, rows: Rows<'_>, start: usize, best: &mut [Best]) {
+    fn grouped<S: Simd, const G: usize>(&self, simd: S, rows: Rows<'_>, start: usize, next: &[f32], best: &mut [Best]) {
         let (vectors, _) = S::as_simd_f32s(&self.values);
         let (vectors, _) = vectors.as_chunks::<G>();
+        let mut next = next.chunks(next.len().div_ceil(self.count.div_ceil(G)).max(1));
         for (group, vectors) in vectors.chunks_exact(self.chunks).enumerate() {
+            prefetch(next.next().unwrap_or_default());
             let first = group * G;
             let used = G.min(self.count - first);
             for (tile, best) in best.chunks_mut(TILE).enumerate() {

@@ -53,8 +53,10 @@ impl WithSimd for All<'_, '_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let mut widened: [Vec<f32>; dots::TILE] = Default::default();
         for at in self.at.chunks(TOGETHER) {
-            for at in at.chunks(dots::TILE) {
-                self.look.tile(simd, at, &mut widened);
+            for first in (0..at.len()).step_by(dots::TILE) {
+                let (tile, next) = at[first..].split_at(dots::TILE.min(at.len() - first));
+                next.iter().take(dots::TILE).for_each(|&row| self.look.rows.prefetch(row as usize));
+                self.look.tile(simd, tile, &mut widened);
             }
             self.look.sum(&mut widened[0]);
         }

@@ -188,3 +188,73 @@ mod x86 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Sums<'a> {
+        row: &'a [i32],
+        centroids: &'a [i32],
+    }
+
+    impl WithIntegers for Sums<'_> {
+        type Output = (Vec<i32>, i32);
+
+        /// Sums over the words of a row with each lane's centroid, and the largest.
+        #[inline(always)]
+        fn with<I: Integers>(self, integers: I) -> (Vec<i32>, i32) {
+            let lanes = size_of::<I::Vector>() / size_of::<i32>();
+            let mut sums = [integers.zero(); 2];
+            for (&word, centroids) in self.row.iter().zip(self.centroids.chunks_exact(MOST_LANES)) {
+                for (sums, centroids) in sums.iter_mut().zip(centroids.chunks_exact(lanes)) {
+                    let centroids: &[I::Vector] = bytemuck::cast_slice(centroids);
+                    *sums = integers.add_products(*sums, integers.splat(word), centroids[0]);
+                }
+            }
+            let largest = integers.reduce_max(integers.max(sums[0], sums[1]));
+            (bytemuck::cast_slice(&sums).to_vec(), largest)
+        }
+    }
+
+    /// Two vectors of the widest instruction set.
+    const MOST_LANES: usize = 32;
+
+    fn expected(row: &[i32], centroids: &[i32], lanes: usize) -> Vec<i32> {
+        let numbers = |word: i32| [i64::from(word as i16), i64::from((word >> 16) as i16)];
+        let product = |(&a, &b): (&i32, &i32)| numbers(a)[0] * numbers(b)[0] + numbers(a)[1] * numbers(b)[1];
+        let sum = |lane| row.iter().zip(centroids.iter().skip(lane).step_by(MOST_LANES)).map(product).sum::<i64>();
+        (0..lanes).map(|lane| i32::try_from(sum(lane)).expect("31 bits")).collect()
+    }
+
+    proptest! {
+        /// Integers are exact, so every instruction set has to give the same.
+        #[test]
+        fn every_instruction_set_gives_the_same_sums(
+            words in 1_usize..20, seed in any::<u32>(),
+        ) {
+            // Numbers of up to 5,000 in size: sums of 40 products stay in 31 bits.
+            let word = |at: usize| {
+                let mixed = (at as u32 + 1).wrapping_mul(2_654_435_761).wrapping_add(seed).wrapping_mul(0x9e37_79b1);
+                let number = |bits: u32| (bits % 10_001) as i32 - 5_000;
+                number(mixed >> 16) & 0xffff | number(mixed & 0xffff) << 16
+            };
+            let row: Vec<i32> = (0..words).map(word).collect();
+            let centroids: Vec<i32> = (words..words * (1 + MOST_LANES)).map(word).collect();
+            let check = |(sums, largest): (Vec<i32>, i32)| {
+                prop_assert_eq!(&sums, &expected(&row, &centroids, sums.len()));
+                prop_assert_eq!(Some(&largest), sums.iter().max());
+                Ok(())
+            };
+            let sums = || Sums { row: &row, centroids: &centroids };
+            check(sums().with(Portable))?;
+            check(dispatch(sums()))?;
+            #[cfg(target_arch = "x86_64")]
+            if let Some(avx2) = pulp::x86::V3::try_new() {
+                check(avx2.vectorize(Call(avx2, sums())))?;
+            }
+        }
+    }
+}

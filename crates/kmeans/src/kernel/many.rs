@@ -8,6 +8,7 @@ use ndarray::ArrayView2;
 use super::exact::Exact;
 use super::integer::{Integers, WithIntegers, dispatch, lanes};
 use super::look::{Known, Looked, Move};
+use super::prefetch;
 use crate::fixed::{self, ONE, quantise};
 use crate::grouping::Grouping;
 use crate::rows::Source;
@@ -25,6 +26,9 @@ pub(super) fn panel_len() -> usize {
 
 /// Rows that look together; their values stay in the second-level cache.
 const TOGETHER: usize = 192;
+
+/// Rows that are asked for before they are read.
+const AHEAD: usize = 8;
 
 /// What products of f32 are off by, at most, where rows and centroids have norm 1.
 const ROUNDING: f32 = 4e-6;
@@ -255,6 +259,7 @@ impl Chunk<'_> {
         let groups = self.centroids.groups();
         open.clear(groups);
         for position in 0..self.at.len() {
+            prefetch(self.row((position + AHEAD).min(self.at.len() - 1)));
             let from = self.centroids.places[known.labels[self.at[position] as usize] as usize];
             let own = dot(integers, self.row(position), self.centroids.fixed(from));
             self.state[position] = State { own, most: own, place: from, from, ..State::default() };

@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 use pulp::Simd;
 
-use super::{Best, Registers};
+use super::{Best, Registers, prefetch};
 use crate::rows::Rows;
 
 /// Rows that share the loads of a panel.
@@ -37,11 +37,13 @@ impl Panels {
         Self { values, width, vectors, dim }
     }
 
-    /// Sets `best` for the rows from `start` on.
+    /// Sets `best` for the rows from `start` on; `next` is read after them.
     #[inline(always)]
-    pub(super) fn nearest<S: Simd>(&self, simd: S, rows: Rows<'_>, start: usize, best: &mut [Best]) {
+    pub(super) fn nearest<S: Simd>(&self, simd: S, rows: Rows<'_>, start: usize, next: &[f32], best: &mut [Best]) {
         let (mut vectors, _) = S::as_simd_f32s(&self.values);
+        let mut next = next.chunks(next.len().div_ceil(self.vectors.div_ceil(self.width)).max(1));
         for first in (0..self.vectors).step_by(self.width) {
+            prefetch(next.next().unwrap_or_default());
             let width = self.width.min(self.vectors - first);
             let (panel, rest) = vectors.split_at(width * self.dim);
             vectors = rest;
