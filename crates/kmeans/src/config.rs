@@ -59,17 +59,18 @@ pub struct SphericalKMeansConfig {
     pub seed: u64,
     /// How the first centroids are chosen.
     pub init: Init,
-    /// Whether iterations after the first skip what bounds prove unchanged: the same labels, ties within rounding apart,
-    /// in less time. Takes 8 bytes a row up to 20 clusters, and beyond 4 more for every 32 clusters (16 without
-    /// AVX-512). Default true.
+    /// Whether iterations skip what bounds prove unchanged: the same labels, ties within rounding apart, in less time.
+    /// Takes 4 bytes a row and 4 more for each bound: one for each of up to 20 clusters, beyond that one for every 16
+    /// (32 with AVX-512 VNNI), but no more than a row has values, and 3 where the rows are those of a mapped file.
+    /// Default true.
     #[doc(alias = "hamerly")]
     #[doc(alias = "elkan")]
     #[doc(alias = "yinyang")]
     pub pruning: bool,
-    /// Whether rows in memory are copied in 16-bit fixed point, 2 bytes a value: passes after the first read half the
-    /// bytes and multiply at twice the rate, and only what those products leave open is decided by the rows
-    /// themselves, so that labels are the same, ties within rounding apart. Rows of a mapped file are never copied.
-    /// Default true.
+    /// Whether rows in memory are copied in 16-bit fixed point, 2 bytes a value, where there are more than 20 clusters:
+    /// passes after the first read half the bytes and multiply at up to twice the rate, and only what those products
+    /// leave open is decided by the rows themselves. The same labels, ties within rounding apart. Rows of a mapped file
+    /// are converted block by block instead. Default true.
     pub fixed_point: bool,
     /// Train on at most this many rows for each cluster, drawn uniformly. Default: on all rows (FAISS: 256).
     /// The final labels are of all rows in either case.
