@@ -110,8 +110,7 @@ impl<'a, B: Backend> Located<'a, B> {
                 // The rows of f16 are widened on the way.
                 upload(source.gather(&range.collect::<Vec<_>>()), shape, device)
             }
-            Self::Device(rows) if range == (0..rows.dims()[0]) => rows.clone().cast(DType::F32),
-            Self::Device(rows) => rows.clone().slice(range).cast(DType::F32),
+            Self::Device(rows) => slice(rows, range),
         }
     }
 
@@ -132,7 +131,7 @@ impl<'a, B: Backend> Located<'a, B> {
             Self::Device(rows) => {
                 let mut values = Vec::with_capacity(self.len() * self.dim());
                 for range in ranges(self.len(), block_rows) {
-                    values.extend(read(self.block(range, &rows.device()))?);
+                    values.extend(read(slice(rows, range))?);
                 }
                 Ok(HostRows::Owned(values))
             }
@@ -191,21 +190,22 @@ fn checked_tensor<'a, B: Backend>(rows: Tensor<B, 2>, block_bytes: usize) -> Res
     if count == 0 {
         return Err(KMeansError::NoRows);
     }
-    let rows = Located::Device(rows);
-    first_bad_row(&rows, block_rows(block_bytes, dim, 1))?.map_or(Ok(rows), Err)
-}
-
-fn first_bad_row<B: Backend>(rows: &Located<'_, B>, block: usize) -> Result<Option<KMeansError>, KMeansError> {
-    let Located::Device(tensor) = rows else { return Ok(None) };
-    for range in ranges(rows.len(), block) {
-        let block = rows.block(range.clone(), &tensor.device());
+    for range in ranges(count, block_rows(block_bytes, dim, 1)) {
+        let block = slice(&rows, range.clone());
         let squared_norms = read((block.clone() * block).sum_dim(1))?;
         let bad = squared_norms.iter().position(|&squared| !is_unit(f64::from(squared).sqrt()));
         if let Some(bad) = bad.map(|bad| range.start + bad) {
-            return Ok(Some(describe(&read(select(tensor, &[bad]))?, bad)));
+            return Err(describe(&read(select(&rows, &[bad]))?, bad));
         }
     }
-    Ok(None)
+    Ok(Located::Device(rows))
+}
+
+fn slice<B: Backend>(rows: &Tensor<B, 2>, range: Range<usize>) -> Tensor<B, 2> {
+    match range == (0..rows.dims()[0]) {
+        true => rows.clone().cast(DType::F32),
+        false => rows.clone().slice(range).cast(DType::F32),
+    }
 }
 
 fn select<B: Backend>(rows: &Tensor<B, 2>, indices: &[usize]) -> Tensor<B, 2> {
