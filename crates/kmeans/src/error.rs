@@ -153,6 +153,10 @@ pub enum KMeansError {
         /// Its L2 norm: 0, infinite or NaN.
         norm: f64,
     },
+    /// The device of [`DeviceKMeans`](crate::DeviceKMeans) failed: out of memory, or lost.
+    #[cfg(feature = "burn")]
+    #[error("the device failed")]
+    Device(#[from] burn::tensor::backend::ExecutionError),
     /// A mean of linfa's that cannot be normalised.
     #[cfg(feature = "linfa")]
     #[error("linfa's centroid {centroid} has norm {norm}")]

@@ -11,11 +11,16 @@ use crate::sums::sizes;
 /// Starting centroids, unnormalised rows `[clusters, dim]`.
 pub(crate) fn start(init: Init, rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
     let chosen = match init {
-        Init::RandomRows => index::sample(rng, rows.len(), clusters).into_vec(),
+        Init::RandomRows => random_rows(rows.len(), clusters, rng),
         Init::KMeansPlusPlus => plus_plus(rows, clusters, rng),
         Init::KMeansParallel => parallel(rows, clusters, rng),
     };
     take(rows, &chosen)
+}
+
+/// Distinct rows, drawn without a look at them.
+pub(crate) fn random_rows(rows: usize, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    index::sample(rng, rows, clusters).into_vec()
 }
 
 pub(crate) fn take(rows: Source<'_>, indices: &[usize]) -> Array2<f32> {

@@ -4,6 +4,8 @@ mod assign;
 mod balance;
 mod clustering;
 mod config;
+#[cfg(feature = "burn")]
+mod device;
 mod error;
 mod fixed;
 mod grouping;
@@ -27,6 +29,8 @@ mod vectors;
 pub use balance::{Balanced, Bounds};
 pub use clustering::{Clusterer, Clustering, Iteration};
 pub use config::{Init, SphericalKMeansConfig};
+#[cfg(feature = "burn")]
+pub use device::{AnyRows, DeviceKMeans};
 pub use error::KMeansError;
 pub use hierarchy::{HierarchicalKMeans, Hierarchy, HierarchyConfig, Level, LevelIteration};
 #[cfg(feature = "linfa")]

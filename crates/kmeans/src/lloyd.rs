@@ -44,7 +44,7 @@ pub struct SphericalKMeans {
 }
 
 /// Stream 0 of the generator draws the subsample, stream `run + 1` the start of a run.
-const SUBSAMPLE_STREAM: u64 = 0;
+pub(crate) const SUBSAMPLE_STREAM: u64 = 0;
 
 impl SphericalKMeans {
     /// The settings it was built from.
@@ -82,7 +82,7 @@ impl SphericalKMeans {
         }
     }
 
-    fn checked_start(&self, centroids: ArrayView2<'_, f32>, dim: usize) -> Result<Array2<f32>, KMeansError> {
+    pub(crate) fn checked_start(&self, centroids: ArrayView2<'_, f32>, dim: usize) -> Result<Array2<f32>, KMeansError> {
         if centroids.nrows() != self.config.clusters {
             return Err(KMeansError::CentroidCount { centroids: centroids.nrows(), clusters: self.config.clusters });
         }
@@ -130,7 +130,7 @@ impl SphericalKMeans {
         self.run(training, start, run, observer)
     }
 
-    fn rng(&self, stream: u64) -> ChaCha8Rng {
+    pub(crate) fn rng(&self, stream: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream(stream);
         rng
@@ -163,7 +163,7 @@ impl SphericalKMeans {
         trained
     }
 
-    fn settled(&self, previous: Option<&Iteration>, iteration: &Iteration) -> bool {
+    pub(crate) fn settled(&self, previous: Option<&Iteration>, iteration: &Iteration) -> bool {
         let by_labels = iteration.changed == 0;
         let by_objective = previous.is_some_and(|previous| {
             let change = (iteration.objective - previous.objective).abs();

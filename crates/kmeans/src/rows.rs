@@ -202,7 +202,7 @@ pub(crate) fn is_unit(norm: f64) -> bool {
     (norm - 1.0).abs() <= NORM_TOLERANCE
 }
 
-fn describe(values: &[f32], row: usize) -> KMeansError {
+pub(crate) fn describe(values: &[f32], row: usize) -> KMeansError {
     if let Some(column) = values.iter().position(|value| !value.is_finite()) {
         return KMeansError::NotFinite { row, column, value: values[column] };
     }

@@ -51,6 +51,18 @@ fn stages_run_alone_and_again_only_where_their_inputs_changed() {
 }
 
 #[test]
+fn clusters_of_the_device_are_those_of_the_processor() {
+    let labels = |on_device: &str| {
+        let bench = Bench::new();
+        for stage in ["embed", "cluster"] {
+            bench.succeed(&[stage, "config.toml", "--set", on_device]);
+        }
+        std::fs::read(bench.path("run/arms/passages/clusters/labels.npy")).unwrap()
+    };
+    assert_eq!(labels("cluster.on_device=true"), labels("cluster.on_device=false"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_scores() {
     let [a, b] = [Bench::new(), Bench::new()];
     for bench in [&a, &b] {

@@ -115,6 +115,8 @@ pub struct ClusterConfig {
     pub tolerance: f64,
     /// The seed of the initial centroids.
     pub seed: u64,
+    /// Whether k-means computes on the run's device, in burn, rather than on the processor.
+    pub on_device: bool,
 }
 
 /// What is clustered: an arm of the comparison.
@@ -159,7 +161,7 @@ impl ClusterOf {
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { of: ClusterOf::Passages, k: 10, runs: 1, max_iterations: 25, tolerance: 1e-4, seed: 0 }
+        Self { of: ClusterOf::Passages, k: 10, runs: 1, max_iterations: 25, tolerance: 1e-4, seed: 0, on_device: false }
     }
 }
 

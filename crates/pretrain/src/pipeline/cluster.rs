@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
-use kmeans::{Clusterer, Clustering, RandomLabels, SphericalKMeansConfig};
+use kmeans::{Clusterer, Clustering, KMeansError, RandomLabels, SphericalKMeansConfig};
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rustc_hash::FxHashMap;
 
@@ -107,18 +107,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn fit(&self, arm: ClusterOf, rows: ArrayView2<'_, f32>) -> Result<Clustering> {
         let config = &self.config.cluster;
         let failed = |source| PretrainError::Cluster { arm: arm.title().to_owned(), source };
-        let clusterer: Box<dyn Clusterer> = match arm {
-            ClusterOf::Random => Box::new(RandomLabels { clusters: config.k, seed: config.seed }),
-            _ => Box::new(
-                SphericalKMeansConfig::new(config.k)
-                    .with_n_runs(config.runs)
-                    .with_max_iterations(config.max_iterations)
-                    .with_tolerance(config.tolerance)
-                    .with_seed(config.seed)
-                    .build()
-                    .map_err(failed)?,
-            ),
-        };
+        let clusterer = self.clusterer(arm).map_err(failed)?;
         tracing::info!("cluster {}: {} rows of {} into {}", arm.name(), count(rows.nrows()), rows.ncols(), config.k);
         let bar = bar((config.max_iterations * config.runs) as u64, &format!("cluster {}", arm.name()));
         let clustering = clusterer
@@ -137,6 +126,20 @@ impl<B: AutodiffBackend> Pipeline<B> {
             count(sizes.iter().max().copied().unwrap_or(0) as usize),
         );
         Ok(clustering)
+    }
+
+    fn clusterer(&self, arm: ClusterOf) -> std::result::Result<Box<dyn Clusterer>, KMeansError> {
+        let config = &self.config.cluster;
+        let k_means = SphericalKMeansConfig::new(config.k)
+            .with_n_runs(config.runs)
+            .with_max_iterations(config.max_iterations)
+            .with_tolerance(config.tolerance)
+            .with_seed(config.seed);
+        Ok(match arm {
+            ClusterOf::Random => Box::new(RandomLabels { clusters: config.k, seed: config.seed }),
+            _ if config.on_device => Box::new(k_means.build_on::<B::InnerBackend>(&self.device)?),
+            _ => Box::new(k_means.build()?),
+        })
     }
 }
 
