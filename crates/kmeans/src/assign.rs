@@ -124,7 +124,7 @@ struct Summing<'a> {
 impl<'a> Summing<'a> {
     fn new(labelling: Labelling<'a>, packed: &Packed) -> Self {
         let dim = packed.dim();
-        let sums = Sums { values: vec![0.0; packed.count() * dim], sizes: vec![0; packed.count()] };
+        let sums = Sums::none(packed.count(), dim);
         Self { labelling, sums, dim }
     }
 }

@@ -18,6 +18,7 @@ use crate::fixed::FixedRows;
 use crate::grouping::Grouping;
 use crate::kernel::{Centroids, Change, Known, Looked, Move, Moved};
 use crate::rows::Source;
+use crate::sums::Part;
 
 /// The largest squared norm of a row that is taken as one of unit norm.
 const SQUARED_NORM: f32 = 1.002_002;
@@ -63,10 +64,13 @@ impl FewMoves {
         self.leaves.iter().map(Vec::len).sum()
     }
 
-    /// Each row, the label it had and the one it has, in the order of the rows.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, u32, u32)> {
-        let leaves = self.leaves.iter().enumerate();
-        leaves.flat_map(|(leaf, moves)| moves.iter().map(move |m| (leaf * LEAF_ROWS + m.row as usize, m.from, m.to)))
+    /// Rows of a part of the tasks, in their order, each less for the label that it had and more for the one it has.
+    pub(crate) fn part(&self, part: Part) -> impl Iterator<Item = (usize, u32, i8)> {
+        part.of(self.leaves.len()).flat_map(|leaf| {
+            let row = move |moved: &Move| leaf * LEAF_ROWS + moved.row as usize;
+            let signed = move |moved: &Move| [(row(moved), moved.from, -1), (row(moved), moved.to, 1)];
+            self.leaves[leaf].iter().flat_map(signed)
+        })
     }
 }
 

@@ -1,5 +1,7 @@
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, Axis};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::kernel::Change;
@@ -15,14 +17,23 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
+    pub(crate) fn none(clusters: usize, dim: usize) -> Self {
+        Self { values: vec![0.0; clusters * dim], sizes: vec![0; clusters] }
+    }
+
     pub(crate) fn merge(mut self, other: &Self) -> Self {
+        self.add(other);
+        self
+    }
+
+    /// Sizes of `other` may be negative numbers, wrapped.
+    fn add(&mut self, other: &Self) {
         for (value, other) in self.values.iter_mut().zip(&other.values) {
             *value += other;
         }
         for (size, other) in self.sizes.iter_mut().zip(&other.sizes) {
-            *size += other;
+            *size = size.wrapping_add(*other);
         }
-        self
     }
 
     /// Takes rows from the sums of their former labels to those of `labels`.
@@ -40,20 +51,22 @@ impl Sums {
                 return;
             }
         };
+        if rows.is_mapped() {
+            self.add(&in_row_order(rows, clusters, |part| few.part(part)));
+            return;
+        }
         let mut changes = vec![0; clusters];
-        for label in few.iter().flat_map(|(_, from, to)| [from, to]) {
+        for (_, label, _) in few.part(Part::ALL) {
             changes[label as usize] += 1;
         }
         let mut by_cluster: Vec<Vec<(usize, f64)>> = changes.into_iter().map(Vec::with_capacity).collect();
-        for (row, from, to) in few.iter() {
-            by_cluster[from as usize].push((row, -1.0));
-            by_cluster[to as usize].push((row, 1.0));
-            self.sizes[from as usize] -= 1;
-            self.sizes[to as usize] += 1;
+        for (row, label, sign) in few.part(Part::ALL) {
+            by_cluster[label as usize].push((row, f64::from(sign)));
+            self.sizes[label as usize] = self.sizes[label as usize].wrapping_add_signed(sign.into());
         }
         drop(few);
         self.values.par_chunks_mut(rows.dim()).zip(&by_cluster).for_each(|(sum, changes)| {
-            pulp::Arch::new().dispatch(Add { rows, sum, signed: changes.iter().copied() });
+            Arch::new().dispatch(Add { rows, sum, signed: changes.iter().copied() });
         });
     }
 
@@ -88,13 +101,76 @@ impl Sums {
 
 /// Sums of the rows of each label, each in row order; for more sums than a cache holds.
 pub(crate) fn by_label(rows: Source<'_>, labels: &[u32], clusters: usize) -> Sums {
+    if rows.is_mapped() {
+        let signed = |part: Part| part.of(rows.len()).map(|row| (row, labels[row], 1));
+        return in_row_order(rows, clusters, signed);
+    }
     let sizes = sizes(labels, clusters);
     let members = members(labels, &sizes);
     let mut values = vec![0.0; clusters * rows.dim()];
     values.par_chunks_mut(rows.dim()).zip(&members).for_each(|(sum, members)| {
-        pulp::Arch::new().dispatch(Add { rows, sum, signed: members.iter().map(|&member| (member, 1.0)) });
+        Arch::new().dispatch(Add { rows, sum, signed: members.iter().map(|&member| (member, 1.0)) });
     });
     Sums { values, sizes }
+}
+
+/// One of some equal parts.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    index: usize,
+    parts: usize,
+}
+
+impl Part {
+    const ALL: Self = Self { index: 0, parts: 1 };
+
+    /// The part's share of `0..len`.
+    pub(crate) fn of(self, len: usize) -> Range<usize> {
+        let first = |index| len / self.parts * index + (len % self.parts).min(index);
+        first(self.index)..first(self.index + 1)
+    }
+}
+
+/// Parts whose sums are made at the same time, at most.
+const MOST_PARTS: usize = 16;
+
+/// Sums of signed rows, read in their order: those of a file may come from the disk. The sums of the parts take at
+/// most 8 bytes a row, or the place of one.
+fn in_row_order<I>(rows: Source<'_>, clusters: usize, signed: impl Fn(Part) -> I + Sync) -> Sums
+where
+    I: Iterator<Item = (usize, u32, i8)>,
+{
+    let parts = (rows.len() / (clusters * rows.dim())).clamp(1, MOST_PARTS);
+    let sums = (0..parts).into_par_iter().map(|index| {
+        let mut sums = Sums::none(clusters, rows.dim());
+        Arch::new().dispatch(AddEach { rows, sums: &mut sums, signed: signed(Part { index, parts }) });
+        sums
+    });
+    sums.collect::<Vec<_>>().iter().fold(Sums::none(clusters, rows.dim()), Sums::merge)
+}
+
+/// Adds rows, each times a sign, to the sums of their labels.
+struct AddEach<'a, I> {
+    rows: Source<'a>,
+    sums: &'a mut Sums,
+    signed: I,
+}
+
+impl<I: Iterator<Item = (usize, u32, i8)>> WithSimd for AddEach<'_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (dim, mut widened) = (self.rows.dim(), Vec::new());
+        for (row, label, sign) in self.signed {
+            let sum = &mut self.sums.values[label as usize * dim..][..dim];
+            for (sum, &value) in sum.iter_mut().zip(self.rows.row(row, &mut widened)) {
+                *sum += f64::from(sign) * f64::from(value);
+            }
+            let size = &mut self.sums.sizes[label as usize];
+            *size = size.wrapping_add_signed(sign.into());
+        }
+    }
 }
 
 /// Adds rows, each times a sign, to a sum.
