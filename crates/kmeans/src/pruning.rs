@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::fixed::FixedRows;
 use crate::grouping::Grouping;
-use crate::kernel::{Centroids, Change, Known, Looked, Move, Moved};
+use crate::kernel::{Centroids, Change, Known, Looked, Move, Moved, are_few};
 use crate::rows::Source;
 use crate::sums::Part;
 
@@ -140,6 +140,8 @@ pub(crate) struct Bounded {
     /// Upper bounds of its products with the other centroids of each group, `[n, groups]`.
     others: Vec<f32>,
     grouping: Grouping,
+    /// Rows of a task.
+    leaf_rows: usize,
 }
 
 /// Bounds of a row whose file may be larger than memory: beside them it has its label and, where all rows move, 8
@@ -152,7 +154,9 @@ impl Bounded {
         // More bounds than values would take longer to read than the row.
         let most = if rows.is_mapped() { BOUNDS_OF_MAPPED } else { rows.dim() };
         let grouping = Grouping::new(centroids, most);
-        Self { own: vec![-2.0; rows.len()], others: vec![2.0; rows.len() * grouping.groups], grouping }
+        // What a task changes of the sums takes at most 4 bytes a row, where it keeps sums.
+        let leaf_rows = if are_few(centroids.nrows()) { LEAF_ROWS.max(2 * centroids.len()) } else { LEAF_ROWS };
+        Self { own: vec![-2.0; rows.len()], others: vec![2.0; rows.len() * grouping.groups], grouping, leaf_rows }
     }
 
     /// Relabels the rows for `centroids`, which were `before` when the bounds were right.
@@ -165,13 +169,13 @@ impl Bounded {
         let drifts = Drifts::new(before, centroids);
         let shift = Shift { own: &drifts.0, groups: &drifts.of_groups(&self.grouping) };
         let centroids = Centroids::new(centroids, &self.grouping);
-        let groups = self.grouping.groups;
-        let leaves = (labels.par_chunks_mut(LEAF_ROWS))
-            .zip(self.own.par_chunks_mut(LEAF_ROWS))
-            .zip(self.others.par_chunks_mut(LEAF_ROWS * groups))
+        let (groups, leaf_rows) = (self.grouping.groups, self.leaf_rows);
+        let leaves = (labels.par_chunks_mut(leaf_rows))
+            .zip(self.own.par_chunks_mut(leaf_rows))
+            .zip(self.others.par_chunks_mut(leaf_rows * groups))
             .enumerate()
             .map(|(leaf, ((labels, own), others))| {
-                let first = leaf * LEAF_ROWS;
+                let first = leaf * leaf_rows;
                 let looked = training.part(first..first + labels.len());
                 let known = Known { labels, own, others };
                 LeafMoves::new(Leaf { known, groups }.relabel(looked, &centroids, &shift))
