@@ -194,12 +194,12 @@ def warm(case: str, fits: dict) -> dict:
     return able
 
 
-def compare(case: str, rows, ours: Ours, peers: dict, lengths: list[int]) -> None:
+def compare(case: str, rows, ours: Ours, peers: dict, lengths: list[int], repetitions: int) -> None:
     """Repetitions of ours and then each peer: fits of all `lengths`, a whole one or the two whose difference is taken."""
     ours.fit(SHORT)
     peers = warm(case, peers)
     seconds, results = {name: [] for name in ["ours", *peers]}, {}
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         for name in seconds:
             runs = [ours.fit(length) if name == "ours" else timed(peers[name], length) for length in lengths]
             (first, _), (last, results[name]) = runs[0], runs[-1]
@@ -243,20 +243,27 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=PEERS, help="default: all; with --quick, all but fastkmeans")
     parser.add_argument("--vectors", nargs="+", type=Path, metavar="X.npy", help="files of unit rows, f32, in place of the mixtures")
     parser.add_argument("--k", nargs="+", type=int, default=[10, 100, 1000], help="clusters, with --vectors")
+    parser.add_argument("--only", metavar="TEXT", default="", help="the cases whose shape ends so, such as 'k = 10'")
+    parser.add_argument("--plain", action="store_true", help="plain iterations only")
+    parser.add_argument("--whole", action="store_true", help="whole fits only")
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     args = parser.parse_args()
     subprocess.run(["cargo", "build", "--release", "-q", "-p", "kmeans", "--example", "timed_fit"], cwd=ROOT, check=True)
     args.data.mkdir(parents=True, exist_ok=True)
     peers = imported(args.peers or [name for name in PEERS if not (args.quick and name == "fastkmeans")])
     cases = given(args.vectors, args.k) if args.vectors else mixtures(args.data, args.quick)
     plain = [SHORT, QUICK_LONG if args.quick else LONG]
+    modes = [("plain", plain), ("pruned", [WHOLE])][args.whole : 1 if args.quick or args.plain else 2]
     for case, path, clusters, seed in cases:
+        if not case.endswith(args.only):
+            continue
         rows, start_path = np.load(path), args.data / "start.npy"
         start = rows[np.random.default_rng(seed).permutation(len(rows))[:clusters]].copy()
         np.save(start_path, start)
         fits = {name: peer(rows, start) for name, peer in peers.items()}
-        for mode, lengths in [("plain", plain)] if args.quick else [("plain", plain), ("pruned", [WHOLE])]:
+        for mode, lengths in modes:
             ours = Ours(path, start_path, mode)
-            compare(case if mode == "plain" else f"fit {case}", rows, ours, fits, lengths)
+            compare(case if mode == "plain" else f"fit {case}", rows, ours, fits, lengths, args.repetitions)
             ours.process.stdin.close()
             ours.process.wait()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
