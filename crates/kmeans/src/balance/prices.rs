@@ -18,11 +18,12 @@ const SHRINKAGE: f32 = 0.5;
 const LARGEST_STEP: f32 = 0.5;
 
 /// Prices have settled when one row in so many is left over.
-const ROWS_TO_ONE_LEFT: u64 = 1024;
+const ROWS_TO_ONE_LEFT: u64 = 128;
 
-/// Passes over a sample of the rows, so many of them a cluster, and then over all.
-const SAMPLE_PASSES: usize = 128;
-const SAMPLE_OF_CLUSTER: usize = 256;
+/// Passes over a sample of the rows, so many of them a cluster, if that is a small part, and then over all.
+const SAMPLE_PASSES: usize = 64;
+const SAMPLE_OF_CLUSTER: usize = 64;
+const SMALL_PART: usize = 8;
 const PASSES: usize = 48;
 
 impl Prices {
@@ -39,7 +40,7 @@ impl Prices {
     /// with a step of its own that grows until the price has gone too far.
     pub(super) fn settle(&mut self, candidates: &Candidates) {
         let stride = candidates.rows() / (SAMPLE_OF_CLUSTER * self.values.len());
-        if stride > 1 {
+        if stride >= SMALL_PART {
             self.settle_on(candidates, stride, SAMPLE_PASSES);
         }
         self.settle_on(candidates, 1, PASSES);
