@@ -1,6 +1,7 @@
 //! k-means on a device beside k-means on the processor: the same starts, labels and errors, the objective within rounding.
 
 #![cfg(any(feature = "cpu", feature = "wgpu"))]
+#![expect(clippy::unwrap_used, reason = "each test is a function of the backend")]
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
