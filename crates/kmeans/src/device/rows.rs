@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_block_of_rows_or_products_is_within_its_bytes_and_never_empty() {
         assert_eq!(block_rows(64 << 20, 768, 10), 21_760);
-        assert_eq!(block_rows(64 << 20, 768, 100_000), 167);
+        assert_eq!(block_rows(64 << 20, 768, 100_000), 128);
         assert_eq!(block_rows(1000, 2, 3), 83);
         assert_eq!(block_rows(0, 768, 10), 1);
     }
