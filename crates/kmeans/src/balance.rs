@@ -7,6 +7,7 @@
 
 mod bounds;
 mod candidates;
+mod demand;
 mod prices;
 mod queues;
 mod repair;

@@ -59,26 +59,23 @@ impl Candidates {
         &self.entries[row * self.width..][..self.width]
     }
 
-    /// The candidate of the largest cosine − price.
+    /// The candidate of the largest cosine − price, and what the second has.
     #[inline]
-    pub(super) fn best(&self, row: usize, market: Market<'_>) -> Candidate {
-        self.best_value(row, market).0
-    }
-
-    #[inline]
-    fn best_value(&self, row: usize, Market { prices, fall }: Market<'_>) -> (Candidate, f32) {
-        let mut best = (Candidate::default(), f32::NEG_INFINITY);
+    pub(super) fn choice(&self, row: usize, Market { prices, fall }: Market<'_>) -> Choice {
+        let mut choice = Choice { best: Candidate::default(), value: f32::NEG_INFINITY, second: f32::NEG_INFINITY };
         for &candidate in self.of(row) {
             // The rest came later in the order, and no price has fallen by more.
-            if best.1 >= candidate.cosine - self.prices[candidate.cluster as usize] + fall {
+            if choice.second >= candidate.cosine - self.prices[candidate.cluster as usize] + fall {
                 break;
             }
             let value = candidate.cosine - prices[candidate.cluster as usize];
-            if value > best.1 {
-                best = (candidate, value);
+            if value > choice.value {
+                choice = Choice { best: candidate, value, second: choice.value };
+            } else {
+                choice.second = choice.second.max(value);
             }
         }
-        best
+        choice
     }
 
     pub(super) fn market<'a>(&self, prices: &'a [f32]) -> Market<'a> {
@@ -95,7 +92,7 @@ impl Candidates {
         (0..self.rows()).into_par_iter().all(|row| {
             let last = self.of(row)[self.width - 1];
             let outside = last.cosine - self.prices[last.cluster as usize] + market.fall;
-            self.best_value(row, market).1 >= outside
+            self.choice(row, market).value >= outside
         })
     }
 
@@ -105,6 +102,13 @@ impl Candidates {
             self.entries[(row + 1) * self.width - 1] = candidate;
         }
     }
+}
+
+/// What a row wants under some prices. Values are cosines less prices.
+pub(super) struct Choice {
+    pub(super) best: Candidate,
+    pub(super) value: f32,
+    pub(super) second: f32,
 }
 
 /// Prices, and the most that one of them has fallen since the candidates were chosen.

@@ -1,7 +1,6 @@
-use rayon::prelude::*;
-
 use super::Bounds;
 use super::candidates::Candidates;
+use super::demand::Demand;
 
 /// One price a cluster: above 0 only where a cluster is full, below 0 only where it is at its least.
 pub(super) struct Prices {
@@ -48,9 +47,10 @@ impl Prices {
 
     /// The best prices met are kept.
     fn settle_on(&mut self, candidates: &Candidates, stride: usize, passes: usize) {
+        let mut demand = Demand::new(candidates, self.values.len(), stride);
         let mut best = (u64::MAX, self.values.clone());
         for _ in 0..passes {
-            let surpluses = self.surpluses(&demand(candidates, &self.values, stride));
+            let surpluses = self.surpluses(&demand.at(&self.values));
             let left = surpluses.iter().map(|surplus| surplus.unsigned_abs()).sum::<u64>();
             if left < best.0 {
                 best = (left, self.values.clone());
@@ -106,26 +106,6 @@ impl Step {
         // At 0 neither bound may bind: a price does not jump over it.
         *price = if next * *price < 0.0 { 0.0 } else { next };
     }
-}
-
-const PART: usize = 4096;
-
-/// How many rows want each cluster, as every `stride`-th of them says.
-fn demand(candidates: &Candidates, prices: &[f32], stride: usize) -> Vec<u64> {
-    let market = candidates.market(prices);
-    let rows = candidates.rows();
-    let parts = (0..rows.div_ceil(PART)).into_par_iter().map(|part| part * PART..rows.min((part + 1) * PART));
-    let count = |mut sizes: Vec<u64>, part: std::ops::Range<usize>| {
-        for row in part.step_by(stride) {
-            sizes[candidates.best(row, market).cluster as usize] += stride as u64;
-        }
-        sizes
-    };
-    let none = || vec![0; prices.len()];
-    parts.fold(none, count).reduce(none, |mut left, right| {
-        left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
-        left
-    })
 }
 
 #[cfg(test)]

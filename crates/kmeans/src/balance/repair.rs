@@ -31,7 +31,7 @@ impl<'a> Repair<'a> {
     pub(super) fn new(problem: Problem<'a>, candidates: Candidates, prices: &[f32]) -> Self {
         let market = candidates.market(prices);
         let best: Vec<Candidate> =
-            (0..candidates.rows()).into_par_iter().map(|row| candidates.best(row, market)).collect();
+            (0..candidates.rows()).into_par_iter().map(|row| candidates.choice(row, market).best).collect();
         let labels: Vec<u32> = best.iter().map(|best| best.cluster).collect();
         let sizes = sizes(&labels, prices.len());
         let mut members: Vec<Vec<usize>> = sizes.iter().map(|&size| Vec::with_capacity(size as usize)).collect();
