@@ -1,5 +1,6 @@
 //! The `pretrain` command.
 
+mod plan;
 mod vectors;
 
 use std::io::Write;
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Parser, Subcommand};
 
+use self::plan::{PlanArgs, RunPlanArgs};
 use self::vectors::ClusterArgs;
 use crate::config::{ClusterOf, Config};
 use crate::device::{BackendTask, DeviceKind};
@@ -39,15 +41,9 @@ enum Command {
                                 pretrain cluster [OPTIONS] --vectors <X.npy> <--k <N>|--levels <N,N,...>> --out <DIR>")]
     Cluster(ClusterArgs),
     /// Write the batches of an epoch as .npy, with a report as JSON
-    Plan {
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        member: MemberArgs,
-        /// The epoch, counted from 0
-        #[arg(long, default_value_t = 0)]
-        epoch: u64,
-    },
+    #[command(override_usage = "pretrain plan [OPTIONS] <CONFIG|RUN>\n       \
+                                pretrain plan [OPTIONS] --labels <LABELS.npy> --batch-size <N> --out <PLAN.npy>")]
+    Plan(PlanArgs),
     /// Train every arm with every seed
     Train(RunArgs),
     /// Evaluate every trained student and the baselines, and print the comparison
@@ -160,8 +156,10 @@ impl Command {
         let run = match &self {
             Self::Cluster(ClusterArgs::Vectors(vectors)) => return vectors.cluster(),
             Self::Cluster(ClusterArgs::Run(run)) => run,
+            Self::Plan(PlanArgs::Labels(labels)) => return labels.plan(),
+            Self::Plan(PlanArgs::Run(plan)) => &plan.run,
             Self::Run(run) | Self::Embed(run) | Self::Train(run) | Self::Eval(run) => run,
-            Self::Plan { run, .. } | Self::Search { run, .. } | Self::Clusters { run, .. } => run,
+            Self::Search { run, .. } | Self::Clusters { run, .. } => run,
         };
         let (device, force, config) = (run.device, run.force, run.config()?);
         start_threads(config.run.threads)?;
@@ -191,7 +189,7 @@ impl BackendTask for Task {
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
         let pipeline = match self.command {
-            Command::Plan { .. } | Command::Search { .. } | Command::Clusters { .. } => {
+            Command::Plan(_) | Command::Search { .. } | Command::Clusters { .. } => {
                 Pipeline::<B>::open(self.config, device)?
             }
             _ => Pipeline::<B>::create(self.config, self.force, device)?,
@@ -205,7 +203,8 @@ impl BackendTask for Task {
                 pipeline.evaluate()?;
                 print_comparison(&pipeline.compare()?, pipeline.folder().root())
             }
-            Command::Plan { member, epoch, .. } => {
+            Command::Plan(PlanArgs::Labels(labels)) => labels.plan(),
+            Command::Plan(PlanArgs::Run(RunPlanArgs { member, epoch, .. })) => {
                 let plan = pipeline.plan(member.of(pipeline.folder())?, *epoch)?;
                 print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))
             }

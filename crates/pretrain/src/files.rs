@@ -1,14 +1,15 @@
 //! Files that appear whole or not at all: each is written beside its place and renamed into it.
 
+mod npy;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, ArrayView2};
-use npyz::WriterBuilder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::npy::{read_labels, read_rows, write_array, write_indices, write_rows};
 use crate::error::{PretrainError, Result};
 
 /// Writes `path` through `fill`; where that fails, nothing is left behind.
@@ -48,47 +49,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_reader(BufReader::new(file)).map_err(|source| PretrainError::json(path, source))
 }
 
-pub(crate) fn write_rows(path: &Path, rows: ArrayView2<'_, f32>) -> Result<()> {
-    let shape = [rows.nrows() as u64, rows.ncols() as u64];
-    write_array(path, &shape, rows.iter().copied())
-}
-
-pub(crate) fn write_indices(path: &Path, indices: &[u32]) -> Result<()> {
-    write_array(path, &[indices.len() as u64], indices.iter().copied())
-}
-
-fn write_array<T: npyz::AutoSerialize>(path: &Path, shape: &[u64], values: impl Iterator<Item = T>) -> Result<()> {
-    write_whole(path, |out| {
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(out).begin_nd()?;
-        writer.extend(values)?;
-        writer.finish()
-    })
-}
-
-/// The `[n, dim]` f32 rows of a `.npy` file.
-pub(crate) fn read_rows(path: &Path) -> Result<Array2<f32>> {
-    let npy = |problem: String| PretrainError::Npy { path: path.to_owned(), problem };
-    let file = File::open(path).map_err(|source| PretrainError::io(path, source))?;
-    let header = npyz::NpyFile::new(BufReader::new(file)).map_err(|error| npy(error.to_string()))?;
-    let &[rows, dim] = header.shape() else {
-        return Err(npy(format!("{} dimensions where 2 are expected", header.shape().len())));
-    };
-    let values = header.into_vec::<f32>().map_err(|error| npy(error.to_string()))?;
-    Array2::from_shape_vec((rows as usize, dim as usize), values).map_err(|error| npy(error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_survive_a_round_trip() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a/b.npy");
-        let rows = Array2::from_shape_fn((3, 2), |(i, j)| (10 * i + j) as f32);
-        write_rows(&path, rows.view()).unwrap();
-        assert_eq!(read_rows(&path).unwrap(), rows);
-    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
@@ -102,13 +65,5 @@ mod tests {
         assert!(failed.unwrap_err().to_string().contains("x.json"));
         assert_eq!(read_json::<i32>(&path).unwrap(), 1);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_vector_is_no_matrix() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("v.npy");
-        write_indices(&path, &[1, 2]).unwrap();
-        assert!(read_rows(&path).unwrap_err().to_string().contains("1 dimensions"));
     }
 }

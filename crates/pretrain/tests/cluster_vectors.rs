@@ -2,9 +2,8 @@
 
 mod common;
 
-use common::Bench;
+use common::{Bench, npy as bytes};
 use kmeans::{Balanced, Clusterer, Clustering, Hierarchy, HierarchyConfig, SphericalKMeansConfig, Vectors};
-use npyz::WriterBuilder;
 
 const ARGUMENTS: [&str; 7] = ["cluster", "--vectors", "x.npy", "--k", "3", "--out", "out"];
 const NESTED: [&str; 7] = ["cluster", "--vectors", "x.npy", "--levels", "3,6,20", "--out", "out"];
@@ -20,15 +19,6 @@ fn rows() -> Vec<f32> {
             values
         })
         .collect()
-}
-
-fn bytes<T: npyz::AutoSerialize>(shape: &[u64], values: impl IntoIterator<Item = T>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut array =
-        npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().expect("a header");
-    array.extend(values).expect("values");
-    array.finish().expect("as many values as the shape says");
-    bytes
 }
 
 fn names(bench: &Bench) -> Vec<String> {

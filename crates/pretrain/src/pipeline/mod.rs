@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 pub use compare::{Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
-pub use plan::PlanFile;
 pub use search::{Found, Index};
 
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};

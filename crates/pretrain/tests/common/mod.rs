@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use npyz::WriterBuilder;
+
 /// A temporary folder with a BEIR data set of four topics.
 pub struct Bench {
     folder: tempfile::TempDir,
@@ -97,6 +99,15 @@ impl Bench {
         walk(self.folder.path(), &mut found);
         found
     }
+}
+
+/// An array as the bytes of a `.npy` file.
+pub fn npy<T: npyz::AutoSerialize>(shape: &[u64], values: impl IntoIterator<Item = T>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut array = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().unwrap();
+    array.extend(values).unwrap();
+    array.finish().unwrap();
+    bytes
 }
 
 const CONFIG: &str = r#"

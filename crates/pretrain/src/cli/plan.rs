@@ -1,0 +1,56 @@
+//! `pretrain plan`: the batches of an epoch, of a run or of the labels in a `.npy` file.
+
+mod labels;
+
+use clap::{ArgMatches, Args, FromArgMatches};
+
+pub(super) use self::labels::LabelArgs;
+use super::{MemberArgs, RunArgs};
+
+/// The two things that `pretrain plan` draws batches of.
+#[derive(Debug)]
+pub(super) enum PlanArgs {
+    /// The training pairs of a run.
+    Run(RunPlanArgs),
+    /// The pairs that a file labels.
+    Labels(LabelArgs),
+}
+
+/// Which epoch of which training.
+#[derive(Debug, Args)]
+pub(super) struct RunPlanArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    #[command(flatten)]
+    pub(super) member: MemberArgs,
+    /// The epoch, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) epoch: u64,
+}
+
+/// Written by hand, since clap derives no choice between a positional argument and a group of options.
+impl Args for PlanArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        LabelArgs::augment_args(RunPlanArgs::augment_args(command))
+            .mut_arg("source", |source| source.required(false).required_unless_present("labels"))
+            .mut_arg("seed", |seed| seed.help("The seed; default: the run's first, of labels 0"))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PlanArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.contains_id("labels") {
+            true => LabelArgs::from_arg_matches(matches)?.with_shared(matches).map(Self::Labels),
+            false => RunPlanArgs::from_arg_matches(matches).map(Self::Run),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

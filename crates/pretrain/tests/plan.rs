@@ -1,0 +1,303 @@
+//! `pretrain plan --labels`: labels in, a plan and its report out, and one clear error for bad input.
+
+mod common;
+
+use std::collections::HashSet;
+
+use common::{Bench, npy};
+use serde_json::Value;
+use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig};
+
+const ARGUMENTS: [&str; 7] = ["plan", "--labels", "labels.npy", "--batch-size", "8", "--out", "plan.npy"];
+const POLICIES: [(&str, Leftovers); 4] =
+    [("drop", Leftovers::Drop), ("carry", Leftovers::Carry), ("merge", Leftovers::Merge), ("mix", Leftovers::Mix)];
+
+/// 120 pairs of strata 0, 1, 3 and 4: 60, 40, 15 and 5.
+fn labels() -> Vec<u32> {
+    (0..120).map(|pair| [0, 1, 0, 3, 0, 1, 0, 1, 0, 4, 0, 1][pair % 12].min(if pair < 60 { 4 } else { 3 })).collect()
+}
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    write(&bench, "labels.npy", npy(&[120], labels()));
+    bench
+}
+
+fn write(bench: &Bench, name: &str, bytes: impl AsRef<[u8]>) {
+    std::fs::write(bench.path(name), bytes).expect("a written file");
+}
+
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ARGUMENTS.iter().chain(more).copied().collect()
+}
+
+/// The plan and its report, after `arguments` wrote them.
+fn planned(bench: &Bench, more: &[&str]) -> (Vec<u32>, Value) {
+    let (stdout, _) = bench.succeed(&with(more));
+    assert_eq!(stdout, "plan.npy\nplan.json\n");
+    assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+    let bytes = std::fs::read(bench.path("plan.npy")).expect("a plan");
+    let plan = npyz::NpyFile::new(&bytes[..]).expect("an array");
+    assert_eq!(plan.shape().len(), 1);
+    let report = serde_json::from_str(&bench.read("plan.json")).expect("JSON");
+    (plan.into_vec().expect("u32"), report)
+}
+
+/// `arguments` fail with every expected part in the error, and write nothing.
+fn fails(bench: &Bench, arguments: &[&str], expected: &[&str]) {
+    let stderr = bench.fail(arguments);
+    for part in expected {
+        assert!(stderr.contains(part), "no {part:?} in: {stderr}");
+    }
+    assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+    assert!(!bench.path("plan.npy").exists() && !bench.path("plan.json").exists());
+}
+
+#[test]
+fn the_plan_is_the_samplers_under_every_policy() {
+    let bench = bench();
+    let labels = labels();
+    for (name, leftovers) in POLICIES {
+        for epoch in [0, 3] {
+            let config = StratifiedConfig::new(8).with_leftovers(leftovers).with_seed(7);
+            let sampler = config.build(&labels).unwrap();
+            let epoch_argument = epoch.to_string();
+            let (plan, report) = planned(&bench, &["--leftovers", name, "--seed", "7", "--epoch", &epoch_argument]);
+            assert_eq!(plan, sampler.plan(epoch), "{name}, epoch {epoch}");
+
+            let batches: Vec<&[u32]> = plan.chunks(8).collect();
+            assert_eq!(report["batches"], batches.len(), "{name}, epoch {epoch}");
+            assert_eq!(report["last_batch"], batches[batches.len() - 1].len(), "{name}, epoch {epoch}");
+            let settings = [&report["batch_size"], &report["leftovers"], &report["seed"], &report["epoch"]];
+            assert_eq!(settings, [&8.into(), &name.into(), &7.into(), &Value::from(epoch)]);
+            let summary = serde_json::to_value(sampler.report(epoch)).unwrap();
+            for (key, value) in summary.as_object().unwrap() {
+                assert_eq!(&report[key], value, "{name}, epoch {epoch}: {key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_are_of_one_stratum_and_pairs_come_once() {
+    let bench = bench();
+    let (plan, report) = planned(&bench, &["--leftovers", "drop"]);
+    let labels = labels();
+    for batch in plan.chunks(8) {
+        assert_eq!(batch.iter().map(|&pair| labels[pair as usize]).collect::<HashSet<_>>().len(), 1);
+    }
+    assert_eq!(plan.iter().collect::<HashSet<_>>().len(), plan.len());
+    assert_eq!(report["strata"].as_array().unwrap().len(), 4, "strata without pairs are none");
+
+    let (mut plan, report) = planned(&bench, &[]);
+    plan.sort_unstable();
+    assert_eq!(plan, (0..120).collect::<Vec<_>>());
+    assert_eq!(report["leftovers"], serde_json::to_value(Leftovers::default()).unwrap());
+}
+
+#[test]
+fn a_last_batch_may_be_shorter_and_the_report_says_so() {
+    let bench = bench();
+    write(&bench, "labels.npy", npy(&[117], labels()[..117].iter().copied()));
+    let (plan, report) = planned(&bench, &[]);
+    assert_eq!((plan.len(), &report["batches"], &report["last_batch"]), (117, &15.into(), &5.into()));
+    assert_eq!((&report["full"], &report["short"], &report["pairs"]), (&14.into(), &1.into(), &117.into()));
+}
+
+#[test]
+fn integers_of_every_width_and_order_are_the_same_labels() {
+    let bench = bench();
+    let (expected, _) = planned(&bench, &[]);
+    let arrays = [
+        npy(&[120], labels().into_iter().map(u64::from)),
+        npy(&[120], labels().into_iter().map(i64::from)),
+        npy(&[120], labels().into_iter().map(|label| label as i32)),
+        npy(&[120], labels().into_iter().map(|label| label as u16)),
+        npy(&[120], labels().into_iter().map(|label| label as i16)),
+        npy(&[120], labels().into_iter().map(|label| label as u8)),
+        npy(&[120], labels().into_iter().map(|label| label as i8)),
+        big_endian(&labels()),
+    ];
+    for array in arrays {
+        write(&bench, "labels.npy", array);
+        assert_eq!(planned(&bench, &[]).0, expected);
+    }
+}
+
+/// As numpy writes them on a machine of that order.
+fn big_endian(labels: &[u32]) -> Vec<u8> {
+    let header = b"\x93NUMPY\x01\x00\x3a\x00{'descr': '>i8', 'fortran_order': False, 'shape': (120,)}\n";
+    header.iter().copied().chain(labels.iter().flat_map(|&label| u64::from(label).to_be_bytes())).collect()
+}
+
+#[test]
+fn merged_leftovers_go_to_the_stratum_of_the_nearest_centroid() {
+    let bench = bench();
+    let labels = labels();
+    let config = StratifiedConfig::new(8).with_leftovers(Leftovers::Merge);
+    // Stratum 2 has no pairs: though nearest to all, it is nobody's.
+    let centroids = [[1.0, 0.1], [0.9, -0.4], [2.0, 2.0], [-0.9, 0.4], [-1.0, 0.1]];
+    write(&bench, "c.npy", npy(&[5, 2], centroids.into_iter().flatten().map(|value: f64| value as f32)));
+    let (plan, _) = planned(&bench, &["--leftovers", "merge", "--centroids", "c.npy"]);
+    let sampler = config.clone().build_with_nearest(&labels, &[1, 0, 0, 4, 3]).unwrap();
+    assert_eq!(plan, sampler.plan(0));
+
+    let (by_size, _) = planned(&bench, &["--leftovers", "merge"]);
+    assert_eq!(by_size, config.build(&labels).unwrap().plan(0));
+    assert_ne!(by_size, plan);
+}
+
+#[test]
+fn one_stratum_has_nothing_to_merge_with() {
+    let bench = bench();
+    write(&bench, "labels.npy", npy(&[20], [0_u32; 20]));
+    write(&bench, "c.npy", npy(&[1, 2], [1.0_f32, 0.0]));
+    let (plan, _) = planned(&bench, &["--leftovers", "merge", "--centroids", "c.npy"]);
+    assert_eq!(plan.len(), 20);
+}
+
+#[test]
+fn bad_labels_are_named_with_their_row() {
+    let bench = bench();
+    let bad = |array: Vec<u8>, expected: &[&str]| {
+        write(&bench, "labels.npy", array);
+        fails(&bench, &ARGUMENTS, expected);
+    };
+    bad(npy(&[3], [0_i64, 4, -1]), &["error: labels.npy: row 2 has label -1, expected 0 to 4294967295"]);
+    bad(npy(&[3], [0_i32, -7, -1]), &["labels.npy: row 1 has label -7"]);
+    bad(npy(&[2], [0_u64, 1 << 32]), &["labels.npy: row 1 has label 4294967296, expected 0 to 4294967295"]);
+    bad(npy(&[2], [0.0_f32, 1.0]), &["labels.npy: values of type '<f4' where integers are expected"]);
+    bad(npy(&[2], [0.0_f64, 1.0]), &["labels.npy: values of type '<f8'"]);
+    bad(npy(&[2, 2], [0_u32, 1, 0, 1]), &["labels.npy: 2 dimensions where 1 is expected"]);
+    bad(npy(&[], [0_u32]), &["labels.npy: 0 dimensions where 1 is expected"]);
+    bad(npy(&[0], Vec::<u32>::new()), &["labels.npy: no pairs to draw from"]);
+}
+
+#[test]
+fn a_damaged_file_is_named() {
+    let bench = bench();
+    let good = npy(&[120], labels());
+    let bad = |bytes: &[u8], expected: &[&str]| {
+        write(&bench, "labels.npy", bytes);
+        fails(&bench, &ARGUMENTS, expected);
+    };
+    let length = good.len();
+    bad(&good[..length - 3], &["labels.npy", &format!("{} bytes", length - 3), &format!("take {length}")]);
+    bad(&[&good[..], b"x"].concat(), &["labels.npy", &format!("{} bytes", length + 1)]);
+    bad(&good[..40], &["labels.npy: no header of a NPY array"]);
+    bad(b"0\n1\n2\n", &["labels.npy: no header of a NPY array"]);
+    bad(b"", &["labels.npy: no header of a NPY array"]);
+    std::fs::remove_file(bench.path("labels.npy")).unwrap();
+    fails(&bench, &ARGUMENTS, &["labels.npy", "No such file"]);
+    std::fs::create_dir(bench.path("labels.npy")).unwrap();
+    fails(&bench, &ARGUMENTS, &["labels.npy", "directory"]);
+}
+
+#[test]
+fn bad_centroids_are_named() {
+    let bench = bench();
+    let bad = |array: Vec<u8>, expected: &[&str]| {
+        write(&bench, "c.npy", array);
+        fails(&bench, &with(&["--leftovers", "merge", "--centroids", "c.npy"]), expected);
+    };
+    bad(npy(&[4, 2], [0.5_f32; 8]), &["labels.npy: row 9 has label 4, c.npy has 4 centroids"]);
+    bad(npy(&[0, 2], Vec::<f32>::new()), &["labels.npy: row 0 has label 0, c.npy has 0 centroids"]);
+    bad(npy(&[5, 2], [0.5_f64; 10]), &["c.npy", "f8"]);
+    bad(npy(&[10], [0.5_f32; 10]), &["c.npy: 1 dimensions where 2 are expected"]);
+    let not_finite = [0.5, 0.5, 0.5, f32::NAN, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5];
+    bad(npy(&[5, 2], not_finite), &["c.npy: row 1 has NaN in column 1"]);
+    std::fs::remove_file(bench.path("c.npy")).unwrap();
+    fails(&bench, &with(&["--leftovers", "merge", "--centroids", "c.npy"]), &["c.npy", "No such file"]);
+}
+
+#[test]
+fn a_batch_that_cannot_be_drawn_is_refused() {
+    let bench = bench();
+    let mut arguments = ARGUMENTS;
+    arguments[4] = "61";
+    let drop = [&arguments[..], &["--leftovers", "drop"]].concat();
+    fails(&bench, &drop, &["labels.npy: nothing to draw: batch size 61, largest stratum 60 pairs"]);
+    arguments[4] = "0";
+    fails(&bench, &arguments, &["invalid value '0' for '--batch-size <N>'"]);
+}
+
+#[test]
+fn arguments_that_do_not_belong_together_are_refused() {
+    let bench = bench();
+    // clap's errors are followed by the usage, which is longer than `Bench::fail` lets an error be.
+    let refused = |arguments: &[&str], expected: &[&str]| {
+        let output = bench.pretrain(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(expected.iter().all(|part| stderr.contains(part)), "no {expected:?} in: {stderr}");
+        assert!(!bench.path("plan.npy").exists() && !bench.path("plan.json").exists());
+    };
+    refused(&["plan"], &["not provided:\n  <CONFIG|RUN>"]);
+    refused(&ARGUMENTS[..3], &["not provided:", "--batch-size <N>", "--out <PLAN.npy>"]);
+    refused(&ARGUMENTS[..5], &["not provided:\n  --out <PLAN.npy>"]);
+    for option in [["--batch-size", "8"], ["--leftovers", "mix"], ["--out", "plan.npy"], ["--centroids", "c.npy"]] {
+        refused(&["plan", "config.toml", option[0], option[1]], &["not provided:", "--labels <LABELS.npy>"]);
+    }
+    refused(&with(&["config.toml"]), &["cannot be used with", "--labels <LABELS.npy>"]);
+    for option in [["--set", "cluster.k=3"], ["--device", "cpu"], ["--arm", "none"]] {
+        refused(&with(&option), &["cannot be used with", option[0]]);
+    }
+    refused(&with(&["--force"]), &["cannot be used with", "--force"]);
+    refused(&with(&["--leftovers", "keep"]), &["keep", "drop, carry, merge, mix"]);
+    refused(&with(&["--centroids", "c.npy"]), &["'--centroids <CENTROIDS.npy>' needs '--leftovers merge'", "Usage"]);
+    refused(&with(&["--epoch", "-1"]), &["'-1"]);
+    refused(&["plan", "--labels", "labels.npy", "--batch-size", "-1", "--out", "plan.npy"], &["'-1"]);
+    refused(&with(&["--epoch", "18446744073709551616"]), &["--epoch"]);
+    for out in ["plan", "plan.json", ".npy"] {
+        let mut arguments = ARGUMENTS;
+        arguments[6] = out;
+        refused(&arguments, &["--out <PLAN.npy>", "a file that ends in .npy"]);
+    }
+}
+
+#[test]
+fn what_is_read_is_not_overwritten() {
+    let bench = bench();
+    let before = npy(&[120], labels());
+    let mut arguments = ARGUMENTS;
+    arguments[6] = "./labels.npy";
+    assert!(bench.fail(&arguments).contains("labels.npy: would be overwritten"));
+    assert_eq!(std::fs::read(bench.path("labels.npy")).unwrap(), before);
+
+    write(&bench, "plan.json", &before);
+    let labelled_by_json = ["plan", "--labels", "plan.json", "--batch-size", "8", "--out", "plan.npy"];
+    assert!(bench.fail(&labelled_by_json).contains("plan.json: would be overwritten"));
+    assert_eq!(std::fs::read(bench.path("plan.json")).unwrap(), before);
+    std::fs::remove_file(bench.path("plan.json")).unwrap();
+
+    write(&bench, "plan.npy", npy(&[5, 2], [0.5_f32; 10]));
+    let centroids = with(&["--leftovers", "merge", "--centroids", "plan.npy"]);
+    assert!(bench.fail(&centroids).contains("plan.npy: would be overwritten"));
+    assert_eq!(std::fs::read(bench.path("plan.npy")).unwrap(), npy(&[5, 2], [0.5_f32; 10]));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named_and_an_old_plan_stays() {
+    let bench = bench();
+    let (plan, _) = planned(&bench, &[]);
+    write(&bench, "labels.npy", npy(&[1], [-1_i32]));
+    bench.fail(&ARGUMENTS);
+    let bytes = std::fs::read(bench.path("plan.npy")).unwrap();
+    assert_eq!(npyz::NpyFile::new(&bytes[..]).unwrap().into_vec::<u32>().unwrap(), plan);
+
+    write(&bench, "labels.npy", npy(&[120], labels()));
+    for written in ["plan.npy", "plan.json"] {
+        std::fs::remove_file(bench.path(written)).unwrap();
+        std::fs::create_dir(bench.path(written)).unwrap();
+        assert!(bench.fail(&ARGUMENTS).contains(&format!("error: {written}: ")));
+        std::fs::remove_dir(bench.path(written)).unwrap();
+        write(&bench, written, "");
+    }
+    let mut arguments = ARGUMENTS;
+    arguments[6] = "config.toml/plan.npy";
+    assert!(bench.fail(&arguments).contains("error: config.toml/plan.npy: "));
+    arguments[6] = "new/folder/plan.npy";
+    bench.succeed(&arguments);
+    assert!(bench.path("new/folder/plan.json").exists());
+    assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+}
