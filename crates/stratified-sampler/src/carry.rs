@@ -3,7 +3,8 @@ use std::ops::Range;
 use crate::key::Key;
 use crate::permutation::Permutation;
 
-/// One stratum's endless stream, cut into batches: its pairs in one order, then in another, and so on.
+/// One stratum's endless stream, cut into batches: its pairs in one order, then in another, and so on. An epoch takes a
+/// given number of pairs of it, by rule as many as the stratum has.
 ///
 /// A *lap* goes once through the stratum, so that after any number of whole laps each pair has come equally often. Each lap
 /// of a stratum of two batches or more has an order of its own. A smaller stratum keeps an order for a *turn* of
@@ -20,6 +21,8 @@ use crate::permutation::Permutation;
 pub(crate) struct Stream {
     /// Pairs of the stratum, at least `batch`.
     pub(crate) size: u32,
+    /// Pairs that an epoch takes.
+    pub(crate) take: u64,
     /// Pairs of a batch.
     pub(crate) batch: u32,
     /// Key of the stratum.
@@ -29,16 +32,16 @@ pub(crate) struct Stream {
 impl Stream {
     /// Returns the number of batches that an epoch completes.
     pub(crate) fn batches(&self, epoch: u64) -> u32 {
-        let (size, batch) = (u64::from(self.size), u64::from(self.batch));
-        let left = size % batch;
+        let (take, batch) = (self.take, u64::from(self.batch));
+        let left = take % batch;
         let before = (epoch % batch) * left % batch;
-        ((size + before) / batch) as u32
+        ((take + before) / batch) as u32
     }
 
     /// Appends the pairs, numbered from 0, of the batch of that index among those that an epoch completes.
     pub(crate) fn draw(&self, epoch: u64, index: u32, out: &mut Vec<u32>) {
         let (size, batch) = (u128::from(self.size), u128::from(self.batch));
-        let start = (size * u128::from(epoch) / batch + u128::from(index)) * batch;
+        let start = (u128::from(self.take) * u128::from(epoch) / batch + u128::from(index)) * batch;
         let lap = start / size;
         let from = (start % size) as u32;
         let in_lap = self.batch.min(self.size - from);
@@ -117,7 +120,7 @@ mod tests {
         for batch in 1..10 {
             for size in batch..5 * batch {
                 let key = Key::from_seed(u64::from(size));
-                let stream = Stream { size, batch, key };
+                let stream = Stream { size, take: size.into(), batch, key };
                 let mut times = vec![0; size as usize];
                 for epoch in 0..40 {
                     for index in 0..stream.batches(epoch) {
@@ -137,7 +140,7 @@ mod tests {
     #[test]
     fn a_turn_begins_where_few_pairs_are_carried() {
         // Laps of 11 move on by 3 of 8: they begin at 0, 3, 6, 1, 4, 7, 2, 5 within a batch.
-        let stream = Stream { size: 11, batch: 8, key: Key::from_seed(0) };
+        let stream = Stream { size: 11, take: 11, batch: 8, key: Key::from_seed(0) };
         let turns: Vec<u128> = (0..9).map(|lap| stream.turn(lap)).collect();
         assert_eq!(turns, [0, 0, 0, 1, 1, 1, 2, 2, 3]);
         let carried: Vec<u32> = (0..4).map(|turn| stream.carried(turn)).collect();

@@ -1,6 +1,8 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{SamplerError, Stratified};
+use crate::{SamplerError, Stratified, Weights};
 
 /// What becomes of the pairs that do not fill a batch of their stratum.
 ///
@@ -64,6 +66,17 @@ pub enum Leftovers {
     Mix,
 }
 
+impl fmt::Display for Leftovers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drop => "drop",
+            Self::Carry => "carry",
+            Self::Merge => "merge",
+            Self::Mix => "mix",
+        })
+    }
+}
+
 /// Settings of [`Stratified`].
 ///
 /// # Examples
@@ -75,7 +88,7 @@ pub enum Leftovers {
 /// assert_eq!(sampler.len(0), 2);
 /// # Ok::<(), stratified_sampler::SamplerError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StratifiedConfig {
     /// Pairs of a batch, at least 1.
@@ -93,12 +106,32 @@ pub struct StratifiedConfig {
     /// those smaller than a batch.
     #[serde(default)]
     pub min_stratum: usize,
+    /// The fewest pairs of a stratum that is drawn from at all, whatever becomes of leftovers; 0 by default.
+    #[serde(default)]
+    pub drop_below: usize,
+    /// The most pairs that an epoch draws of a stratum with batches of its own; which ones differs from epoch to epoch.
+    /// At least `batch_size` and `min_stratum`; none by default.
+    #[serde(default)]
+    pub cap: Option<usize>,
+    /// How batches are shared out between strata; by size by default. Others need leftovers that do not promise every pair
+    /// once: [`Leftovers::Drop`] or [`Leftovers::Carry`].
+    #[serde(default)]
+    pub weights: Weights,
 }
 
 impl StratifiedConfig {
     /// Returns the settings for a batch size, else the defaults.
     pub fn new(batch_size: usize) -> Self {
-        Self { batch_size, leftovers: Leftovers::default(), seed: 0, drop_last: false, min_stratum: 0 }
+        Self {
+            batch_size,
+            leftovers: Leftovers::default(),
+            seed: 0,
+            drop_last: false,
+            min_stratum: 0,
+            drop_below: 0,
+            cap: None,
+            weights: Weights::default(),
+        }
     }
 
     /// Sets what becomes of the pairs that fill no batch of their stratum.
@@ -125,13 +158,34 @@ impl StratifiedConfig {
         self
     }
 
+    /// Sets the fewest pairs of a stratum that is drawn from.
+    pub fn with_drop_below(mut self, drop_below: usize) -> Self {
+        self.drop_below = drop_below;
+        self
+    }
+
+    /// Sets the most pairs that an epoch draws of one stratum.
+    pub fn with_cap(mut self, cap: Option<usize>) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// Sets how batches are shared out between strata.
+    pub fn with_weights(mut self, weights: Weights) -> Self {
+        self.weights = weights;
+        self
+    }
+
     /// Returns the sampler of pairs whose strata are `labels`: any numbers, one a pair.
     ///
     /// # Errors
     /// - [`SamplerError::NoPairs`], [`SamplerError::NoBatchSize`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
     /// - [`SamplerError::NothingToDraw`] if no epoch has a batch: under [`Leftovers::Drop`] if the batch size is above every
     ///   stratum, else if `drop_last` leaves out the only batch
-    /// - [`SamplerError::NoStratumLeft`] if no epoch has a batch because every stratum is below `min_stratum`
+    /// - [`SamplerError::NoStratumLeft`] if no epoch has a batch because every stratum is below `min_stratum` or `drop_below`
+    /// - [`SamplerError::Cap`]; of the weights [`WeightsOfWhole`](SamplerError::WeightsOfWhole),
+    ///   [`Temperature`](SamplerError::Temperature), [`Weight`](SamplerError::Weight),
+    ///   [`WeightsTooShort`](SamplerError::WeightsTooShort) and [`NoWeight`](SamplerError::NoWeight)
     pub fn build(self, labels: &[u32]) -> Result<Stratified, SamplerError> {
         Stratified::new(self, labels, None)
     }

@@ -1,3 +1,5 @@
+use crate::{Leftovers, PlanHash};
+
 /// Why a sampler cannot be built or a batch cannot be drawn.
 ///
 /// # Examples
@@ -10,7 +12,7 @@
 /// assert_eq!(error.to_string(), "no batch 3 in an epoch of 3");
 /// # Ok::<(), SamplerError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplerError {
     /// There is no pair to draw.
@@ -74,5 +76,77 @@ pub enum SamplerError {
         index: usize,
         /// Batches of the epoch.
         len: usize,
+    },
+    /// A temperature of the weights that is not a number above 0.
+    #[error("temperature {temperature} of the weights, expected a number above 0")]
+    Temperature {
+        /// What was given.
+        temperature: f64,
+    },
+    /// A weight that is negative, infinite or no number.
+    #[error("weight {weight} of label {label}, expected a number from 0")]
+    Weight {
+        /// The label.
+        label: u32,
+        /// Its weight.
+        weight: f64,
+    },
+    /// Fewer weights than labels.
+    #[error("{length} weights, none for label {label}")]
+    WeightsTooShort {
+        /// How many were given.
+        length: usize,
+        /// A label without one.
+        label: u32,
+    },
+    /// No stratum that fills a batch has a weight above 0.
+    #[error("the weights of all strata that fill a batch are 0")]
+    NoWeight,
+    /// Weights other than by size where every pair has to come exactly once.
+    #[error("weights other than by size go with leftovers \"drop\" or \"carry\", not \"{leftovers}\"")]
+    WeightsOfWhole {
+        /// What was asked for.
+        leftovers: Leftovers,
+    },
+    /// A cap that leaves no stratum a batch, or is below the least size of a stratum.
+    #[error("a cap of {cap} pairs a stratum, below the {at_least} of a stratum with batches of its own")]
+    Cap {
+        /// The cap.
+        cap: usize,
+        /// The larger of `batch_size` and `min_stratum`.
+        at_least: usize,
+    },
+    /// No ranks to share batches between.
+    #[error("a world of 0 ranks")]
+    NoRanks,
+    /// A rank that is not there.
+    #[error("rank {rank} in a world of {world}, expected 0 to {}", world - 1)]
+    NoSuchRank {
+        /// The rank.
+        rank: usize,
+        /// How many there are.
+        world: usize,
+    },
+    /// Batches that ranks cannot share equally.
+    #[error("batch size {batch_size} is no multiple of the {world} ranks")]
+    UnevenShares {
+        /// Pairs of a batch.
+        batch_size: usize,
+        /// How many ranks there are.
+        world: usize,
+    },
+    /// A saved position of other batches.
+    #[error("the position is of plan {saved}, the sampler's is {here}")]
+    OtherPlan {
+        /// The hash in the position.
+        saved: PlanHash,
+        /// The sampler's.
+        here: PlanHash,
+    },
+    /// Text that is no plan hash.
+    #[error("{text:?} is no plan hash of 32 hexadecimal digits")]
+    NoPlanHash {
+        /// The text.
+        text: String,
     },
 }

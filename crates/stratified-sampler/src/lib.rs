@@ -1,22 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod batches;
 mod carry;
 mod config;
 mod error;
 mod key;
+mod labeling;
 mod line;
 mod merge;
 mod permutation;
+mod position;
 mod report;
 mod sampler;
 mod schedule;
+mod shard;
 mod strata;
 mod stratified;
 mod uniform;
+mod weights;
 
+pub use batches::{Batches, Epochs};
 pub use config::{Leftovers, StratifiedConfig};
 pub use error::SamplerError;
+pub use labeling::Labeling;
+pub use position::{PlanHash, Position};
 pub use report::{PlanReport, StratumReport};
-pub use sampler::{BatchSampler, Batches};
+pub use sampler::BatchSampler;
+pub use shard::Shard;
 pub use stratified::Stratified;
 pub use uniform::{Uniform, UniformConfig};
+pub use weights::Weights;

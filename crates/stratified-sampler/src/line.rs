@@ -1,3 +1,5 @@
+use crate::position::Hashed;
+
 /// The leftovers of all strata, one stratum after another.
 pub(crate) struct Line {
     /// The strata in order.
@@ -26,6 +28,12 @@ impl Line {
             starts.push(end);
         }
         Self { strata, starts }
+    }
+
+    /// Adds the line to a hash.
+    pub(crate) fn hash(&self, hash: &mut Hashed) {
+        hash.numbers(&self.strata);
+        hash.numbers(&self.starts);
     }
 
     /// Returns the number of pairs in line.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::strata::Ranks;
-use crate::{BatchSampler, Batches};
+use crate::strata::{Ranks, Strata};
+use crate::{BatchSampler, Batches, SamplerError};
 
 /// What one epoch of a sampler draws.
 ///
@@ -40,6 +40,8 @@ pub struct PlanReport {
     pub pairs: usize,
     /// Different pairs that the epoch draws.
     pub seen: usize,
+    /// Draws of a pair that the epoch has drawn before.
+    pub repeated: usize,
     /// Pairs that the epoch does not draw, but a later one draws in its place.
     pub carried: usize,
     /// Pairs that the epoch does not draw, with nothing in their place.
@@ -95,54 +97,71 @@ pub(crate) fn measure<S: BatchSampler + ?Sized>(
     pairs: usize,
     labels: Option<&[u32]>,
 ) -> PlanReport {
-    let mut tally = Tally::new(pairs, labels);
+    let ranks = labels.map(|labels| (labels, Ranks::new(labels)));
+    let sizes = ranks.as_ref().map_or(&[][..], |(_, ranks)| &ranks.sizes);
+    let stratum = |pair: u32| ranks.as_ref().map(|(labels, ranks)| ranks.of(labels[pair as usize]));
+    let mut tally = Tally::new(pairs, sizes.iter().copied(), stratum);
     for batch in Batches::new(sampler, epoch) {
         tally.add(&batch, sampler.batch_size());
     }
     tally.finish()
 }
 
-/// The counts of the batches added so far.
-struct Tally<'a> {
-    report: PlanReport,
-    purities: f64,
-    strata: Option<(&'a [u32], Ranks)>,
-    /// Whether each pair was drawn.
-    seen: Vec<bool>,
-    /// How many pairs of the batch each stratum has.
-    shares: Vec<usize>,
+/// Returns what an epoch draws whose batches `draw` gives as slots, so that no label of a pair is needed.
+pub(crate) fn measure_slots(
+    strata: &Strata,
+    batches: usize,
+    batch_size: usize,
+    draw: impl Fn(usize, &mut Vec<u32>) -> Result<(), SamplerError>,
+) -> PlanReport {
+    let sizes = (0..strata.len()).map(|stratum| (strata.labels[stratum], strata.size(stratum)));
+    let mut tally = Tally::new(strata.pairs() as usize, sizes, |slot| Some(strata.of(slot)));
+    let mut batch = Vec::new();
+    for index in 0..batches {
+        draw(index, &mut batch).expect("an index below the length has a batch");
+        tally.add(&batch, batch_size);
+    }
+    tally.finish()
 }
 
-impl<'a> Tally<'a> {
-    fn new(pairs: usize, labels: Option<&'a [u32]>) -> Self {
-        let strata = labels.map(|labels| (labels, Ranks::new(labels)));
-        let sizes = strata.as_ref().map_or(&[][..], |(_, ranks)| &ranks.sizes);
-        let reports = sizes.iter().map(|&(label, size)| StratumReport {
-            label,
-            size: size as usize,
-            batches: 0,
-            leftover: size as usize,
+/// The counts of the batches added so far.
+struct Tally<F> {
+    report: PlanReport,
+    purities: f64,
+    /// The stratum of a pair, if there are strata.
+    stratum: F,
+    /// One bit a pair: whether it was drawn.
+    seen: Vec<u64>,
+    /// How many pairs of the batch each stratum has.
+    shares: Vec<usize>,
+    /// The strata of the batch's pairs.
+    strata: Vec<usize>,
+}
+
+impl<F: Fn(u32) -> Option<usize>> Tally<F> {
+    /// `sizes`: label and size of each stratum.
+    fn new(pairs: usize, sizes: impl Iterator<Item = (u32, u32)>, stratum: F) -> Self {
+        let reports = sizes.map(|(label, size)| {
+            let size = size as usize;
+            StratumReport { label, size, batches: 0, leftover: size }
         });
-        Self {
-            report: PlanReport {
-                batches: 0,
-                full: 0,
-                short: 0,
-                pure: 0,
-                mixed: 0,
-                pairs,
-                seen: 0,
-                carried: 0,
-                wasted: 0,
-                mixed_pairs: 0,
-                mean_purity: None,
-                strata: reports.collect(),
-            },
-            purities: 0.0,
-            shares: vec![0; sizes.len()],
-            strata,
-            seen: vec![false; pairs],
-        }
+        let report = PlanReport {
+            batches: 0,
+            full: 0,
+            short: 0,
+            pure: 0,
+            mixed: 0,
+            pairs,
+            seen: 0,
+            repeated: 0,
+            carried: 0,
+            wasted: 0,
+            mixed_pairs: 0,
+            mean_purity: None,
+            strata: reports.collect(),
+        };
+        let (seen, shares) = (vec![0; pairs.div_ceil(64)], vec![0; report.strata.len()]);
+        Self { report, purities: 0.0, stratum, seen, shares, strata: Vec::new() }
     }
 
     fn add(&mut self, batch: &[u32], batch_size: usize) {
@@ -150,6 +169,7 @@ impl<'a> Tally<'a> {
         self.report.full += usize::from(batch.len() == batch_size);
         let new = self.mark(batch);
         self.report.seen += new;
+        self.report.repeated += batch.len() - new;
         match self.largest(batch) {
             Some((stratum, share)) if share == batch.len() => {
                 self.report.pure += 1;
@@ -167,22 +187,23 @@ impl<'a> Tally<'a> {
 
     /// Marks pairs as seen and returns how many were not yet.
     fn mark(&mut self, batch: &[u32]) -> usize {
-        let is_new = |&&pair: &&u32| !std::mem::replace(&mut self.seen[pair as usize], true);
-        batch.iter().filter(is_new).count()
+        let mut new = 0;
+        for &pair in batch {
+            let (word, bit) = (&mut self.seen[pair as usize / 64], 1 << (pair % 64));
+            new += usize::from(*word & bit == 0);
+            *word |= bit;
+        }
+        new
     }
 
     /// Returns the stratum with the most pairs of a batch, and how many it has.
     fn largest(&mut self, batch: &[u32]) -> Option<(usize, usize)> {
-        let (labels, ranks) = self.strata.as_ref()?;
-        let strata = || batch.iter().map(|&pair| ranks.of(labels[pair as usize]));
-        for stratum in strata() {
-            self.shares[stratum] += 1;
-        }
-        let largest = strata().max_by_key(|&stratum| self.shares[stratum])?;
+        self.strata.clear();
+        self.strata.extend(batch.iter().map_while(|&pair| (self.stratum)(pair)));
+        self.strata.iter().for_each(|&stratum| self.shares[stratum] += 1);
+        let largest = self.strata.iter().copied().max_by_key(|&stratum| self.shares[stratum])?;
         let share = self.shares[largest];
-        for stratum in strata() {
-            self.shares[stratum] = 0;
-        }
+        self.strata.iter().for_each(|&stratum| self.shares[stratum] = 0);
         Some((largest, share))
     }
 
@@ -191,9 +212,10 @@ impl<'a> Tally<'a> {
         report.short = report.batches - report.full;
         report.mixed = report.batches - report.pure;
         report.wasted = report.pairs - report.seen;
-        if self.strata.is_some() && report.batches > 0 {
+        if !report.strata.is_empty() && report.batches > 0 {
             report.mean_purity = Some(self.purities / report.batches as f64);
         }
+        report.strata.sort_by_key(|stratum| stratum.label);
         report
     }
 }

@@ -1,6 +1,6 @@
-use std::ops::Range;
+use std::sync::Arc;
 
-use crate::{PlanReport, SamplerError};
+use crate::{PlanHash, PlanReport, SamplerError};
 
 /// Batches of pair indices, each a pure function of the epoch and the batch's index.
 ///
@@ -41,6 +41,28 @@ pub trait BatchSampler: Send + Sync {
     /// Returns the number of pairs of a full batch.
     fn batch_size(&self) -> usize;
 
+    /// Returns the number of pairs there are: every index in a batch is below it.
+    fn pairs(&self) -> usize;
+
+    /// Returns a hash of all that the batches follow from: of two samplers with equal hashes, all batches are equal.
+    fn plan_hash(&self) -> PlanHash;
+
+    /// Returns the number of batches of an epoch that have [`batch_size`](Self::batch_size) pairs. Unless implemented
+    /// otherwise, it draws the last one.
+    fn full_batches(&self, epoch: u64) -> usize {
+        let mut last = Vec::new();
+        let len = self.len(epoch);
+        match len.checked_sub(1).map(|index| self.batch(epoch, index, &mut last)) {
+            Some(_) if last.len() < self.batch_size() => len - 1,
+            _ => len,
+        }
+    }
+
+    /// Returns the label of the stratum that a batch is drawn from; `None` if it is not drawn from one alone.
+    fn stratum(&self, _epoch: u64, _index: usize) -> Option<u32> {
+        None
+    }
+
     /// Returns what an epoch draws, counted by drawing all of it.
     fn report(&self, epoch: u64) -> PlanReport;
 
@@ -60,70 +82,48 @@ pub trait BatchSampler: Send + Sync {
     }
 }
 
-/// The batches of one epoch, in order. `nth` and `last` seek: they draw nothing in between.
-///
-/// # Examples
-/// ```
-/// use stratified_sampler::{Batches, UniformConfig};
-///
-/// let sampler = UniformConfig::new(4).with_seed(7).build(10)?;
-/// let sizes: Vec<usize> = Batches::new(&sampler, 0).map(|batch| batch.len()).collect();
-/// assert_eq!(sizes, [4, 4, 2]);
-///
-/// // Resuming after two batches.
-/// assert_eq!(Batches::new(&sampler, 0).nth(2), Batches::new(&sampler, 0).last());
-/// # Ok::<(), stratified_sampler::SamplerError>(())
-/// ```
-#[derive(Debug)]
-pub struct Batches<'a, S: ?Sized> {
-    sampler: &'a S,
-    epoch: u64,
-    left: Range<usize>,
+macro_rules! through {
+    ($pointer:ty) => {
+        impl<S: BatchSampler + ?Sized> BatchSampler for $pointer {
+            fn len(&self, epoch: u64) -> usize {
+                (**self).len(epoch)
+            }
+
+            fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
+                (**self).batch(epoch, index, out)
+            }
+
+            fn batch_size(&self) -> usize {
+                (**self).batch_size()
+            }
+
+            fn pairs(&self) -> usize {
+                (**self).pairs()
+            }
+
+            fn plan_hash(&self) -> PlanHash {
+                (**self).plan_hash()
+            }
+
+            fn full_batches(&self, epoch: u64) -> usize {
+                (**self).full_batches(epoch)
+            }
+
+            fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
+                (**self).stratum(epoch, index)
+            }
+
+            fn report(&self, epoch: u64) -> PlanReport {
+                (**self).report(epoch)
+            }
+
+            fn plan(&self, epoch: u64) -> Vec<u32> {
+                (**self).plan(epoch)
+            }
+        }
+    };
 }
 
-impl<'a, S: BatchSampler + ?Sized> Batches<'a, S> {
-    /// Returns the batches of an epoch of a sampler.
-    pub fn new(sampler: &'a S, epoch: u64) -> Self {
-        Self { sampler, epoch, left: 0..sampler.len(epoch) }
-    }
-
-    fn draw(&self, index: usize) -> Vec<u32> {
-        let mut batch = Vec::new();
-        self.sampler.batch(self.epoch, index, &mut batch).expect("an index below the length has a batch");
-        batch
-    }
-}
-
-impl<S: ?Sized> Clone for Batches<'_, S> {
-    fn clone(&self) -> Self {
-        Self { left: self.left.clone(), ..*self }
-    }
-}
-
-impl<S: BatchSampler + ?Sized> Iterator for Batches<'_, S> {
-    type Item = Vec<u32>;
-
-    fn next(&mut self) -> Option<Vec<u32>> {
-        self.nth(0)
-    }
-
-    fn nth(&mut self, skipped: usize) -> Option<Vec<u32>> {
-        self.left.nth(skipped).map(|index| self.draw(index))
-    }
-
-    fn last(mut self) -> Option<Vec<u32>> {
-        self.next_back()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.left.size_hint()
-    }
-}
-
-impl<S: BatchSampler + ?Sized> DoubleEndedIterator for Batches<'_, S> {
-    fn next_back(&mut self) -> Option<Vec<u32>> {
-        self.left.next_back().map(|index| self.draw(index))
-    }
-}
-
-impl<S: BatchSampler + ?Sized> ExactSizeIterator for Batches<'_, S> {}
+through!(&S);
+through!(Box<S>);
+through!(Arc<S>);

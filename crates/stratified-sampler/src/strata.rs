@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use crate::position::Hashed;
+
 /// The strata of labels: dense numbers in ascending order of the label.
 pub(crate) struct Ranks {
     /// Label and size of each stratum, ascending by label.
@@ -46,7 +48,7 @@ impl Ranks {
 }
 
 /// Pairs grouped by stratum, 4 bytes each: first the strata that fill batches of their own ("homes"), then the small ones,
-/// both ascending by label. A place in this order is a *slot*.
+/// then those that are not drawn from, each kind ascending by label. A place in this order is a *slot*.
 pub(crate) struct Strata {
     /// Label of each stratum.
     pub(crate) labels: Vec<u32>,
@@ -56,16 +58,20 @@ pub(crate) struct Strata {
     rows: Vec<u32>,
     /// How many strata fill batches of their own.
     pub(crate) homes: usize,
+    /// How many strata are drawn from.
+    pub(crate) drawn: usize,
 }
 
 impl Strata {
-    /// Returns the grouping; strata of `at_least` pairs are homes.
-    pub(crate) fn group(labels: &[u32], at_least: usize) -> Self {
+    /// Returns the grouping; strata of `at_least` pairs are homes, those of fewer than `drop_below` are not drawn from.
+    pub(crate) fn group(labels: &[u32], at_least: usize, drop_below: usize) -> Self {
         let ranks = Ranks::new(labels);
-        let is_small = |rank: &usize| (ranks.sizes[*rank].1 as usize) < at_least;
+        let size = |rank: &usize| ranks.sizes[*rank].1 as usize;
+        let kind = |rank: &usize| (size(rank) < drop_below, size(rank) < at_least);
         let mut order: Vec<usize> = (0..ranks.sizes.len()).collect();
-        order.sort_by_key(is_small);
-        let homes = order.partition_point(|rank| !is_small(rank));
+        order.sort_by_key(kind);
+        let homes = order.partition_point(|rank| kind(rank) == (false, false));
+        let drawn = order.partition_point(|rank| !kind(rank).0);
 
         let mut starts = vec![0];
         let mut next = vec![0; order.len()];
@@ -81,7 +87,7 @@ impl Strata {
             rows[*slot as usize] = row as u32;
             *slot += 1;
         }
-        Self { labels: order.iter().map(|&rank| ranks.sizes[rank].0).collect(), starts, rows, homes }
+        Self { labels: order.iter().map(|&rank| ranks.sizes[rank].0).collect(), starts, rows, homes, drawn }
     }
 
     /// Returns the number of strata.
@@ -104,14 +110,21 @@ impl Strata {
         self.starts[stratum + 1] - self.starts[stratum]
     }
 
-    /// Returns how many batches of its own a stratum fills.
-    pub(crate) fn own_batches(&self, stratum: usize, batch: u32) -> u32 {
-        if stratum < self.homes { self.size(stratum) / batch } else { 0 }
-    }
-
     /// Returns the slots of all small strata together.
     pub(crate) fn small(&self) -> Range<u32> {
-        self.starts[self.homes]..self.pairs()
+        self.starts[self.homes]..self.starts[self.drawn]
+    }
+
+    /// Returns the stratum of a slot.
+    pub(crate) fn of(&self, slot: u32) -> usize {
+        self.starts.partition_point(|&start| start <= slot) - 1
+    }
+
+    /// Adds the grouping to a hash.
+    pub(crate) fn hash(&self, hash: &mut Hashed) {
+        hash.numbers(&self.labels);
+        hash.numbers(&self.starts);
+        hash.numbers(&self.rows);
     }
 
     /// Returns the size of the largest stratum.
@@ -126,17 +139,6 @@ impl Strata {
             *slot = self.rows[*slot as usize];
         }
     }
-
-    /// Returns the label of each pair, as it was given.
-    pub(crate) fn labels_of_pairs(&self) -> Vec<u32> {
-        let mut labels = vec![0; self.rows.len()];
-        for stratum in 0..self.len() {
-            for slot in self.slots(stratum) {
-                labels[self.rows[slot as usize] as usize] = self.labels[stratum];
-            }
-        }
-        labels
-    }
 }
 
 #[cfg(test)]
@@ -145,12 +147,21 @@ mod tests {
 
     #[test]
     fn homes_come_first_and_rows_ascend() {
-        let strata = Strata::group(&[7, 3, 9, 3, 9, 3], 2);
+        let strata = Strata::group(&[7, 3, 9, 3, 9, 3], 2, 0);
         assert_eq!(strata.labels, [3, 9, 7]);
         assert_eq!(strata.homes, 2);
         assert_eq!(strata.rows, [1, 3, 5, 2, 4, 0]);
         assert_eq!(strata.small(), 5..6);
         assert_eq!(strata.largest(), 3);
+    }
+
+    #[test]
+    fn strata_that_are_not_drawn_from_come_last() {
+        let strata = Strata::group(&[7, 3, 9, 3, 9, 3, 1], 3, 2);
+        assert_eq!(strata.labels, [3, 9, 1, 7]);
+        assert_eq!((strata.homes, strata.drawn), (1, 2));
+        assert_eq!(strata.small(), 3..5);
+        assert_eq!((0..7).map(|slot| strata.of(slot)).collect::<Vec<_>>(), [0, 0, 0, 1, 1, 2, 3]);
     }
 
     #[test]
@@ -160,12 +171,12 @@ mod tests {
         assert!(ranks.table.is_none());
         assert_eq!(ranks.sizes, [(0, 1), (1_000_000_000, 1), (u32::MAX, 2)]);
         assert_eq!(ranks.of(u32::MAX), 2);
-        assert_eq!(Strata::group(&labels, 2).labels_of_pairs(), labels);
+        assert_eq!(Strata::group(&labels, 2, 0).rows, [0, 2, 1, 3]);
     }
 
     #[test]
     fn labels_without_pairs_are_no_strata() {
-        let strata = Strata::group(&[4, 4, 2], 1);
+        let strata = Strata::group(&[4, 4, 2], 1, 0);
         assert_eq!(strata.labels, [2, 4]);
         assert_eq!(strata.len(), 2);
     }

@@ -9,17 +9,19 @@ use crate::key::{Key, Purpose};
 use crate::line::Line;
 use crate::merge;
 use crate::permutation::Permutation;
-use crate::report::measure;
+use crate::position::Hashed;
+use crate::report::measure_slots;
 use crate::schedule::{Counts, Schedule};
 use crate::strata::Strata;
 use crate::uniform::number_of_pairs;
-use crate::{BatchSampler, Leftovers, PlanReport, SamplerError, StratifiedConfig};
+use crate::weights::Stratum;
+use crate::{BatchSampler, Leftovers, PlanHash, PlanReport, SamplerError, StratifiedConfig, Weights};
 
 /// Batches of one stratum each, in an order in which strata come in proportion to their sizes.
 ///
 /// The epoch's batches are shuffled as a whole; only a short batch comes last. A stratum's order of an epoch is a keyed
 /// permutation of which any part can be computed alone, so that no order is stored. Memory: 4 bytes a pair, and some tens a
-/// stratum. See [`Leftovers`] for the pairs that fill no batch of their stratum.
+/// stratum. See [`Leftovers`] for the pairs that fill no batch of their stratum, [`Weights`] for other shares than by size.
 ///
 /// # Source
 /// Merrick (2024), *Embedding and clustering your data can improve contrastive pretraining*, arXiv 2407.18887, §3: the batches of
@@ -44,11 +46,16 @@ pub struct Stratified {
     config: StratifiedConfig,
     /// Pairs of a full batch; that of the configuration, as far as it fits.
     batch: u32,
+    /// Pairs of a home that an epoch draws, at most.
+    cap: u32,
     key: Key,
     strata: Strata,
+    /// Batches of each stratum an epoch, where they are not by size.
+    shares: Option<Vec<u32>>,
     /// The leftovers of every epoch; of no stratum if they are dropped or carried.
     line: Line,
     schedule: Schedule,
+    plan_hash: PlanHash,
 }
 
 impl Stratified {
@@ -57,27 +64,35 @@ impl Stratified {
         if let Some(nearest) = nearest {
             merge::check(nearest, labels.iter().copied().max().unwrap_or(0))?;
         }
+        let at_least = config.batch_size.max(config.min_stratum);
+        check(&config, at_least)?;
         let batch = u32::try_from(config.batch_size).unwrap_or(u32::MAX);
-        let strata = Strata::group(labels, config.batch_size.max(config.min_stratum));
+        let cap = config.cap.map_or(u32::MAX, |cap| u32::try_from(cap).unwrap_or(u32::MAX));
+        let strata = Strata::group(labels, at_least, config.drop_below);
+        let homes: Vec<Stratum> = (0..strata.homes)
+            .map(|stratum| {
+                let size = strata.size(stratum);
+                Stratum { label: strata.labels[stratum], size, batches: size.min(cap) / batch }
+            })
+            .collect();
+        let shares = config.weights.share_out(&homes, cap / batch)?;
         let line = Line::new(leftovers::line_up(&strata, config.leftovers, nearest), |stratum| {
-            strata.size(stratum) - strata.own_batches(stratum, batch) * batch
+            let own = homes.get(stratum).map_or(0, |home| home.batches);
+            strata.size(stratum).min(if own > 0 { cap } else { u32::MAX }) - own * batch
         });
-        let schedule = match config.leftovers {
-            Leftovers::Carry => Schedule::PerEpoch(Arc::default()),
-            _ => {
-                let own = (0..strata.homes).map(|stratum| strata.own_batches(stratum, batch));
+        let schedule = match &shares {
+            _ if config.leftovers == Leftovers::Carry => Schedule::PerEpoch(Arc::default()),
+            Some(shares) => Schedule::Fixed(Counts::new(shares.iter().copied())),
+            None => {
+                let own = homes.iter().map(|home| home.batches);
                 Schedule::Fixed(Counts::new(own.chain([line.pairs() / batch])))
             }
         };
         let key = Key::from_seed(config.seed);
-        let sampler = Self { config, batch, key, strata, line, schedule };
+        let plan_hash = plan_hash(&config, &strata, &line);
+        let sampler = Self { config, batch, cap, key, strata, shares, line, schedule, plan_hash };
         sampler.check()?;
         Ok(sampler)
-    }
-
-    /// Returns the number of pairs drawn from.
-    pub fn pairs(&self) -> usize {
-        self.strata.pairs() as usize
     }
 
     /// Returns the number of strata that have pairs.
@@ -98,7 +113,8 @@ impl Stratified {
             Leftovers::Drop => self.strata.largest(),
             _ => self.strata.pairs(),
         } as usize;
-        let (batch_size, min_stratum) = (self.config.batch_size, self.config.min_stratum);
+        let StratifiedConfig { batch_size, min_stratum, drop_below, .. } = self.config;
+        let min_stratum = min_stratum.max(drop_below);
         Err(if largest < batch_size {
             SamplerError::NothingToDraw { batch_size, largest }
         } else {
@@ -107,15 +123,17 @@ impl Stratified {
     }
 
     fn counts(&self, epoch: u64) -> Counts {
-        self.schedule.counts(epoch, || {
-            let sources = 0..self.strata.homes + usize::from(self.small_fill_batches());
-            Counts::new(sources.map(|source| self.stream(source).batches(epoch)))
-        })
+        self.schedule.counts(epoch, || Counts::new(self.streams().map(|source| self.stream(source).batches(epoch))))
+    }
+
+    /// Whether strata are endless streams, not permuted anew for each epoch.
+    fn has_streams(&self) -> bool {
+        self.config.leftovers == Leftovers::Carry || self.shares.is_some()
     }
 
     /// Whether the small strata together are a stream of their own.
     fn small_fill_batches(&self) -> bool {
-        self.strata.small().len() as u32 >= self.batch
+        self.config.leftovers == Leftovers::Carry && self.strata.small().len() as u32 >= self.batch
     }
 
     /// Returns the size of the short batch that ends each epoch, 0 if there is none.
@@ -130,7 +148,7 @@ impl Stratified {
 
     /// Appends the slots of one of a source's full batches.
     fn draw(&self, epoch: u64, (source, nth): (usize, u32), out: &mut Vec<u32>) {
-        if self.config.leftovers == Leftovers::Carry {
+        if self.has_streams() {
             self.stream(source).draw(epoch, nth, out);
             shift(out, self.source_slots(source).start);
         } else if source < self.strata.homes {
@@ -169,17 +187,21 @@ impl Stratified {
         self.key.purpose(Purpose::Stratum).child(u64::from(label))
     }
 
-    /// Returns the stream of a stratum, or of the small strata together.
+    /// Returns the sources that are streams: strata with batches of their own, then the small ones together.
+    fn streams(&self) -> Range<usize> {
+        0..self.strata.homes + usize::from(self.small_fill_batches())
+    }
+
     fn stream(&self, source: usize) -> Stream {
-        Stream {
-            size: self.source_slots(source).len() as u32,
-            batch: self.batch,
-            key: if source < self.strata.homes {
-                self.stratum_key(source)
-            } else {
-                self.key.purpose(Purpose::Leftovers)
-            },
-        }
+        let size = self.source_slots(source).len() as u32;
+        let is_home = source < self.strata.homes;
+        let take = match &self.shares {
+            Some(shares) if is_home => u64::from(shares[source]) * u64::from(self.batch),
+            None if is_home => size.min(self.cap).into(),
+            _ => size.into(),
+        };
+        let key = if is_home { self.stratum_key(source) } else { self.key.purpose(Purpose::Leftovers) };
+        Stream { size, take, batch: self.batch, key }
     }
 
     fn source_slots(&self, source: usize) -> Range<u32> {
@@ -187,25 +209,40 @@ impl Stratified {
     }
 }
 
-impl BatchSampler for Stratified {
-    fn len(&self, epoch: u64) -> usize {
-        self.counts(epoch).total() as usize + usize::from(self.short() > 0)
-    }
-
-    fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
+impl Stratified {
+    /// Replaces the content of `out` by the slots of a batch.
+    fn draw_slots(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
         let counts = self.counts(epoch);
-        let full = counts.total() as usize;
-        if index < full {
-            let key = self.key.purpose(Purpose::Order).child(epoch);
-            let nth = Permutation::new(full as u32, key).at(index as u32);
-            self.draw(epoch, counts.source(nth), out);
-        } else if index == full && self.short() > 0 {
+        if index < counts.total() as usize {
+            self.draw(epoch, self.source(&counts, epoch, index), out);
+        } else if index == counts.total() as usize && self.short() > 0 {
             self.draw_short(epoch, out);
         } else {
             let len = self.len(epoch);
             return Err(SamplerError::PastTheEnd { index, len });
         }
+        Ok(())
+    }
+
+    /// Returns the source of a full batch, and which of the source's it is.
+    fn source(&self, counts: &Counts, epoch: u64, index: usize) -> (usize, u32) {
+        let key = self.key.purpose(Purpose::Order).child(epoch);
+        counts.source(Permutation::new(counts.total(), key).at(index as u32))
+    }
+}
+
+impl BatchSampler for Stratified {
+    fn len(&self, epoch: u64) -> usize {
+        self.full_batches(epoch) + usize::from(self.short() > 0)
+    }
+
+    fn full_batches(&self, epoch: u64) -> usize {
+        self.counts(epoch).total() as usize
+    }
+
+    fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
+        self.draw_slots(epoch, index, out)?;
         self.strata.look_up(out);
         Ok(())
     }
@@ -214,14 +251,28 @@ impl BatchSampler for Stratified {
         self.config.batch_size
     }
 
+    fn pairs(&self) -> usize {
+        self.strata.pairs() as usize
+    }
+
+    fn plan_hash(&self) -> PlanHash {
+        self.plan_hash
+    }
+
+    fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
+        let counts = self.counts(epoch);
+        let full = index < counts.total() as usize;
+        let source = full.then(|| self.source(&counts, epoch, index).0)?;
+        (source < self.strata.homes).then(|| self.strata.labels[source])
+    }
+
     fn report(&self, epoch: u64) -> PlanReport {
-        let labels = self.strata.labels_of_pairs();
-        let mut report = measure(self, epoch, self.pairs(), Some(&labels));
-        if self.config.leftovers == Leftovers::Carry {
-            let streams = self.strata.homes + usize::from(self.small_fill_batches());
-            let in_streams: usize = (0..streams).map(|source| self.source_slots(source).len()).sum();
-            let drawn_whole = self.short() as usize;
-            report.carried = in_streams + drawn_whole - report.seen;
+        let draw = |index: usize, out: &mut Vec<u32>| self.draw_slots(epoch, index, out);
+        let mut report = measure_slots(&self.strata, self.len(epoch), self.config.batch_size, draw);
+        if self.has_streams() {
+            let drawn_from = self.streams().map(|source| self.stream(source)).filter(|stream| stream.take > 0);
+            let in_streams: usize = drawn_from.map(|stream| stream.size as usize).sum();
+            report.carried = in_streams + self.short() as usize - report.seen;
             report.wasted -= report.carried;
         }
         report
@@ -242,4 +293,36 @@ fn shift(slots: &mut [u32], by: u32) {
     for slot in slots {
         *slot += by;
     }
+}
+
+fn check(config: &StratifiedConfig, at_least: usize) -> Result<(), SamplerError> {
+    let leftovers = config.leftovers;
+    match config.cap {
+        Some(cap) if cap < at_least => Err(SamplerError::Cap { cap, at_least }),
+        _ if config.weights != Weights::Size && matches!(leftovers, Leftovers::Merge | Leftovers::Mix) => {
+            Err(SamplerError::WeightsOfWhole { leftovers })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan_hash(config: &StratifiedConfig, strata: &Strata, line: &Line) -> PlanHash {
+    let StratifiedConfig { batch_size, leftovers, seed, drop_last, min_stratum, drop_below, cap, weights } = config;
+    let mut hash = Hashed::new("stratified");
+    let settings =
+        [*batch_size as u64, *leftovers as u64, *seed, u64::from(*drop_last), *min_stratum as u64, *drop_below as u64];
+    settings.into_iter().for_each(|setting| hash.number(setting));
+    hash.number(cap.map_or(u64::MAX, |cap| cap as u64));
+    match weights {
+        Weights::Size => hash.number(0),
+        Weights::Equal => hash.number(1),
+        Weights::Temperature(temperature) => [2, temperature.to_bits()].into_iter().for_each(|part| hash.number(part)),
+        Weights::Given(weights) => {
+            hash.number(3);
+            weights.iter().for_each(|weight| hash.number(weight.to_bits()));
+        }
+    }
+    strata.hash(&mut hash);
+    line.hash(&mut hash);
+    hash.finish()
 }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::{Key, Purpose};
 use crate::permutation::{self, Permutation};
 use crate::report::measure;
-use crate::{BatchSampler, PlanReport, SamplerError};
+use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
 
 /// Settings of [`Uniform`].
 ///
@@ -92,13 +92,6 @@ pub struct Uniform {
     key: Key,
 }
 
-impl Uniform {
-    /// Returns the number of pairs drawn from.
-    pub fn pairs(&self) -> usize {
-        self.pairs as usize
-    }
-}
-
 impl BatchSampler for Uniform {
     fn len(&self, _epoch: u64) -> usize {
         if self.config.drop_last {
@@ -122,6 +115,19 @@ impl BatchSampler for Uniform {
 
     fn batch_size(&self) -> usize {
         self.config.batch_size
+    }
+
+    fn pairs(&self) -> usize {
+        self.pairs as usize
+    }
+
+    fn plan_hash(&self) -> PlanHash {
+        let UniformConfig { batch_size, seed, drop_last } = self.config;
+        PlanHash::of("uniform", [self.pairs.into(), batch_size as u64, seed, drop_last.into()])
+    }
+
+    fn full_batches(&self, _epoch: u64) -> usize {
+        self.pairs() / self.config.batch_size
     }
 
     fn report(&self, epoch: u64) -> PlanReport {

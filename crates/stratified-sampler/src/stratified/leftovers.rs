@@ -9,7 +9,7 @@ use crate::strata::Strata;
 
 /// Returns the strata in the order in which their leftovers stand in line; none if nothing is to be drawn from a line.
 pub(super) fn line_up(strata: &Strata, leftovers: Leftovers, nearest: Option<&[u32]>) -> Vec<u32> {
-    let all = 0..strata.len() as u32;
+    let all = 0..strata.drawn as u32;
     match (leftovers, nearest) {
         (Leftovers::Drop | Leftovers::Carry, _) => Vec::new(),
         (Leftovers::Mix, _) => all.collect(),
@@ -28,7 +28,7 @@ pub(super) fn line_up(strata: &Strata, leftovers: Leftovers, nearest: Option<&[u
 fn line_up_nearest(strata: &Strata, nearest: &[u32]) -> Vec<u32> {
     let mut sizes = vec![0; nearest.len()];
     let mut by_label = vec![None; nearest.len()];
-    for (stratum, &label) in (0u32..).zip(&strata.labels) {
+    for (stratum, &label) in (0u32..).zip(&strata.labels[..strata.drawn]) {
         sizes[label as usize] = strata.size(stratum as usize);
         by_label[label as usize] = Some(stratum);
     }
@@ -96,6 +96,6 @@ impl Stratified {
 
     /// Returns the place of the first leftover pair in the order of its stratum.
     fn first_leftover(&self, stratum: usize) -> u32 {
-        self.strata.own_batches(stratum, self.batch) * self.batch
+        if stratum < self.strata.homes { self.strata.size(stratum).min(self.cap) / self.batch * self.batch } else { 0 }
     }
 }
