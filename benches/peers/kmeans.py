@@ -31,7 +31,7 @@ import numpy as np  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 FULL = [(500_000, 768, 10, 7), (100_000, 384, 100, 8), (1_000_000, 128, 1024, 9), (500_000, 768, 1000, 7)]
 QUICK = [(100_000, 768, 10, 7), (100_000, 384, 100, 8), (200_000, 128, 1024, 9)]
-SHORT, LONG, QUICK_LONG, WHOLE = 1, 4, 3, 25
+SHORT, WHOLE = 1, 25
 REPETITIONS = 3
 
 
@@ -218,6 +218,12 @@ def compare(case: str, rows, ours: Ours, peers: dict, lengths: list[int], repeti
         print(json.dumps(line), flush=True)
 
 
+def longer(work: int, quick: bool) -> int:
+    """Iterations of the longer fit: with little work in one, set-ups vary by more than a few of them take."""
+    light, heavy = (5, 2) if quick else (9, 4)
+    return light if work < 10**10 else heavy
+
+
 def mixtures(data: Path, quick: bool):
     """Name, file, clusters and seed of each case."""
     for n, dim, clusters, seed in QUICK if quick else FULL:
@@ -252,8 +258,6 @@ def main() -> None:
     args.data.mkdir(parents=True, exist_ok=True)
     peers = imported(args.peers or [name for name in PEERS if not (args.quick and name == "fastkmeans")])
     cases = given(args.vectors, args.k) if args.vectors else mixtures(args.data, args.quick)
-    plain = [SHORT, QUICK_LONG if args.quick else LONG]
-    modes = [("plain", plain), ("pruned", [WHOLE])][args.whole : 1 if args.quick or args.plain else 2]
     for case, path, clusters, seed in cases:
         if not case.endswith(args.only):
             continue
@@ -261,6 +265,8 @@ def main() -> None:
         start = rows[np.random.default_rng(seed).permutation(len(rows))[:clusters]].copy()
         np.save(start_path, start)
         fits = {name: peer(rows, start) for name, peer in peers.items()}
+        plain = [SHORT, longer(rows.size * clusters, args.quick)]
+        modes = [("plain", plain), ("pruned", [WHOLE])][args.whole : 1 if args.quick or args.plain else 2]
         for mode, lengths in modes:
             ours = Ours(path, start_path, mode)
             compare(case if mode == "plain" else f"fit {case}", rows, ours, fits, lengths, args.repetitions)
