@@ -149,4 +149,17 @@ pub enum SamplerError {
         /// The text.
         text: String,
     },
+    /// No column of keys.
+    #[error("no keys that batches are to have once")]
+    NoKeys,
+    /// A column of keys that are not the sampler's pairs'.
+    #[error("column {column} of the keys has {length}, the sampler {pairs} pairs")]
+    KeysOfOthers {
+        /// The column, from 0.
+        column: usize,
+        /// Its keys.
+        length: usize,
+        /// The pairs.
+        pairs: usize,
+    },
 }
