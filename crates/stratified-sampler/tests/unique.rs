@@ -29,9 +29,9 @@ impl Settings {
         let stratified = self.stratified.clone();
         let weighted = stratified.clone().with_leftovers(Leftovers::Carry).with_weights(Weights::Equal);
         match self.kind {
-            Kind::Uniform => Box::new(UniformConfig::new(stratified.batch_size).build(PAIRS).unwrap()),
-            Kind::Stratified => Box::new(stratified.build(&self.labels).unwrap()),
-            Kind::Weighted => Box::new(weighted.build(&self.labels).unwrap()),
+            Kind::Uniform => Box::new(UniformConfig::new(stratified.batch_size).build(PAIRS).expect("valid settings")),
+            Kind::Stratified => Box::new(stratified.build(&self.labels).expect("valid settings")),
+            Kind::Weighted => Box::new(weighted.build(&self.labels).expect("valid settings")),
         }
     }
 }
