@@ -162,4 +162,22 @@ pub enum SamplerError {
         /// The pairs.
         pairs: usize,
     },
+    /// Strata that cannot have equally many pairs of a batch.
+    #[error("{strata_per_batch} strata a batch do not share a batch of {batch_size} equally")]
+    UnevenPieces {
+        /// Pairs of a batch.
+        batch_size: usize,
+        /// Strata of a batch.
+        strata_per_batch: usize,
+    },
+    /// Fewer strata than one batch takes.
+    #[error("{strata_per_batch} strata a batch of at least {piece} pairs each, only {strata} there are")]
+    TooFewStrata {
+        /// Strata with enough pairs.
+        strata: usize,
+        /// Strata of a batch.
+        strata_per_batch: usize,
+        /// Pairs that a batch takes of one.
+        piece: usize,
+    },
 }

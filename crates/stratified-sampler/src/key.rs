@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Leftovers = 3,
     /// The order of all pairs, without strata.
     Uniform = 4,
+    /// The pieces of strata that share batches.
+    Topics = 5,
 }
 
 /// A key of the permutations: 64 bits that lead to any number of other keys.
