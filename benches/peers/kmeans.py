@@ -1,7 +1,7 @@
 """Spherical k-means: ours and its peers in turn, on the same rows, threads and precision; one JSON line a case and peer.
 
     pip install -r benches/peers/requirements.txt
-    python benches/peers/kmeans.py            # all cases; --quick: small ones, under a minute once built and the rows made
+    python benches/peers/kmeans.py            # all cases; --quick: small ones, about a minute once built and the rows made
     python benches/peers/kmeans.py --vectors X.npy Y.npy --k 10 100 1000    # given files of unit rows, f32
 
 Cases named by shape time an iteration of plain Lloyd: the difference of a longer and a shorter fit, so that set-up and the final
