@@ -217,7 +217,7 @@ def compare(case: str, ours: Ours, peers: dict, pairs: int, repetitions: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="three repetitions, and a limit of 8 seconds")
+    parser.add_argument("--quick", action="store_true", help="three repetitions, and a limit of 12 seconds")
     parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where the labels pass through")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
@@ -228,7 +228,7 @@ def main() -> None:
     subprocess.run(command, cwd=ROOT, check=True)
     args.data.mkdir(parents=True, exist_ok=True)
     repetitions = args.repetitions or (3 if args.quick else REPETITIONS)
-    limit = args.limit or (8 if args.quick else 120)
+    limit = args.limit or (12 if args.quick else 120)
     peers = imported(args.peers)
     for case in args.cases:
         pairs, clusters = CASES[case]
