@@ -65,7 +65,7 @@ impl Stratified {
             merge::check(nearest, labels.iter().copied().max().unwrap_or(0))?;
         }
         let at_least = config.batch_size.max(config.min_stratum);
-        check(&config, at_least)?;
+        check_settings(&config, at_least)?;
         let batch = u32::try_from(config.batch_size).unwrap_or(u32::MAX);
         let cap = config.cap.map_or(u32::MAX, |cap| u32::try_from(cap).unwrap_or(u32::MAX));
         let strata = Strata::group(labels, at_least, config.drop_below);
@@ -207,9 +207,7 @@ impl Stratified {
     fn source_slots(&self, source: usize) -> Range<u32> {
         if source < self.strata.homes { self.strata.slots(source) } else { self.strata.small() }
     }
-}
 
-impl Stratified {
     /// Replaces the content of `out` by the slots of a batch.
     fn draw_slots(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
@@ -295,7 +293,7 @@ fn shift(slots: &mut [u32], by: u32) {
     }
 }
 
-fn check(config: &StratifiedConfig, at_least: usize) -> Result<(), SamplerError> {
+fn check_settings(config: &StratifiedConfig, at_least: usize) -> Result<(), SamplerError> {
     let leftovers = config.leftovers;
     match config.cap {
         Some(cap) if cap < at_least => Err(SamplerError::Cap { cap, at_least }),
