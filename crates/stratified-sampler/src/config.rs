@@ -58,7 +58,8 @@ pub enum Leftovers {
     /// stratum, so that the line is then in ascending order of size. The map's trees are lined up in preorder from the smallest
     /// stratum of their cycle, smaller strata first.
     Merge,
-    /// They share batches with any others: all leftovers are shuffled together and cut into batches. The last batch may be short.
+    /// They share batches with any others: all leftovers are dealt out, so that each batch has pairs of all of them, in runs of a
+    /// stratum that are at most 1/128 of a batch, or one pair, long. The last batch may be short.
     ///
     /// The default, because nothing is lost and an epoch has the same number of batches as [`Uniform`](crate::Uniform)'s, so that the
     /// two compare at equal steps and equal pairs; and a mixed batch favours no stratum.

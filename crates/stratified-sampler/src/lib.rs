@@ -3,6 +3,7 @@
 mod batches;
 mod carry;
 mod config;
+mod deal;
 mod error;
 mod key;
 mod labeling;
@@ -11,6 +12,7 @@ mod merge;
 mod permutation;
 mod placement;
 mod position;
+mod prefetch;
 mod report;
 mod sampler;
 mod schedule;

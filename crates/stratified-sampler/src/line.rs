@@ -1,3 +1,6 @@
+use std::ops::Range;
+
+use crate::key::Key;
 use crate::position::Hashed;
 
 /// The leftovers of all strata, one stratum after another.
@@ -41,9 +44,19 @@ impl Line {
         self.starts[self.strata.len()]
     }
 
-    /// Returns the place of the first pair of the n-th stratum in line.
-    pub(crate) fn start(&self, nth: usize) -> u32 {
-        self.starts[nth]
+    /// Returns what stands at some places, each stratum's together, of the line from a place on that the key says; its end goes on at
+    /// its beginning.
+    pub(crate) fn turned(&self, key: Key, places: Range<u32>) -> impl Iterator<Item = Place> {
+        let pairs = u64::from(self.pairs());
+        let turn = ((u128::from(key.word(0)) * u128::from(pairs)) >> 64) as u64;
+        let mut next = places.start;
+        std::iter::from_fn(move || {
+            let left = places.end.checked_sub(next).filter(|&left| left > 0)?;
+            let mut place = self.at(((u64::from(next) + turn) % pairs) as u32);
+            place.left = place.left.min(left);
+            next += place.left;
+            Some(place)
+        })
     }
 
     /// Returns what stands at a place.

@@ -1,22 +1,20 @@
 use std::ops::Range;
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::key::Key;
 
 /// The largest size of a permutation: the square of the largest half.
 pub(crate) const LARGEST: u32 = 65_535 * 65_535;
 
-/// Places worked on at once, so that 16-bit lanes fill any vector register.
-const LANES: usize = 64;
-/// The same for scattered places, of which there are often only a few.
-const FEW: usize = 16;
 const MOST_ROUNDS: usize = 24;
 
 /// A keyed permutation of `0..size`, of which any part can be had without the rest.
 ///
 /// A number is written as (row, column) of a grid of `ceil(sqrt(size))` rows, and the rounds of a Feistel network add to
 /// the row a hash of the column and to the column a hash of the row, modulo their counts. The few cells of the grid that
-/// are no number below `size` are left by walking on along the cycle. Both halves fit 16 bits, so that a compiler turns the rounds
-/// into vector instructions which every processor has.
+/// are no number below `size` are left by walking on along the cycle. Both halves fit 16 bits, so that the rounds become vector
+/// instructions of the best set that the processor has.
 ///
 /// # Source
 /// Black & Rogaway (2002), *Ciphers with arbitrary finite domains*, CT-RSA, methods 2 (walking) and 3 (the grid).
@@ -51,42 +49,55 @@ impl Permutation {
 
     /// Appends the numbers at a range of positions.
     pub(crate) fn fill(&self, positions: Range<u32>, out: &mut Vec<u32>) {
+        self.fill_changed(positions, out, |_| {});
+    }
+
+    /// Appends the numbers at a range of positions, each few of them changed on the way.
+    pub(crate) fn fill_changed(&self, positions: Range<u32>, out: &mut Vec<u32>, change: impl FnMut(&mut [u32])) {
         debug_assert!(positions.end <= self.size);
-        out.reserve(positions.len());
-        let mut numbers = [0; LANES];
-        for first in positions.clone().step_by(LANES) {
-            let mut cells = Cells::<LANES>::from(first, self.columns);
+        Arch::new().dispatch(Fill { permutation: self, positions, out, change });
+    }
+
+    /// Fills with the numbers at so many positions at once: 16-bit lanes, of which 16 fill a common vector register.
+    #[inline(always)]
+    fn fill_lanes<const N: usize>(
+        &self,
+        positions: Range<u32>,
+        out: &mut Vec<u32>,
+        mut change: impl FnMut(&mut [u32]),
+    ) {
+        let mut numbers = [0; N];
+        for first in positions.clone().step_by(N) {
+            let mut cells = Cells::<N>::from(first, self.columns);
             cells.go(self, Way::Forward);
             cells.numbers(self.columns, &mut numbers);
-            let filled = &mut numbers[..LANES.min((positions.end - first) as usize)];
+            let filled = &mut numbers[..N.min((positions.end - first) as usize)];
             self.walk_on(filled, Way::Forward);
+            change(filled);
             out.extend_from_slice(filled);
         }
     }
 
-    /// Replaces positions by the numbers there.
-    pub(crate) fn apply(&self, positions: &mut [u32]) {
-        self.replace(positions, Way::Forward);
-    }
-
     /// Replaces numbers by their positions.
     pub(crate) fn invert(&self, numbers: &mut [u32]) {
-        self.replace(numbers, Way::Backward);
+        Arch::new().dispatch(Invert { permutation: self, numbers });
     }
 
-    fn replace(&self, numbers: &mut [u32], way: Way) {
-        for some in numbers.chunks_mut(FEW) {
-            let mut lanes = [0; FEW];
+    #[inline(always)]
+    fn invert_lanes<const N: usize>(&self, numbers: &mut [u32]) {
+        for some in numbers.chunks_mut(N) {
+            let mut lanes = [0; N];
             lanes[..some.len()].copy_from_slice(some);
             let mut cells = Cells::of(&lanes, self.columns);
-            cells.go(self, way);
+            cells.go(self, Way::Backward);
             cells.numbers(self.columns, &mut lanes);
             some.copy_from_slice(&lanes[..some.len()]);
-            self.walk_on(some, way);
+            self.walk_on(some, Way::Backward);
         }
     }
 
     /// Walks from those numbers on that are not below `size`.
+    #[inline(always)]
     fn walk_on(&self, numbers: &mut [u32], way: Way) {
         // One look at all of them, because few are.
         let is_outside = |any, &number: &u32| any | (number >= self.size);
@@ -111,6 +122,44 @@ impl Permutation {
 
     fn keys(&self) -> &[Round] {
         &self.rounds[..self.used]
+    }
+}
+
+/// [`Permutation::fill_changed`], compiled for each instruction set.
+struct Fill<'a, C> {
+    permutation: &'a Permutation,
+    positions: Range<u32>,
+    out: &'a mut Vec<u32>,
+    change: C,
+}
+
+impl<C: FnMut(&mut [u32])> NullaryFnOnce for Fill<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { permutation, positions, out, change } = self;
+        out.reserve(positions.len());
+        match positions.len() {
+            ..17 => permutation.fill_lanes::<16>(positions, out, change),
+            ..33 => permutation.fill_lanes::<32>(positions, out, change),
+            _ => permutation.fill_lanes::<64>(positions, out, change),
+        }
+    }
+}
+
+/// [`Permutation::invert`], compiled for each instruction set.
+struct Invert<'a> {
+    permutation: &'a Permutation,
+    numbers: &'a mut [u32],
+}
+
+impl NullaryFnOnce for Invert<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.permutation.invert_lanes::<64>(self.numbers);
     }
 }
 
@@ -161,7 +210,7 @@ struct Cells<const N: usize> {
 
 impl<const N: usize> Cells<N> {
     /// Returns the cells of given numbers.
-    #[inline]
+    #[inline(always)]
     fn of(numbers: &[u32; N], columns: u16) -> Self {
         let columns = u32::from(columns);
         Self {
@@ -171,7 +220,7 @@ impl<const N: usize> Cells<N> {
     }
 
     /// Returns the cells of consecutive numbers; those beyond the grid come out as some cell or other.
-    #[inline]
+    #[inline(always)]
     fn from(first: u32, columns: u16) -> Self {
         let mut row = (first / u32::from(columns)) as u16;
         let mut column = (first % u32::from(columns)) as u16;
@@ -192,7 +241,7 @@ impl<const N: usize> Cells<N> {
         cells
     }
 
-    #[inline]
+    #[inline(always)]
     fn go(&mut self, permutation: &Permutation, way: Way) {
         let (rows, columns) = (permutation.rows, permutation.columns);
         match way {
@@ -211,12 +260,12 @@ impl<const N: usize> Cells<N> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&self, lane: usize, columns: u16) -> u32 {
         u32::from(self.row[lane]).wrapping_mul(u32::from(columns)).wrapping_add(u32::from(self.column[lane]))
     }
 
-    #[inline]
+    #[inline(always)]
     fn numbers(&self, columns: u16, out: &mut [u32; N]) {
         for (lane, number) in out.iter_mut().enumerate() {
             *number = self.number(lane, columns);
@@ -271,10 +320,26 @@ mod tests {
             permutation.fill(0..size, &mut whole);
             let single: Vec<u32> = (0..size).map(|position| permutation.at(position)).collect();
             assert_eq!(single, whole);
-            let (from, to) = (size / 3, size - size / 4);
-            let mut part = vec![9];
-            permutation.fill(from..to, &mut part);
-            assert_eq!(part[1..], whole[from as usize..to as usize]);
+            let from = size / 3;
+            for to in [size - size / 4].into_iter().chain(from..size.min(from + 40)) {
+                let mut part = vec![9];
+                permutation.fill(from..to, &mut part);
+                assert_eq!(part[1..], whole[from as usize..to as usize]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same() {
+        for size in [5, 1000, 100_003] {
+            let permutation = permutation(size);
+            let (mut fast, mut plain) = (Vec::new(), Vec::new());
+            permutation.fill(0..size, &mut fast);
+            permutation.fill_lanes::<64>(0..size, &mut plain, |_| {});
+            assert_eq!(fast, plain);
+            permutation.invert(&mut fast);
+            permutation.invert_lanes::<16>(&mut plain);
+            assert_eq!(fast, plain);
         }
     }
 
@@ -284,9 +349,6 @@ mod tests {
             let permutation = permutation(size);
             let mut numbers = Vec::new();
             permutation.fill(0..size, &mut numbers);
-            let mut positions: Vec<u32> = (0..size).collect();
-            permutation.apply(&mut positions);
-            assert_eq!(positions, numbers);
             permutation.invert(&mut numbers);
             assert!(numbers.into_iter().eq(0..size));
         }

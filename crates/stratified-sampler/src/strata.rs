@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use crate::position::Hashed;
+use crate::prefetch::prefetch;
 
 /// The strata of labels: dense numbers in ascending order of the label.
 pub(crate) struct Ranks {
@@ -131,6 +132,15 @@ impl Strata {
     pub(crate) fn largest(&self) -> u32 {
         let sizes = (0..self.len()).map(|stratum| self.size(stratum));
         sizes.max().unwrap_or(0)
+    }
+
+    /// Turns numbers of pairs, from 0 at a slot, into slots, and asks for the pairs there, which are looked up soon.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, numbers: &mut [u32], start: u32) {
+        for number in numbers {
+            *number += start;
+            prefetch(&self.rows, *number as usize);
+        }
     }
 
     /// Replaces slots by the pairs there.

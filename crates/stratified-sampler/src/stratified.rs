@@ -76,7 +76,7 @@ impl Stratified {
             })
             .collect();
         let shares = config.weights.share_out(&homes, cap / batch)?;
-        let line = Line::new(leftovers::line_up(&strata, config.leftovers, nearest), |stratum| {
+        let line = leftovers::line(&strata, config.leftovers, nearest, |stratum| {
             let own = homes.get(stratum).map_or(0, |home| home.batches);
             strata.size(stratum).min(if own > 0 { cap } else { u32::MAX }) - own * batch
         });
@@ -150,13 +150,12 @@ impl Stratified {
     fn draw(&self, epoch: u64, (source, nth): (usize, u32), out: &mut Vec<u32>) {
         if self.has_streams() {
             self.stream(source).draw(epoch, nth, out);
-            shift(out, self.source_slots(source).start);
+            self.strata.fetch(out, self.source_slots(source).start);
         } else if source < self.strata.homes {
             let start = nth * self.batch;
             self.draw_stratum(epoch, source, start..start + self.batch, out);
         } else {
-            let start = nth * self.batch;
-            self.draw_leftovers(epoch, start..start + self.batch, out);
+            self.draw_leftovers(epoch, nth, out);
         }
     }
 
@@ -165,16 +164,14 @@ impl Stratified {
         if self.config.leftovers == Leftovers::Carry {
             out.extend(self.strata.small());
         } else {
-            let end = self.line.pairs();
-            self.draw_leftovers(epoch, end - self.short()..end, out);
+            self.draw_leftovers(epoch, self.line.pairs() / self.batch, out);
         }
     }
 
     /// Appends slots of a stratum, in the epoch's order.
     fn draw_stratum(&self, epoch: u64, stratum: usize, places: Range<u32>, out: &mut Vec<u32>) {
-        let from = out.len();
-        self.order(epoch, stratum).fill(places, out);
-        shift(&mut out[from..], self.strata.slots(stratum).start);
+        let start = self.strata.slots(stratum).start;
+        self.order(epoch, stratum).fill_changed(places, out, |numbers| self.strata.fetch(numbers, start));
     }
 
     /// Returns the epoch's order of a stratum.
@@ -284,12 +281,6 @@ impl fmt::Debug for Stratified {
             .field("pairs", &self.pairs())
             .field("strata", &self.strata())
             .finish_non_exhaustive()
-    }
-}
-
-fn shift(slots: &mut [u32], by: u32) {
-    for slot in slots {
-        *slot += by;
     }
 }
 

@@ -1,28 +1,38 @@
-use std::ops::Range;
-
 use super::Stratified;
 use crate::Leftovers;
+use crate::deal::Deal;
 use crate::key::{Key, Purpose};
+use crate::line::Line;
 use crate::merge;
 use crate::permutation::Permutation;
 use crate::strata::Strata;
 
-/// Returns the strata in the order in which their leftovers stand in line; none if nothing is to be drawn from a line.
-pub(super) fn line_up(strata: &Strata, leftovers: Leftovers, nearest: Option<&[u32]>) -> Vec<u32> {
-    let all = 0..strata.drawn as u32;
+/// Returns the line of the leftovers, of which a stratum has `left_over`; empty if nothing is to be drawn from a line. Under `Mix` the
+/// small strata are one, numbered as the first of them.
+pub(super) fn line(
+    strata: &Strata,
+    leftovers: Leftovers,
+    nearest: Option<&[u32]>,
+    left_over: impl Fn(usize) -> u32,
+) -> Line {
     match (leftovers, nearest) {
-        (Leftovers::Drop | Leftovers::Carry, _) => Vec::new(),
-        (Leftovers::Mix, _) => all.collect(),
-        (Leftovers::Merge, None) => {
-            let mut by_size: Vec<u32> = all.collect();
-            by_size.sort_by_key(|&stratum| {
-                let stratum = stratum as usize;
-                (strata.size(stratum), strata.labels[stratum])
-            });
-            by_size
-        }
-        (Leftovers::Merge, Some(nearest)) => line_up_nearest(strata, nearest),
+        (Leftovers::Drop | Leftovers::Carry, _) => Line::new(Vec::new(), left_over),
+        (Leftovers::Mix, _) => Line::new((0..=strata.homes as u32).collect(), |stratum| match stratum {
+            _ if stratum < strata.homes => left_over(stratum),
+            _ => strata.small().len() as u32,
+        }),
+        (Leftovers::Merge, None) => Line::new(line_up_by_size(strata), left_over),
+        (Leftovers::Merge, Some(nearest)) => Line::new(line_up_nearest(strata, nearest), left_over),
     }
+}
+
+fn line_up_by_size(strata: &Strata) -> Vec<u32> {
+    let mut by_size: Vec<u32> = (0..strata.drawn as u32).collect();
+    by_size.sort_by_key(|&stratum| {
+        let stratum = stratum as usize;
+        (strata.size(stratum), strata.labels[stratum])
+    });
+    by_size
 }
 
 fn line_up_nearest(strata: &Strata, nearest: &[u32]) -> Vec<u32> {
@@ -37,60 +47,40 @@ fn line_up_nearest(strata: &Strata, nearest: &[u32]) -> Vec<u32> {
 }
 
 impl Stratified {
-    /// Appends the slots of part of an epoch's leftovers.
-    pub(super) fn draw_leftovers(&self, epoch: u64, places: Range<u32>, out: &mut Vec<u32>) {
+    /// Appends the slots of one batch of an epoch's leftovers; that after the last full one is the short one.
+    pub(super) fn draw_leftovers(&self, epoch: u64, nth: u32, out: &mut Vec<u32>) {
         let key = self.key.purpose(Purpose::Leftovers).child(epoch);
         if self.config.leftovers == Leftovers::Merge {
-            self.draw_line(epoch, places, key, out);
+            self.draw_line(epoch, nth, key, out);
         } else {
-            self.draw_mixed(epoch, places, key, out);
+            self.draw_mixed(epoch, nth, key, out);
         }
     }
 
-    /// Appends the slots of part of the line, from a place on that the key says.
-    fn draw_line(&self, epoch: u64, places: Range<u32>, key: Key, out: &mut Vec<u32>) {
-        let pairs = u64::from(self.line.pairs());
-        let turned = (u128::from(key.word(0)) * u128::from(pairs)) >> 64;
-        let mut at = (u64::from(places.start) + turned as u64) % pairs;
-        let mut left = places.len() as u32;
-        while left > 0 {
-            let place = self.line.at(at as u32);
-            let count = place.left.min(left);
+    /// Appends the slots of part of the line.
+    fn draw_line(&self, epoch: u64, nth: u32, key: Key, out: &mut Vec<u32>) {
+        let start = nth * self.batch;
+        let end = self.line.pairs().min(start.saturating_add(self.batch));
+        for place in self.line.turned(key, start..end) {
             let first = self.first_leftover(place.stratum) + place.nth;
-            self.draw_stratum(epoch, place.stratum, first..first + count, out);
-            left -= count;
-            at = (at + u64::from(count)) % pairs;
+            self.draw_stratum(epoch, place.stratum, first..first + place.left, out);
         }
     }
 
-    /// Fills `out` with the slots of part of the leftovers, shuffled together.
-    fn draw_mixed(&self, epoch: u64, places: Range<u32>, key: Key, out: &mut Vec<u32>) {
-        Permutation::new(self.line.pairs(), key).fill(places, out);
-        let small = self.line.start(self.strata.homes);
-        let mut of_homes = Vec::new();
-        for (index, place) in (0u32..).zip(out.iter_mut()) {
-            if *place < small {
-                of_homes.push((*place, index));
-            } else {
-                // Small strata are left over as a whole: an order of their own would change nothing.
-                *place = self.strata.small().start + (*place - small);
+    /// Appends the slots of a hand of the line, where the small strata together are one.
+    fn draw_mixed(&self, epoch: u64, nth: u32, key: Key, out: &mut Vec<u32>) {
+        let small = Permutation::new(self.strata.small().len() as u32, key.child(1));
+        for places in Deal::new(self.line.pairs(), self.batch).hand(nth, key.child(2)) {
+            for place in self.line.turned(key, places) {
+                if place.stratum < self.strata.homes {
+                    let first = self.first_leftover(place.stratum) + place.nth;
+                    self.draw_stratum(epoch, place.stratum, first..first + place.left, out);
+                } else {
+                    let start = self.strata.small().start;
+                    let places = place.nth..place.nth + place.left;
+                    small.fill_changed(places, out, |numbers| self.strata.fetch(numbers, start));
+                }
             }
-        }
-        // Stratum by stratum, because setting up its order costs more than using it.
-        of_homes.sort_unstable_by_key(|&(place, _)| place);
-        let mut numbers = Vec::new();
-        let mut rest = &of_homes[..];
-        while let Some(&(first, _)) = rest.first() {
-            let at = self.line.at(first);
-            let same = rest.partition_point(|&(place, _)| place - first < at.left);
-            let from = self.first_leftover(at.stratum) + at.nth;
-            numbers.clear();
-            numbers.extend(rest[..same].iter().map(|(place, _)| from + (place - first)));
-            self.order(epoch, at.stratum).apply(&mut numbers);
-            for (&(_, index), number) in rest[..same].iter().zip(&numbers) {
-                out[index as usize] = self.strata.slots(at.stratum).start + number;
-            }
-            rest = &rest[same..];
         }
     }
 
