@@ -180,4 +180,34 @@ pub enum SamplerError {
         /// Pairs that a batch takes of one.
         piece: usize,
     },
+    /// No samplers to draw from.
+    #[error("a curriculum of no samplers")]
+    NoSamplers,
+    /// A sampler of other pairs or batches than the first.
+    #[error("sampler {sampler} draws batches of {batch_size} out of {pairs} pairs, unlike the first")]
+    OtherSampler {
+        /// The sampler, from 0.
+        sampler: usize,
+        /// Pairs of its batches.
+        batch_size: usize,
+        /// Its pairs.
+        pairs: usize,
+    },
+    /// A schedule without a knot.
+    #[error("a schedule without knots")]
+    NoKnots,
+    /// A knot that does not follow the one before, or has not a share for each sampler.
+    #[error(
+        "knot {index} at {at} with shares {shares:?}: expected a later time than the knot before and {samplers} shares from 0, not all 0"
+    )]
+    Knot {
+        /// The knot, from 0.
+        index: usize,
+        /// Its time.
+        at: f64,
+        /// Its shares.
+        shares: Vec<f64>,
+        /// How many shares there are to be.
+        samplers: usize,
+    },
 }

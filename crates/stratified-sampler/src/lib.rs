@@ -3,6 +3,7 @@
 mod batches;
 mod carry;
 mod config;
+mod curriculum;
 mod deal;
 mod error;
 mod key;
@@ -26,6 +27,7 @@ mod weights;
 
 pub use batches::{Batches, Epochs};
 pub use config::{Leftovers, StratifiedConfig};
+pub use curriculum::{Between, Clock, Curriculum, CurriculumConfig, Knot};
 pub use error::SamplerError;
 pub use labeling::Labeling;
 pub use position::{PlanHash, Position};
