@@ -67,8 +67,8 @@ pub struct SphericalKMeansConfig {
     #[doc(alias = "elkan")]
     #[doc(alias = "yinyang")]
     pub pruning: bool,
-    /// Whether rows in memory are copied in 16-bit fixed point, 2 bytes a value, where there are more than 20 clusters:
-    /// passes after the first read half the bytes and multiply at up to twice the rate, and only what those products
+    /// Whether rows in memory are copied in 16-bit fixed point, 2 bytes a value, where there are more than 20 clusters or no
+    /// `pruning`: passes after the first read half the bytes and multiply at up to twice the rate, and only what those products
     /// leave open is decided by the rows themselves. The same labels, ties within rounding apart. Rows of a mapped file
     /// are converted block by block instead. Default true.
     pub fixed_point: bool,

@@ -16,10 +16,11 @@ pub(crate) struct Grouping {
 }
 
 impl Grouping {
-    /// At most so many groups of centroids, of whole units that are looked at together.
-    pub(crate) fn new(centroids: ArrayView2<'_, f32>, most: usize) -> Self {
+    /// At most so many groups of centroids, of whole units that are looked at together by rows that are `kept` in fixed point
+    /// or not.
+    pub(crate) fn new(centroids: ArrayView2<'_, f32>, most: usize, kept: bool) -> Self {
         let count = centroids.nrows();
-        let unit = unit_len(count);
+        let unit = unit_len(count, kept);
         let group_len = count.div_ceil(unit).div_ceil(most.max(1)) * unit;
         let mut order: Vec<u32> = (0..count as u32).collect();
         split(centroids, &mut order, group_len);
@@ -72,7 +73,7 @@ mod tests {
         let angle = |label: usize| (label % 4) as f32 * 1.5 + label as f32 * 1e-4;
         let value = |(label, column): (usize, usize)| [angle(label).cos(), angle(label).sin()][column];
         let centroids = Array2::from_shape_fn((256, 2), value);
-        let grouping = Grouping::new(centroids.view(), 4);
+        let grouping = Grouping::new(centroids.view(), 4, true);
         let mut sorted = grouping.order.to_vec();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..256).collect::<Vec<_>>());

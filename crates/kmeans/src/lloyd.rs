@@ -107,7 +107,8 @@ impl SphericalKMeans {
     }
 
     fn in_fixed_point(&self, rows: Source<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
-        let of_use = !are_few(self.config.clusters) && fixed::holds(rows.dim());
+        // With few clusters and bounds, too few rows are looked at for a copy to pay.
+        let of_use = fixed::holds(rows.dim()) && !(are_few(self.config.clusters) && self.config.pruning);
         let kept = self.config.fixed_point && of_use && !rows.is_mapped();
         let fixed = if kept { FixedRows::new(rows) } else { None };
         train(Training { rows, fixed: fixed.as_ref() })

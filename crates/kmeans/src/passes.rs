@@ -5,7 +5,6 @@ use ndarray::{Array2, ArrayView2};
 use crate::SphericalKMeansConfig;
 use crate::assign::{assign, assign_and_sum};
 use crate::fixed;
-use crate::kernel::are_few;
 use crate::pruning::{Bounded, Training, relabel_all};
 use crate::sums::{self, Sums};
 
@@ -71,7 +70,7 @@ impl<'a> Passes<'a> {
         let in_fixed_point = self.in_fixed_point(centroids.nrows());
         if self.pruning && self.bounded.is_none() {
             // Only now: the first centroids say little of which will be near each other.
-            self.bounded = Some((Bounded::new(self.training.rows, centroids), centroids.to_owned()));
+            self.bounded = Some((Bounded::new(self.training, centroids), centroids.to_owned()));
         }
         let moves = match &mut self.bounded {
             Some((bounded, before)) => {
@@ -91,7 +90,6 @@ impl<'a> Passes<'a> {
     }
 
     fn in_fixed_point(&self, clusters: usize) -> bool {
-        let kept = self.training.fixed.is_some() && !are_few(clusters);
-        fixed::holds(self.training.rows.dim()) && (kept || clusters >= MANY)
+        self.training.fixed.is_some() || (fixed::holds(self.training.rows.dim()) && clusters >= MANY)
     }
 }

@@ -121,7 +121,8 @@ impl LeafMoves {
 
 /// Relabels all rows, each of which has some label, with all centroids.
 pub(crate) fn relabel_all(training: Training<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Moves {
-    let centroids = Centroids::new(centroids, &Grouping::new(centroids, 1));
+    let kept = training.fixed.is_some();
+    let centroids = Centroids::new(centroids, &Grouping::new(centroids, 1, kept), kept);
     let leaves = labels.par_chunks_mut(LEAF_ROWS).enumerate().map(|(leaf, labels)| {
         let first = leaf * LEAF_ROWS;
         let looked = training.part(first..first + labels.len());
@@ -150,10 +151,11 @@ const BOUNDS_OF_MAPPED: usize = 3;
 
 impl Bounded {
     /// Bounds that know nothing yet.
-    pub(crate) fn new(rows: Source<'_>, centroids: ArrayView2<'_, f32>) -> Self {
+    pub(crate) fn new(training: Training<'_>, centroids: ArrayView2<'_, f32>) -> Self {
+        let Training { rows, fixed } = training;
         // More bounds than values would take longer to read than the row.
         let most = if rows.is_mapped() { BOUNDS_OF_MAPPED } else { rows.dim() };
-        let grouping = Grouping::new(centroids, most);
+        let grouping = Grouping::new(centroids, most, fixed.is_some());
         // What a task changes of the sums takes at most 4 bytes a row, where it keeps sums.
         let leaf_rows = if are_few(centroids.nrows()) { LEAF_ROWS.max(2 * centroids.len()) } else { LEAF_ROWS };
         Self { own: vec![-2.0; rows.len()], others: vec![2.0; rows.len() * grouping.groups], grouping, leaf_rows }
@@ -168,7 +170,7 @@ impl Bounded {
     ) -> Moves {
         let drifts = Drifts::new(before, centroids);
         let shift = Shift { own: &drifts.0, groups: &drifts.of_groups(&self.grouping) };
-        let centroids = Centroids::new(centroids, &self.grouping);
+        let centroids = Centroids::new(centroids, &self.grouping, training.fixed.is_some());
         let (groups, leaf_rows) = (self.grouping.groups, self.leaf_rows);
         let leaves = (labels.par_chunks_mut(leaf_rows))
             .zip(self.own.par_chunks_mut(leaf_rows))

@@ -36,14 +36,14 @@ pub(crate) struct Move {
 
 /// Centroids to look at.
 pub(crate) enum Centroids {
-    /// Read as they are: reading a row takes as long as its products with so few.
+    /// With rows as they are: reading one takes as long as its products with so few.
     Few(Few),
     Many(Many),
 }
 
-/// So many centroids at a time are looked at, of as many as there are.
-pub(crate) fn unit_len(clusters: usize) -> usize {
-    if are_few(clusters) { 1 } else { many::panel_len() }
+/// So many centroids at a time are looked at, of as many as there are, by rows that are `kept` in fixed point or not.
+pub(crate) fn unit_len(clusters: usize, kept: bool) -> usize {
+    if are_few(clusters) && !kept { 1 } else { many::panel_len() }
 }
 
 /// Whether so many centroids are few.
@@ -52,8 +52,9 @@ pub(crate) fn are_few(clusters: usize) -> bool {
 }
 
 impl Centroids {
-    pub(crate) fn new(centroids: ArrayView2<'_, f32>, grouping: &Grouping) -> Self {
-        match are_few(centroids.nrows()) {
+    /// For rows that are `kept` in fixed point or not, as the grouping is.
+    pub(crate) fn new(centroids: ArrayView2<'_, f32>, grouping: &Grouping, kept: bool) -> Self {
+        match are_few(centroids.nrows()) && !kept {
             true => Self::Few(Few::new(centroids, grouping)),
             false => Self::Many(Many::new(centroids, grouping)),
         }
