@@ -10,7 +10,7 @@ where no label changes). In each of three repetitions ours is measured once and 
 FAISS and scikit-learn start from our centroids; SuperKMeans and fastkmeans take none, so that one fit's objective differs from ours by
 luck: `--starts N` (16 with `--vectors`) compares the means over as many starts of each. scikit-learn and fastkmeans are Euclidean: the same
 work an iteration. A peer that cannot be imported, or that refuses a case, is named on stderr and left out. `--quick` runs the
-fastest peers of each case, and the shorter fit once where an iteration is long.
+fastest peers of each case, and the shorter fit once.
 """
 
 import argparse
@@ -118,7 +118,16 @@ def faiss():
 
 def by_sklearn(kind):
     def peer(rows, start):
-        return lambda n: kind(len(start), init=start, n_init=1, max_iter=n, tol=0, algorithm="lloyd").fit(rows).cluster_centers_
+        # It would copy the rows in each fit, which takes as long as iterations; so it has a copy that it may change.
+        rows = rows.copy()
+
+        def fit(iterations):
+            kmeans = kind(
+                len(start), init=start, n_init=1, max_iter=iterations, tol=0, algorithm="lloyd", copy_x=False,
+            )  # fmt: skip
+            return kmeans.fit(rows).cluster_centers_
+
+        return fit
 
     return peer
 
@@ -246,10 +255,9 @@ def compare(case: str, rows, ours: Ours, peers: dict, repetitions: list[list[int
 
 def plain(work: int, repetitions: int, quick: bool) -> list[list[int]]:
     """The shorter and the longer fit of each repetition: with little work in an iteration, set-ups vary by more than a few take."""
-    light, heavy = (8, 2) if quick else (9, 4)
+    light, heavy = (6, 2) if quick else (9, 4)
     longer = light if work < HEAVY else heavy
-    once = quick and work >= HEAVY
-    return [[SHORT, longer] if number == 0 or not once else [longer] for number in range(repetitions)]
+    return [[SHORT, longer] if number == 0 or not quick else [longer] for number in range(repetitions)]
 
 
 def mean_objectives(rows, path: Path, clusters: int, mode: str, peers: dict, length: int, starts: int) -> dict:
