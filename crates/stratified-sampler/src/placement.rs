@@ -1,3 +1,8 @@
+use crate::prefetch::prefetch;
+
+/// How many pairs ahead memory is asked for.
+const AHEAD: usize = 16;
+
 /// Batches that are filled pair by pair, each pair into the first with room that follows all batches with one of its keys.
 ///
 /// A pair is placed in nearly constant time: full batches are passed over by a union-find of the next one with room.
@@ -32,6 +37,27 @@ impl<'a> Placement<'a> {
         self.next.extend(self.len() as u32..len as u32);
         self.fill.resize(len, 0);
         self.pairs.resize(len * self.size, 0);
+    }
+
+    /// Places pairs one after another, and gives those to `rest` for which there is no batch from `first` on.
+    pub(crate) fn place_all(&mut self, pairs: &[u32], first: usize, mut rest: impl FnMut(&mut Self, u32)) {
+        for (index, &pair) in pairs.iter().enumerate() {
+            self.fetch(&pairs[index..]);
+            if !self.place(pair, first) {
+                rest(self, pair);
+            }
+        }
+    }
+
+    /// Asks for what pairs will need that come soon: first their keys, then what is known of these.
+    fn fetch(&self, pairs: &[u32]) {
+        if let Some(&pair) = pairs.get(2 * AHEAD) {
+            self.keys.iter().for_each(|column| prefetch(column, pair as usize));
+        }
+        if let Some(&pair) = pairs.get(AHEAD) {
+            let columns = self.keys.iter().zip(&self.after);
+            columns.for_each(|(column, after)| prefetch(after, column[pair as usize] as usize));
+        }
     }
 
     /// Places a pair in one of the batches from `first` on; `false` if there is none for it.

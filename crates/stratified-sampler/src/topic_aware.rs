@@ -137,7 +137,8 @@ impl TopicAware {
         placement.open(batches);
         let mut shuffled = Vec::new();
         Permutation::new(total, key.child(0)).fill(0..total, &mut shuffled);
-        let mut rest: Vec<u32> = shuffled.into_iter().filter(|&piece| !placement.place(piece, 0)).collect();
+        let mut rest = Vec::new();
+        placement.place_all(&shuffled, 0, |_, piece| rest.push(piece));
         let (full, partial): (Vec<usize>, Vec<usize>) = (0..batches).partition(|&batch| placement.is_full(batch));
         rest.extend(partial.into_iter().flat_map(|batch| placement.batch(batch)));
         // Those of crowded strata next to others, as far as there are any.

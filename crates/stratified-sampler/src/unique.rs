@@ -107,7 +107,7 @@ impl<S: BatchSampler> UniqueBy<S> {
             placement.open(indices.len());
             for &index in &indices {
                 self.draw(epoch, index, &mut batch);
-                rest.extend(batch.iter().filter(|&&pair| !placement.place(pair, first)));
+                placement.place_all(&batch, first, |_, pair| rest.push(pair));
             }
             let mut places = indices.into_iter();
             for filled in first..placement.len() {
@@ -120,17 +120,15 @@ impl<S: BatchSampler> UniqueBy<S> {
         let Some(indices) = mixed else { return Epoch::new(full, Vec::new(), rest, placement) };
 
         let first = placement.len();
-        let mut place = |pair: u32| {
-            if !placement.place(pair, first) {
-                placement.open(1);
-                placement.place(pair, first);
-            }
+        let in_another = |placement: &mut Placement<'_>, pair| {
+            placement.open(1);
+            placement.place(pair, first);
         };
         for &index in &indices {
             self.draw(epoch, index, &mut batch);
-            batch.iter().for_each(|&pair| place(pair));
+            placement.place_all(&batch, first, in_another);
         }
-        rest.drain(..).for_each(place);
+        placement.place_all(&rest, first, in_another);
         let mut places = indices.into_iter().chain(self.sampler.len(epoch)..);
         let mut partial = Vec::new();
         for filled in first..placement.len() {
