@@ -1,10 +1,10 @@
 //! Epochs of batches of labelled pairs, timed on one thread inside a process that stays warm.
 //!
 //! ```text
-//! cargo run --release -p stratified-sampler --example timed_sampler -- LABELS BATCH_SIZE
+//! cargo run --release -p stratified-sampler --example timed_sampler -- BATCH_SIZE LABELS [KEYS]
 //! ```
 //!
-//! LABELS is a file of u32 in this machine's byte order. Leftovers are `Mix`. The first line on stdout says how long the sampler
+//! LABELS, and KEYS that no batch is to have twice, are files of u32 in this machine's byte order. Leftovers are `Mix`. The first line on stdout says how long the sampler
 //! took to build, as JSON; then each line on stdin, `epoch N`, is answered with the seconds that all batches of that epoch
 //! took and how many indices they have. `benches/peers/sampler.py` speaks to it.
 
@@ -13,17 +13,20 @@ use std::hint::black_box;
 use std::io::stdin;
 use std::time::Instant;
 
-use stratified_sampler::{BatchSampler, SamplerError, StratifiedConfig};
+use stratified_sampler::{BatchSampler, SamplerError, StratifiedConfig, UniqueBy};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [labels, batch_size] = arguments.as_slice() else {
-        return Err("usage: timed_sampler LABELS BATCH_SIZE".into());
+    let [batch_size, labels, keys @ ..] = arguments.as_slice() else {
+        return Err("usage: timed_sampler BATCH_SIZE LABELS [KEYS]".into());
     };
     let labels = read(labels)?;
+    let keys = keys.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let config = StratifiedConfig::new(batch_size.parse()?);
     let begin = Instant::now();
-    let sampler = config.build(&labels)?;
+    let stratified = config.build(&labels)?;
+    let sampler: Box<dyn BatchSampler> =
+        if keys.is_empty() { Box::new(stratified) } else { Box::new(UniqueBy::new(stratified, keys)?) };
     println!("{}", serde_json::json!({ "seconds": begin.elapsed().as_secs_f64() }));
 
     let mut batch = Vec::new();
