@@ -3,7 +3,9 @@
 //! `cargo bench -p stratified-sampler`; criterion prints the indices a second as `elem/s`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig, UniformConfig};
+use stratified_sampler::{
+    BatchSampler, Clock, CurriculumConfig, Leftovers, StratifiedConfig, TopicAwareConfig, UniformConfig, UniqueBy,
+};
 
 const PAIRS: u32 = 5_000_000;
 const BATCH: usize = 4096;
@@ -16,10 +18,10 @@ fn labels(strata: u64) -> Vec<u32> {
     (0..PAIRS).map(|pair| ((unit(pair) * strata) >> 32) as u32).collect()
 }
 
-fn draw_epoch(sampler: &dyn BatchSampler, batch: &mut Vec<u32>) -> u32 {
+fn draw_epoch(sampler: &dyn BatchSampler, epoch: u64, batch: &mut Vec<u32>) -> u32 {
     let mut last = 0;
-    for index in 0..sampler.len(0) {
-        sampler.batch(0, index, batch).expect("the index is below the length");
+    for index in 0..sampler.len(epoch) {
+        sampler.batch(epoch, index, batch).expect("the index is below the length");
         last ^= batch[0];
     }
     last
@@ -33,7 +35,7 @@ fn epoch(criterion: &mut Criterion) {
 
     let uniform = UniformConfig::new(BATCH).build(PAIRS as usize).expect("valid settings");
     group.bench_function("uniform", |bencher| {
-        bencher.iter(|| draw_epoch(&uniform, &mut batch));
+        bencher.iter(|| draw_epoch(&uniform, 0, &mut batch));
     });
     for strata in [1, 10, 300, 100_000] {
         let labels = labels(strata);
@@ -49,7 +51,7 @@ fn epoch(criterion: &mut Criterion) {
             );
             let id = BenchmarkId::new(format!("{leftovers:?}").to_lowercase(), strata);
             group.bench_function(id, |bencher| {
-                bencher.iter(|| draw_epoch(&sampler, &mut batch));
+                bencher.iter(|| draw_epoch(&sampler, 0, &mut batch));
             });
         }
     }
@@ -75,6 +77,35 @@ fn seek(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Epochs that are compiled: what asking for another one takes, with all its batches.
+fn compiled(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sampler/compiled");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(u64::from(PAIRS)));
+    let labels = labels(300);
+    let key = |seed: u32| (0..PAIRS).map(|pair| pair.wrapping_mul(0x9e37_79b9 ^ seed) % (PAIRS / 2)).collect();
+    let stratified = || StratifiedConfig::new(BATCH).build(&labels).expect("valid settings");
+    let uniform = UniformConfig::new(BATCH).build(PAIRS as usize).expect("valid settings");
+    let samplers: Vec<Box<dyn BatchSampler>> = vec![Box::new(uniform), Box::new(stratified())];
+    let curriculum = CurriculumConfig::rising(Clock::Epochs, 0.0, 4.0).build(samplers);
+    let of_kinds: [(&str, Box<dyn BatchSampler>); 4] = [
+        ("unique by one key", Box::new(UniqueBy::new(stratified(), vec![key(1)]).expect("a key a pair"))),
+        ("unique by two keys", Box::new(UniqueBy::new(stratified(), vec![key(1), key(2)]).expect("keys of each pair"))),
+        ("topic aware", Box::new(TopicAwareConfig::new(BATCH, 4).build(&labels).expect("valid settings"))),
+        ("curriculum", Box::new(curriculum.expect("a valid schedule"))),
+    ];
+    for (name, sampler) in of_kinds {
+        let (mut epoch, mut batch) = (0, Vec::new());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                epoch = (epoch + 1) % 4;
+                draw_epoch(&sampler, epoch, &mut batch)
+            });
+        });
+    }
+    group.finish();
+}
+
 fn build(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sampler/build");
     group.sample_size(10);
@@ -88,5 +119,5 @@ fn build(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, epoch, seek, build);
+criterion_group!(benches, epoch, seek, compiled, build);
 criterion_main!(benches);

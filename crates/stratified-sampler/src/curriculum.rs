@@ -122,7 +122,7 @@ impl CurriculumConfig {
             }
         }
         let schedule = Schedule::new(self, samplers.len())?;
-        let start = Cursor { shares: vec![0.0; samplers.len()], next: vec![Place::default(); samplers.len()] };
+        let start = Cursor { owed: vec![0.0; samplers.len()], next: vec![Place::default(); samplers.len()] };
         let progress = Mutex::new(Progress { starts: vec![start], last: None });
         Ok(Curriculum { schedule, samplers, progress })
     }
@@ -132,7 +132,8 @@ impl CurriculumConfig {
 /// clustered ones that rises.
 ///
 /// An epoch has `pairs / batch_size` batches, all of them full. The next batch is of the sampler that is owed most: what its shares
-/// add up to, less what it has drawn. None gets ahead of its shares by a whole batch. Each goes through its own epochs
+/// add up to, less what it has drawn. None gets ahead of its shares by a whole batch; one without a share draws nothing, and what it is still
+/// owed goes to the others. Each goes through its own epochs
 /// at its own pace, so that it has drawn all its batches before it draws a pair again, however small its share is. Samplers know
 /// nothing of each other: within an epoch of the curriculum two of them may draw the same pair, which the report counts. A short last
 /// batch of theirs is passed over.
@@ -179,7 +180,7 @@ struct Progress {
 #[derive(Clone)]
 struct Cursor {
     /// What each sampler is owed: its shares so far, less the batches drawn.
-    shares: Vec<f64>,
+    owed: Vec<f64>,
     /// Each sampler's next batch.
     next: Vec<Place>,
 }
@@ -206,13 +207,9 @@ impl Schedule {
         let mut after = 0.0;
         for (index, Knot { at, shares }) in config.knots.iter_mut().enumerate() {
             let total: f64 = shares.iter().sum();
-            let is_share = |share: &f64| share.is_finite() && *share >= 0.0;
-            let follows = *at >= after && at.is_finite() && (index == 0 || *at > after);
-            if !follows
-                || shares.len() != samplers
-                || !shares.iter().all(is_share)
-                || !(total > 0.0 && total.is_finite())
-            {
+            let are_shares = shares.len() == samplers && shares.iter().all(|share| *share >= 0.0);
+            let follows = at.is_finite() && if index == 0 { *at >= 0.0 } else { *at > after };
+            if !(follows && are_shares && total > 0.0 && total.is_finite()) {
                 return Err(SamplerError::Knot { index, at: *at, shares: shares.clone(), samplers });
             }
             shares.iter_mut().for_each(|share| *share /= total);
@@ -221,19 +218,17 @@ impl Schedule {
         Ok(Self(config))
     }
 
-    /// Adds the shares at a time.
-    fn add(&self, time: f64, shares: &mut [f64]) {
+    /// Returns the shares at a time.
+    fn shares(&self, time: f64) -> impl Iterator<Item = f64> {
         let knots = &self.0.knots;
         let after = knots.partition_point(|knot| knot.at <= time);
         let before = &knots[after.saturating_sub(1)];
-        let part = match knots.get(after) {
-            Some(next) if after > 0 && self.0.between == Between::Linear => (time - before.at) / (next.at - before.at),
+        let next = knots.get(after).unwrap_or(before);
+        let part = match self.0.between {
+            Between::Linear if after > 0 && after < knots.len() => (time - before.at) / (next.at - before.at),
             _ => 0.0,
         };
-        let next = knots.get(after).unwrap_or(before);
-        for ((share, from), to) in shares.iter_mut().zip(&before.shares).zip(&next.shares) {
-            *share += from + part * (to - from);
-        }
+        before.shares.iter().zip(&next.shares).map(move |(from, to)| from + part * (to - from))
     }
 }
 
@@ -274,7 +269,7 @@ impl<S: BatchSampler> Curriculum<S> {
 
     /// Moves the cursor on by an epoch, and appends its batches.
     fn go_through(&self, epoch: u64, cursor: &mut Cursor, drawn: &mut Vec<Drawn>) {
-        let batches = self.batches();
+        let (batches, mut shares) = (self.batches(), Vec::new());
         let mut full: Vec<usize> =
             self.samplers.iter().zip(&cursor.next).map(|(s, next)| s.full_batches(next.epoch)).collect();
         for index in 0..batches {
@@ -282,9 +277,7 @@ impl<S: BatchSampler> Curriculum<S> {
                 Clock::Steps => epoch as f64 * batches as f64 + index as f64,
                 Clock::Epochs => epoch as f64 + index as f64 / batches as f64,
             };
-            self.schedule.add(time, &mut cursor.shares);
-            let sampler = most(&cursor.shares);
-            cursor.shares[sampler] -= 1.0;
+            let sampler = cursor.choose(self.schedule.shares(time), &mut shares);
             let next = &mut cursor.next[sampler];
             while next.index >= full[sampler] {
                 *next = Place { epoch: next.epoch.wrapping_add(1), index: 0 };
@@ -296,9 +289,27 @@ impl<S: BatchSampler> Curriculum<S> {
     }
 }
 
-/// Returns the sampler that is owed most, of equals the first.
-fn most(shares: &[f64]) -> usize {
-    (1..shares.len()).fold(0, |most, sampler| if shares[sampler] > shares[most] { sampler } else { most })
+impl Cursor {
+    /// Adds shares, and returns the sampler that is then owed most, of equals the first.
+    fn choose(&mut self, now: impl Iterator<Item = f64>, shares: &mut Vec<f64>) -> usize {
+        shares.clear();
+        shares.extend(now);
+        // What samplers without a share are owed goes to the others.
+        let mut over = 1.0;
+        for (owed, _) in self.owed.iter_mut().zip(&*shares).filter(|(_, share)| **share == 0.0) {
+            over += std::mem::take(owed);
+        }
+        let with_share = self.owed.iter_mut().zip(&*shares).enumerate().filter(|(_, (_, share))| **share > 0.0);
+        let mut most = (0, f64::NEG_INFINITY);
+        for (sampler, (owed, share)) in with_share {
+            *owed += share * over;
+            if *owed > most.1 {
+                most = (sampler, *owed);
+            }
+        }
+        self.owed[most.0] -= 1.0;
+        most.0
+    }
 }
 
 impl<S: BatchSampler> BatchSampler for Curriculum<S> {

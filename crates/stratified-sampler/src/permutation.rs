@@ -141,8 +141,8 @@ impl<C: FnMut(&mut [u32])> NullaryFnOnce for Fill<'_, C> {
         let Self { permutation, positions, out, change } = self;
         out.reserve(positions.len());
         match positions.len() {
-            ..17 => permutation.fill_lanes::<16>(positions, out, change),
-            ..33 => permutation.fill_lanes::<32>(positions, out, change),
+            0..=16 => permutation.fill_lanes::<16>(positions, out, change),
+            17..=32 => permutation.fill_lanes::<32>(positions, out, change),
             _ => permutation.fill_lanes::<64>(positions, out, change),
         }
     }

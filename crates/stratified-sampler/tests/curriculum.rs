@@ -68,13 +68,18 @@ proptest! {
     fn samplers_keep_to_their_shares((config, number) in any_curriculum()) {
         let curriculum = config.clone().build(samplers(number)).unwrap();
         let batches = curriculum.len(0);
+        // One that loses its share may be owed a batch of each other.
+        let losses = config.knots.iter().flat_map(|knot| &knot.shares).filter(|share| **share == 0.0).count();
+        let slack = (losses * number) as f64;
         let mut owed = vec![0.0; number];
         for step in 0..6 * batches {
             let time = step as f64 / if config.clock == Clock::Steps { 1.0 } else { batches as f64 };
             owed.iter_mut().enumerate().for_each(|(sampler, owed)| *owed += share(&config, time, sampler));
-            owed[curriculum.sampler((step / batches) as u64, step % batches)] -= 1.0;
+            let sampler = curriculum.sampler((step / batches) as u64, step % batches);
+            prop_assert!(share(&config, time, sampler) > 0.0, "sampler {sampler} has no share");
+            owed[sampler] -= 1.0;
             for owed in &owed {
-                prop_assert!(*owed > -1.0 && *owed < number as f64, "{owed} batches behind");
+                prop_assert!(*owed > -1.0 - slack && *owed < number as f64 + slack, "{owed} batches behind");
             }
         }
     }

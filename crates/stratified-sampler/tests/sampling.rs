@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use stratified_sampler::{
-    BatchSampler, Batches, Leftovers, PlanReport, SamplerError, Stratified, StratifiedConfig, UniformConfig,
+    BatchSampler, Batches, Leftovers, PlanReport, SamplerError, Stratified, StratifiedConfig, TopicAwareConfig,
+    UniformConfig, UniqueBy,
 };
 
 /// Returns labels of strata of these sizes, one stratum after another.
@@ -280,4 +281,17 @@ fn a_seed_draws_the_same_for_ever() {
     assert_eq!(uniform.plan(1), [6, 0, 9, 7, 1, 5, 8, 3, 4, 2]);
     let large = UniformConfig::new(4).with_seed(42).build(5_000_000).unwrap();
     assert_eq!(Batches::new(&large, 7).nth(9), Some(vec![3749395, 3203049, 211055, 2314661]));
+}
+
+/// The same of the samplers that are compiled an epoch.
+#[test]
+fn a_compiled_epoch_is_the_same_for_ever() {
+    let labels: Vec<u32> = (0..24).map(|pair| pair * pair % 5).collect();
+    let keys: Vec<u32> = (0..24).map(|pair| pair % 9).collect();
+    let stratified = StratifiedConfig::new(4).with_seed(42).build(&labels).unwrap();
+    let unique = UniqueBy::new(stratified, vec![keys]).unwrap();
+    assert_eq!(unique.plan(1), [13, 17, 3, 7, 0, 8, 23, 21, 14, 9, 19, 6, 10, 20, 5, 15, 22, 18, 2, 12, 1, 11, 4, 16]);
+    assert_eq!(unique.unplaced(1), [0u32; 0]);
+    let topics = TopicAwareConfig::new(4, 2).with_seed(42).build(&labels).unwrap();
+    assert_eq!(topics.plan(1), [5, 10, 2, 7, 16, 19, 18, 23, 21, 6, 22, 12, 11, 1, 15, 20, 3, 8, 4, 14]);
 }
