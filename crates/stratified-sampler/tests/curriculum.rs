@@ -13,10 +13,10 @@ fn samplers(number: usize) -> Vec<Box<dyn BatchSampler>> {
     let labels = |strata: u32| (0..PAIRS as u32).map(|pair| pair * 7 % strata).collect::<Vec<u32>>();
     let stratified = |strata, leftovers| {
         let config = StratifiedConfig::new(BATCH).with_leftovers(leftovers).with_seed(u64::from(strata));
-        Box::new(config.build(&labels(strata)).unwrap())
+        Box::new(config.build(&labels(strata)).expect("valid settings"))
     };
     let all: [Box<dyn BatchSampler>; 4] = [
-        Box::new(UniformConfig::new(BATCH).build(PAIRS).unwrap()),
+        Box::new(UniformConfig::new(BATCH).build(PAIRS).expect("valid settings")),
         stratified(5, Leftovers::Drop),
         stratified(7, Leftovers::Carry),
         stratified(11, Leftovers::Mix),
@@ -53,7 +53,7 @@ fn share(config: &CurriculumConfig, time: f64, sampler: usize) -> f64 {
     let after = knots.iter().position(|knot| knot.at > time);
     match (after, config.between) {
         (Some(0), _) => part(&knots[0]),
-        (None, _) => part(knots.last().unwrap()),
+        (None, _) => part(knots.last().expect("a knot")),
         (Some(next), Between::Constant) => part(&knots[next - 1]),
         (Some(next), Between::Linear) => {
             let (from, to) = (&knots[next - 1], &knots[next]);
@@ -150,7 +150,7 @@ fn another_schedule_is_another_plan() {
 }
 
 fn refused(config: CurriculumConfig, samplers: Vec<Box<dyn BatchSampler>>) -> SamplerError {
-    config.build(samplers).map(|_: Curriculum<_>| ()).unwrap_err()
+    config.build(samplers).map(|_: Curriculum<_>| ()).expect_err("a bad setting")
 }
 
 #[test]
