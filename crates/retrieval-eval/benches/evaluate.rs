@@ -10,8 +10,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use retrieval_eval::{
-    BootstrapConfig, EvalOptions, Hit, IndexedQrels, Measure, Paired, Qrels, RandomisationConfig, Run, evaluate,
-    evaluate_hits,
+    BootstrapConfig, EvalOptions, Hit, IndexedQrels, Measure, Outcomes, Paired, Qrels, RandomisationConfig, Run,
+    SeedValues, TTest, evaluate, evaluate_hits, holm,
 };
 
 const MEASURES: [Measure; 4] = [Measure::ndcg(10), Measure::mrr(10), Measure::Ap { k: None }, Measure::recall(100)];
@@ -83,6 +83,11 @@ fn statistics(criterion: &mut Criterion) {
     group.bench_function("bootstrap_difference/10000", |bencher| bencher.iter(|| bootstrap.difference(paired)));
     group.bench_function("relative_gain/10000", |bencher| bencher.iter(|| bootstrap.relative_gain(paired)));
     group.bench_function("randomisation/10000", |bencher| bencher.iter(|| test.p_value(paired)));
+    group.bench_function("t_test/10000", |bencher| bencher.iter(|| TTest::new(black_box(paired))));
+    group.bench_function("outcomes/10000", |bencher| bencher.iter(|| Outcomes::new(black_box(paired))));
+    group.bench_function("holm/10000", |bencher| bencher.iter(|| holm(black_box(&baseline)).unwrap()));
+    let seeds = SeedValues::new(&(0..5).map(|_| values()).collect::<Vec<_>>()).unwrap();
+    group.bench_function("mean_over_seeds/5x10000", |bencher| bencher.iter(|| bootstrap.mean_over_seeds(&seeds)));
     group.finish();
 }
 

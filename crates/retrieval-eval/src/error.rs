@@ -43,6 +43,12 @@ pub enum EvalError {
         /// The name as it was given.
         name: String,
     },
+    /// A name is not that of a table format.
+    #[error("{name:?} is not a table format; known are text, markdown, latex, csv and json")]
+    UnknownFormat {
+        /// The name as it was given.
+        name: String,
+    },
     /// A report holds no measure of that name.
     #[error("the report has no measure {name:?}")]
     AbsentMeasure {
@@ -154,6 +160,35 @@ pub enum EvalError {
     #[error("value {index} is {value}")]
     NotFinite {
         /// Position among the values.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// Rows of values that have to have one value for each query do not.
+    #[error("seed {seed} has {values} values for {queries} queries")]
+    SeedLength {
+        /// Position of the seed.
+        seed: usize,
+        /// Its values.
+        values: usize,
+        /// Those of the first seed.
+        queries: usize,
+    },
+    /// A statistic over no seeds.
+    #[error("a statistic over no seeds is undefined")]
+    NoSeeds,
+    /// Two runs were to be paired seed by seed, but have different numbers of seeds.
+    #[error("{baseline} seeds of the baseline cannot be paired with {treatment}")]
+    UnpairedSeeds {
+        /// Seeds of the baseline.
+        baseline: usize,
+        /// Seeds of the treatment.
+        treatment: usize,
+    },
+    /// A number that is not a probability.
+    #[error("p-value {index} is {value}, not in [0, 1]")]
+    PValue {
+        /// Position among the p-values.
         index: usize,
         /// The value.
         value: f64,

@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod search;
 mod statistics;
+mod table;
 
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, evaluate};
@@ -27,5 +28,7 @@ pub use report::{MeasureValues, Report};
 pub use run::Run;
 pub use search::{ClusteredSearcher, ExactSearcher, Hit, Searcher};
 pub use statistics::{
-    Bootstrap, BootstrapConfig, Comparison, Interval, Paired, RandomisationConfig, RandomisationTest,
+    Bootstrap, BootstrapConfig, Comparison, Interval, Outcomes, Paired, RandomisationConfig, RandomisationTest,
+    SeedValues, TTest, holm,
 };
+pub use table::{CorrectedComparison, RunRow, RunTable, TableFormat};

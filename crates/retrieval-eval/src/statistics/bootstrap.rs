@@ -142,9 +142,9 @@ impl Bootstrap {
             .zip(paired.treatment())
             .map(|(&baseline, &treatment)| [baseline, treatment])
             .collect();
-        let resampled = self.resample(rows.len(), |draw| {
+        let resampled = self.resample(|rng| {
             let [baseline, treatment] =
-                draw.fold([0.0; 2], |sum, query| [sum[0] + rows[query][0], sum[1] + rows[query][1]]);
+                draw(rng, rows.len()).fold([0.0; 2], |sum, query| [sum[0] + rows[query][0], sum[1] + rows[query][1]]);
             if baseline == treatment { 0.0 } else { treatment / baseline - 1.0 }
         });
         let interval = self.interval(estimate, resampled);
@@ -153,23 +153,23 @@ impl Bootstrap {
     }
 
     fn interval_of_mean(&self, values: &[f64]) -> Interval {
-        let resampled =
-            self.resample(values.len(), |draw| draw.map(|query| values[query]).sum::<f64>() / values.len() as f64);
+        let n = values.len();
+        let resampled = self.resample(|rng| draw(rng, n).map(|query| values[query]).sum::<f64>() / n as f64);
         self.interval(mean(values), resampled)
     }
 
-    /// The statistic of each resample of `n` queries.
-    fn resample(&self, n: usize, statistic: impl Fn(Draw) -> f64 + Sync) -> Vec<f64> {
+    /// The statistic of each resample, which it draws itself.
+    pub(super) fn resample(&self, statistic: impl Fn(&mut ChaCha8Rng) -> f64 + Sync) -> Vec<f64> {
         let seeded = ChaCha8Rng::seed_from_u64(self.config.seed);
         let one = |stream: usize| {
             let mut rng = seeded.clone();
             rng.set_stream(stream as u64);
-            statistic(Draw { rng, n: n as u64, left: n })
+            statistic(&mut rng)
         };
         (0..self.config.resamples).into_par_iter().map(one).collect()
     }
 
-    fn interval(&self, estimate: f64, mut resampled: Vec<f64>) -> Interval {
+    pub(super) fn interval(&self, estimate: f64, mut resampled: Vec<f64>) -> Interval {
         resampled.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - self.config.level) / 2.0;
         Interval {
@@ -182,20 +182,9 @@ impl Bootstrap {
 }
 
 /// `n` draws from `0..n` with replacement.
-struct Draw {
-    rng: ChaCha8Rng,
-    n: u64,
-    left: usize,
-}
-
-impl Iterator for Draw {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        // The high half of a product: no division, and a bias of at most n / 2^32.
-        Some(((u64::from(self.rng.next_u32()) * self.n) >> 32) as usize)
-    }
+pub(super) fn draw(rng: &mut ChaCha8Rng, n: usize) -> impl Iterator<Item = usize> {
+    // The high half of a product: no division, and a bias of at most n / 2^32.
+    (0..n).map(move |_| ((u64::from(rng.next_u32()) * n as u64) >> 32) as usize)
 }
 
 /// Quantile of sorted values, interpolated linearly between them.

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Bootstrap, Interval, Paired, RandomisationTest, mean};
+use super::{Bootstrap, Interval, Outcomes, Paired, RandomisationTest, TTest, mean};
 
-/// How a treatment differs from a baseline on one measure: both means, the difference, the relative gain and a p-value.
+/// How a treatment differs from a baseline on one measure, how surely and how much.
 ///
 /// # Examples
 /// ```
@@ -13,6 +13,7 @@ use super::{Bootstrap, Interval, Paired, RandomisationTest, mean};
 /// let comparison = Comparison::new(paired, &bootstrap, &RandomisationConfig::default().build()?);
 /// assert!((comparison.difference.estimate - 0.1).abs() < 1e-12);
 /// assert!((comparison.relative_gain.unwrap().estimate - 0.25).abs() < 1e-12);
+/// assert_eq!(comparison.outcomes.to_string(), "2/1/0");
 /// # Ok::<(), retrieval_eval::EvalError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,12 @@ pub struct Comparison {
     pub relative_gain: Option<Interval>,
     /// Two-sided, of the difference; see [`RandomisationTest`].
     pub p_value: f64,
+    /// `None` where it is undefined ([`TTest::new`]).
+    pub t_test: Option<TTest>,
+    /// `None` where it is undefined ([`Paired::cohens_d`]).
+    pub cohens_d: Option<f64>,
+    /// Queries won, tied and lost by the treatment.
+    pub outcomes: Outcomes,
 }
 
 impl Comparison {
@@ -43,6 +50,9 @@ impl Comparison {
             difference: bootstrap.difference(paired),
             relative_gain: bootstrap.relative_gain(paired).ok(),
             p_value: test.p_value(paired),
+            t_test: TTest::new(paired),
+            cohens_d: paired.cohens_d(),
+            outcomes: Outcomes::new(paired),
         }
     }
 }

@@ -2,15 +2,27 @@
 
 mod bootstrap;
 mod comparison;
+mod effect;
+mod holm;
+mod outcomes;
 mod paired;
 mod randomisation;
+mod seeds;
+mod t_test;
 
 pub use bootstrap::{Bootstrap, BootstrapConfig, Interval};
 pub use comparison::Comparison;
+pub use holm::holm;
+pub use outcomes::Outcomes;
 pub use paired::Paired;
 pub use randomisation::{RandomisationConfig, RandomisationTest};
+pub use seeds::SeedValues;
+pub use t_test::TTest;
 
 use crate::error::EvalError;
+
+/// What differs by no more than this, relative to the values, differs by rounding only.
+const ROUNDING: f64 = 1e-12;
 
 /// The values, if there are any and all are finite.
 fn checked(values: &[f64]) -> Result<&[f64], EvalError> {

@@ -3,7 +3,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Paired;
+use super::{Paired, ROUNDING};
 use crate::error::EvalError;
 
 /// Settings of a randomisation test; [`RandomisationConfig::build`] gives the working [`RandomisationTest`].
@@ -87,7 +87,7 @@ impl RandomisationTest {
         differences.retain(|&difference| difference != 0.0);
         let observed = differences.iter().sum::<f64>().abs();
         // Sums that are equal but for rounding must count as equal.
-        let rounding = 1e-12 * differences.iter().map(|difference| difference.abs()).sum::<f64>();
+        let rounding = ROUNDING * differences.iter().map(|difference| difference.abs()).sum::<f64>();
         let seeded = ChaCha8Rng::seed_from_u64(self.config.seed);
         let as_far = |stream: &usize| {
             let mut rng = seeded.clone();
