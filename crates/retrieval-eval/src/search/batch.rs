@@ -1,13 +1,12 @@
 //! What searches share: batches of queries, and threads that take the parts of a batch's work.
 
-use std::slice::ChunksExact;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::Hit;
-use super::product::inner_products;
+use super::screen::{Documents, Queries, Screen};
 use super::top::Top;
 use crate::error::EvalError;
 
@@ -31,6 +30,8 @@ impl Batch<'_> {
     /// the parts one after another.
     pub(crate) fn search(
         &self,
+        documents: &impl Documents,
+        queries: &Queries,
         parts: usize,
         scan: impl Fn(usize, &mut Worker) -> Result<(), NanScore> + Sync,
     ) -> Result<Vec<Vec<Hit>>, NanScore> {
@@ -46,7 +47,7 @@ impl Batch<'_> {
         };
         let threads = rayon::current_num_threads().min(parts);
         let of_threads: Vec<Vec<Top>> = (0..threads).into_par_iter().map(work).collect::<Result<_, _>>()?;
-        Ok(merged(of_threads, self.queries.nrows()))
+        Ok(merged(of_threads, documents, queries))
     }
 }
 
@@ -79,44 +80,29 @@ pub(crate) fn in_batches(
 pub(crate) struct NanScore {
     /// Row of the query in its batch.
     pub(crate) query: usize,
+    /// Index of the document.
     pub(crate) document: usize,
 }
 
 /// What one thread holds.
 pub(crate) struct Worker {
     /// For each query, the best documents of the parts so far.
-    tops: Vec<Top>,
-    scores: Vec<f32>,
+    pub(crate) tops: Vec<Top>,
+    pub(crate) screen: Screen,
 }
 
 impl Worker {
     fn new(queries: usize, k: usize) -> Self {
-        Self { tops: (0..queries).map(|_| Top::new(k)).collect(), scores: Vec::new() }
-    }
-
-    /// The tops of the batch, and the inner products of each query with the documents.
-    pub(crate) fn score(
-        &mut self,
-        documents: ArrayView2<'_, f32>,
-        queries: ArrayView2<'_, f32>,
-    ) -> (&mut [Top], ChunksExact<'_, f32>) {
-        self.scores.resize(documents.nrows() * queries.nrows(), 0.0);
-        inner_products(documents, queries, &mut self.scores);
-        (&mut self.tops, self.scores.chunks_exact(documents.nrows()))
+        Self { tops: (0..queries).map(|_| Top::new(k)).collect(), screen: Screen::default() }
     }
 }
 
-fn merged(of_threads: Vec<Vec<Top>>, queries: usize) -> Vec<Vec<Hit>> {
-    let mut of_query: Vec<Vec<Top>> = (0..queries).map(|_| Vec::with_capacity(of_threads.len())).collect();
+fn merged(of_threads: Vec<Vec<Top>>, documents: &impl Documents, queries: &Queries) -> Vec<Vec<Hit>> {
+    let mut of_threads = of_threads.into_iter();
+    let Some(mut of_query) = of_threads.next() else { return vec![Vec::new(); queries.len()] };
     for tops in of_threads {
-        of_query.iter_mut().zip(tops).for_each(|(all, top)| all.push(top));
+        of_query.iter_mut().zip(tops).for_each(|(all, top)| all.merge(top));
     }
-    let best = |tops: Vec<Top>| {
-        let merged = tops.into_iter().reduce(|mut one, other| {
-            one.merge(other);
-            one
-        });
-        merged.map_or_else(Vec::new, Top::into_hits)
-    };
-    of_query.into_par_iter().map(best).collect()
+    let hits = |(query, top): (usize, Top)| top.into_hits(|place| queries.hit(query, documents, place));
+    of_query.into_par_iter().enumerate().map(hits).collect()
 }

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Slice, Zip};
 
+use super::screen::Documents;
 use crate::error::EvalError;
 
 /// The rows of a matrix, those of one label side by side: inverted lists.
@@ -46,20 +47,19 @@ impl Cells {
     pub(crate) fn places(&self, cell: u32) -> Range<usize> {
         self.starts[cell as usize]..self.starts[cell as usize + 1]
     }
+}
 
-    pub(crate) fn rows(&self, places: Range<usize>) -> ArrayView2<'_, f32> {
+impl Documents for Cells {
+    fn rows(&self, places: Range<usize>) -> ArrayView2<'_, f32> {
         self.rows.slice_axis(Axis(0), Slice::from(places))
     }
 
-    pub(crate) fn indices(&self, places: Range<usize>) -> &[u32] {
-        &self.indices[places]
+    fn row(&self, place: usize) -> ArrayView1<'_, f32> {
+        self.rows.row(place)
     }
 
-    /// At least `least` places, or all there are, among them the given ones.
-    pub(crate) fn widened(&self, places: &Range<usize>, least: usize) -> Range<usize> {
-        let size = places.len().max(least).min(self.indices.len());
-        let start = places.start.min(self.indices.len() - size);
-        start..start + size
+    fn index(&self, place: usize) -> u32 {
+        self.indices[place]
     }
 }
 
@@ -87,19 +87,9 @@ mod tests {
         let expected: [&[u32]; 5] = [&[3], &[1], &[], &[0, 2], &[]];
         for (cell, expected) in (0..).zip(expected) {
             let places = cells.places(cell);
-            assert_eq!(cells.indices(places.clone()), expected);
+            assert_eq!(places.clone().map(|place| cells.index(place)).collect::<Vec<_>>(), expected);
             let expected: Vec<usize> = expected.iter().map(|&index| index as usize).collect();
             assert_eq!(cells.rows(places), rows.select(Axis(0), &expected));
-        }
-    }
-
-    #[test]
-    fn widened_places_hold_the_given_ones() {
-        let cells = Cells::new(Array2::zeros((10, 1)).view(), &[0; 10], 1).unwrap();
-        for (places, least, expected) in
-            [(2..4, 5, 2..7), (8..9, 5, 5..10), (1..8, 5, 1..8), (4..5, 99, 0..10), (3..3, 0, 3..3)]
-        {
-            assert_eq!(cells.widened(&places, least), expected);
         }
     }
 }

@@ -4,10 +4,13 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::batch::{Batch, NanScore, Worker, in_batches};
-use super::blocks::{Blocks, least_product};
 use super::cells::Cells;
+use super::screen::{Panels, Queries};
 use super::{ExactSearcher, Hit, Searcher};
 use crate::error::EvalError;
+
+/// Documents that a thread takes at once, with all queries that look into their cell.
+const PART: usize = 4096;
 
 /// Approximate search by inner product: a query is compared with the documents of its nearest clusters only.
 ///
@@ -18,8 +21,7 @@ use crate::error::EvalError;
 ///
 /// Equal scores, of documents and of centroids, are ordered by lower index first, and equal document vectors have equal
 /// scores. The result does not depend on the number of threads. With as many probes as clusters it is the result of
-/// [`ExactSearcher`], and every score has the same bits if the rows of its documents and of the queries are contiguous;
-/// otherwise the last bits of a score may differ.
+/// [`ExactSearcher`], to the bit.
 ///
 /// The documents and centroids are copied. Beside the result, a search needs as much memory as that of
 /// [`ExactSearcher`]; for up to 1024 queries at once, also 16 bytes · `probes` each, and a copy of them for each
@@ -101,7 +103,9 @@ impl ClusteredSearcher {
         check_finite(batch.queries, "query", batch.first)?;
         let visits = self.visits(batch)?;
         let parts = self.parts(&visits);
-        let hits = batch.search(parts.len(), |part, worker| self.scan(batch, &parts[part], worker));
+        let queries = Queries::new(batch.queries);
+        let hits =
+            batch.search(&self.cells, &queries, parts.len(), |part, worker| self.scan(&queries, &parts[part], worker));
         hits.map_err(|nan| EvalError::NanProduct {
             query: batch.first + nan.query,
             side: "document",
@@ -130,34 +134,15 @@ impl ClusteredSearcher {
         let mut parts = Vec::new();
         for visits in visits.chunk_by(|one, other| one.cell == other.cell) {
             let places = self.cells.places(visits[0].cell);
-            let blocks = Blocks::new(places.len(), visits.len());
-            parts.extend((0..blocks.count).map(|block| {
-                let block = blocks.get(block);
-                Part { visits, places: places.start + block.start..places.start + block.end }
-            }));
+            let starts = places.clone().step_by(PART);
+            parts.extend(starts.map(|start| Part { visits, places: start..places.end.min(start + PART) }));
         }
         parts
     }
 
-    /// Scores a part as one product. Documents of neighbouring cells and queries of zeros fill it up if it is so small
-    /// that gemm would sum it in another order; their scores are left out.
-    fn scan(&self, batch: Batch<'_>, part: &Part<'_>, worker: &mut Worker) -> Result<(), NanScore> {
-        let (documents, dim) = self.cells.dim();
-        let (least_rows, least_queries) = least_product(documents, batch.queries.nrows());
-        let mut queries = Array2::zeros((part.visits.len().max(least_queries), dim));
-        for (mut row, visit) in queries.rows_mut().into_iter().zip(part.visits) {
-            row.assign(&batch.queries.row(visit.query as usize));
-        }
-        let places = self.cells.widened(&part.places, least_rows);
-        let inner = part.places.start - places.start..part.places.end - places.start;
-        let indices = self.cells.indices(part.places.clone());
-        let (tops, scores) = worker.score(self.cells.rows(places), queries.view());
-        for (visit, scores) in part.visits.iter().zip(scores) {
-            let query = visit.query as usize;
-            let nan = |place: usize| NanScore { query, document: indices[place] as usize };
-            tops[query].offer(&scores[inner.clone()], |place| indices[place]).map_err(nan)?;
-        }
-        Ok(())
+    fn scan(&self, queries: &Queries, part: &Part<'_>, worker: &mut Worker) -> Result<(), NanScore> {
+        let panels = Panels::new(queries, part.visits.iter().map(|visit| visit.query).collect());
+        worker.screen.look(&self.cells, part.places.clone(), (queries, &panels), &mut worker.tops)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Finding the documents nearest to a query.
 
 mod batch;
-mod blocks;
 mod cells;
 mod clustered;
 mod exact;
-mod product;
+mod fixed;
+mod integer;
+mod screen;
 mod top;
 
 use ndarray::ArrayView2;

@@ -1,100 +1,94 @@
 use super::Hit;
 
-/// Scores compared at once: a chunk without a candidate costs one branch. Where there is one, the chunk is searched in
-/// parts.
-const CHUNK: usize = 32;
-const PART: usize = 8;
+/// A document that may be among a query's best, with bounds of its inner product over the query's norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) lower: f32,
+    pub(super) upper: f32,
+    /// Where the document stands.
+    pub(super) place: u32,
+}
 
-/// The best documents so far of one query, for documents that come in any order.
-pub(crate) struct Top {
+/// The documents so far of which a query's best `k` are some, in any order.
+#[derive(Default)]
+pub(super) struct Top {
     k: usize,
-    /// Scores below it cannot enter; equal ones may, by a lower index. NaN, below which nothing is, until `k` documents
-    /// are in.
+    /// At least `k` documents are not below it; minus infinity until so many are known.
     threshold: f32,
-    /// The first `len` are candidates, fewer than twice `k`; the others have room for one part more.
-    keys: Vec<u64>,
-    len: usize,
+    candidates: Vec<Candidate>,
 }
 
 impl Top {
-    pub(crate) fn new(k: usize) -> Self {
-        Self { k, threshold: f32::NAN, keys: vec![0; 2 * k + PART], len: 0 }
+    pub(super) fn new(k: usize) -> Self {
+        Self { k, threshold: f32::NEG_INFINITY, candidates: Vec::new() }
     }
 
-    /// Takes scores, each of the document that `index` has for its position; the position of a NaN is an error.
+    /// What the upper bound of a document has to reach to be of interest.
+    pub(super) fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// Takes a document, and tells whether it is time to [`cut`](Self::cut).
     #[inline]
-    pub(crate) fn offer(&mut self, scores: &[f32], index: impl Fn(usize) -> u32) -> Result<(), usize> {
-        for (chunk, start) in scores.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-            if !any_reaches(chunk, self.threshold) {
-                continue;
-            }
-            for (part, start) in chunk.chunks(PART).zip((start..).step_by(PART)) {
-                if any_reaches(part, self.threshold) {
-                    if let Some(nan) = part.iter().position(|score| score.is_nan()) {
-                        return Err(start + nan);
-                    }
-                    self.take(part, |place| index(start + place));
-                }
-            }
+    pub(super) fn offer(&mut self, candidate: Candidate) -> bool {
+        if candidate.upper >= self.threshold {
+            self.candidates.push(candidate);
         }
-        Ok(())
+        self.candidates.len() >= 2 * self.k
     }
 
-    /// Takes the scores that reach the threshold, of at most one part. Each is written, and overwritten by the next
-    /// unless it counts: no branch can be mispredicted.
-    #[inline]
-    fn take(&mut self, part: &[f32], index: impl Fn(usize) -> u32) {
-        for (place, &score) in part.iter().enumerate() {
-            self.keys[self.len] = key(score, index(place));
-            self.len += usize::from(reaches(score, self.threshold));
+    /// Drops what cannot be among the best. Where bounds leave too many, the documents' exact inner products decide,
+    /// which `exact` tells for a place; and `bounds` makes bounds of one.
+    pub(super) fn cut(&mut self, exact: impl Fn(u32) -> Hit, bounds: impl Fn(f32) -> (f32, f32)) {
+        self.raise();
+        if self.candidates.len() < 2 * self.k - self.k / 2 {
+            return;
         }
-        if self.len >= 2 * self.k {
-            self.cut();
-            self.threshold = hit(self.keys[self.k - 1]).score;
-        }
+        let mut exact: Vec<(u64, u32)> = self.candidates.iter().map(|one| (key(exact(one.place)), one.place)).collect();
+        keep_best(&mut exact, self.k);
+        let candidate = |(key, place)| {
+            let (lower, upper) = bounds(hit(key).score);
+            Candidate { lower, upper, place }
+        };
+        self.candidates.clear();
+        self.candidates.extend(exact.into_iter().map(candidate));
+        self.raise();
     }
 
-    /// Keeps the best `k`, the worst of them last.
-    fn cut(&mut self) {
-        if self.len > self.k {
-            self.keys[..self.len].select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
-            self.len = self.k;
+    /// Raises the threshold to the k-th lower bound.
+    fn raise(&mut self) {
+        if self.candidates.len() >= self.k {
+            let (_, last, _) = self.candidates.select_nth_unstable_by(self.k - 1, |a, b| b.lower.total_cmp(&a.lower));
+            self.threshold = self.threshold.max(last.lower);
+            self.candidates.retain(|candidate| candidate.upper >= self.threshold);
         }
     }
 
-    /// Takes the documents of another, which may be any.
-    pub(crate) fn merge(&mut self, mut other: Top) {
-        other.cut();
-        self.cut();
-        let end = self.len + other.len;
-        self.keys[self.len..end].copy_from_slice(&other.keys[..other.len]);
-        self.len = end;
-        self.cut();
+    /// Takes the documents of another.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.candidates.extend(other.candidates);
     }
 
-    /// The best `k`, best first.
-    pub(crate) fn into_hits(mut self) -> Vec<Hit> {
-        self.cut();
-        let best = &mut self.keys[..self.len];
+    /// The best `k`, best first, by their exact inner products.
+    pub(super) fn into_hits(mut self, exact: impl Fn(u32) -> Hit) -> Vec<Hit> {
+        self.raise();
+        let mut best: Vec<(u64, u32)> = self.candidates.iter().map(|one| (key(exact(one.place)), one.place)).collect();
+        keep_best(&mut best, self.k);
         best.sort_unstable_by(|a, b| b.cmp(a));
-        best.iter().copied().map(hit).collect()
+        best.into_iter().map(|(key, _)| hit(key)).collect()
     }
 }
 
-/// Whether a score is at or above the threshold, or either is NaN: hence `!(a < b)`, which is not `a >= b`.
-#[allow(clippy::neg_cmp_op_on_partial_ord)]
-fn reaches(score: f32, threshold: f32) -> bool {
-    !(score < threshold)
-}
-
-/// Without a branch, so that it becomes SIMD.
-#[inline]
-fn any_reaches(scores: &[f32], threshold: f32) -> bool {
-    scores.iter().fold(false, |any, &score| any | reaches(score, threshold))
+/// Keeps those of the highest keys.
+fn keep_best(keys: &mut Vec<(u64, u32)>, k: usize) {
+    if keys.len() > k {
+        keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+        keys.truncate(k);
+    }
 }
 
 /// A number that is higher for a higher score, and for a lower index among equal scores.
-fn key(score: f32, index: u32) -> u64 {
+fn key(Hit { index, score }: Hit) -> u64 {
     // Adding 0 turns -0 into 0, which it equals.
     let bits = (score + 0.0).to_bits();
     let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
@@ -113,6 +107,7 @@ mod tests {
 
     #[test]
     fn keys_order_scores_upward_and_indices_downward() {
+        let key = |score, index| super::key(Hit { index, score });
         let scores = [f32::NEG_INFINITY, -2.5, -1e-40, 0.0, 1e-40, 0.5, f32::MAX, f32::INFINITY];
         assert!(scores.is_sorted_by(|&a, &b| key(a, 0) < key(b, u32::MAX)));
         assert!(key(1.0, 3) > key(1.0, 4));
@@ -122,24 +117,41 @@ mod tests {
         assert_eq!(key(-0.0, 5), key(0.0, 5));
     }
 
-    #[test]
-    fn equal_scores_keep_the_lower_indices() {
-        let mut top = Top::new(3);
-        top.offer(&[0.5; 100], |place| 10 + place as u32).unwrap();
-        assert_eq!(top.into_hits().iter().map(|hit| hit.index).collect::<Vec<_>>(), [10, 11, 12]);
-        let mut top = Top::new(3);
-        top.offer(&[0.5; 100], |place| 109 - place as u32).unwrap();
-        assert_eq!(top.into_hits().iter().map(|hit| hit.index).collect::<Vec<_>>(), [10, 11, 12]);
+    /// Offers documents of these scores with bounds that are off by as much.
+    fn best(scores: &[f32], off: f32, k: usize) -> (Vec<u32>, usize) {
+        let exact = |place: u32| Hit { index: place, score: scores[place as usize] };
+        let (mut top, mut most) = (Top::new(k), 0);
+        for (place, score) in (0..).zip(scores) {
+            if top.offer(Candidate { lower: score - off, upper: score + off, place }) {
+                top.cut(exact, |score| (score, score));
+            }
+            most = most.max(top.candidates.len());
+        }
+        (top.into_hits(exact).into_iter().map(|hit| hit.index).collect(), most)
     }
 
     #[test]
-    fn minus_infinity_is_a_score_and_nan_is_not() {
-        let mut top = Top::new(2);
-        top.offer(&[f32::NEG_INFINITY; 3], |place| place as u32).unwrap();
-        let mut scores = vec![f32::NEG_INFINITY; 70];
-        scores[65] = f32::NAN;
-        top.offer(&scores[..65], |place| 3 + place as u32).unwrap();
-        assert_eq!(top.offer(&scores, |place| 3 + place as u32), Err(65));
-        assert_eq!(top.into_hits().len(), 2);
+    fn equal_documents_keep_the_lower_indices_and_do_not_pile_up() {
+        for off in [0.0, 0.1] {
+            let (indices, most) = best(&[0.5; 1000], off, 3);
+            assert_eq!(indices, [0, 1, 2]);
+            assert!(most <= 6, "{most} candidates");
+        }
+    }
+
+    #[test]
+    fn bounds_never_lose_the_best() {
+        let scores: Vec<f32> =
+            (0..2000_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 20) as f32 / 4096.0).collect();
+        let mut sorted: Vec<u32> = (0..2000).collect();
+        sorted.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+        for (off, k) in [(0.0, 10), (0.001, 10), (0.3, 10), (2.0, 7), (0.01, 1), (0.01, 2000)] {
+            assert_eq!(best(&scores, off, k).0, sorted[..k], "{off}");
+        }
+    }
+
+    #[test]
+    fn minus_infinity_is_a_score() {
+        assert_eq!(best(&[f32::NEG_INFINITY; 5], 0.0, 2).0, [0, 1]);
     }
 }
