@@ -6,27 +6,43 @@ use crate::ranks::Scratch;
 use crate::report::{MeasureValues, Report};
 use crate::run::Run;
 
-/// How queries count that have judgements but no results.
+/// Which queries count, and which grades are relevant.
 ///
 /// ```
 /// use retrieval_eval::EvalOptions;
 ///
 /// assert!(!EvalOptions::default().complete);
 /// assert!(EvalOptions::default().with_complete(true).complete);
+/// assert_eq!(EvalOptions::default().with_relevance_level(2).relevance_level, 2);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EvalOptions {
     /// `false` leaves judged queries without results out, as trec_eval does by default; `true` counts them as 0, as
     /// `trec_eval -c` does. Set it where every judged query was searched, as in BEIR: a query for which a system finds
     /// nothing must not raise its mean.
     pub complete: bool,
+    /// The lowest grade that is relevant, 1 by default: `trec_eval -l`. It does not change the gain of a grade. Grades
+    /// below 0 are never relevant.
+    pub relevance_level: i32,
+}
+
+impl Default for EvalOptions {
+    fn default() -> Self {
+        Self { complete: false, relevance_level: 1 }
+    }
 }
 
 impl EvalOptions {
     /// These options with judged queries without results counted as 0, or left out.
     pub fn with_complete(mut self, complete: bool) -> Self {
         self.complete = complete;
+        self
+    }
+
+    /// These options with grades from `relevance_level` on relevant.
+    pub fn with_relevance_level(mut self, relevance_level: i32) -> Self {
+        self.relevance_level = relevance_level;
         self
     }
 }
@@ -60,12 +76,12 @@ pub fn evaluate<M: Metric>(qrels: &Qrels, run: &Run, measures: &[M], options: Ev
     let results: Vec<Option<u32>> = qrels.queries().map(|query| run.queries.number(query).and_then(answered)).collect();
     let kept: Vec<usize> = (0..results.len()).filter(|&query| options.complete || results[query].is_some()).collect();
 
-    let matrix = score_all(kept.len(), measures, |row, scratch, unknown| {
+    let matrix = score_all(kept.len(), measures, options, |row, scratch| {
         let query = kept[row];
         for &(document, grade) in &qrels.rows[query] {
             match run.documents.number(qrels.documents.name(document)) {
                 Some(number) => scratch.judged.push((number, grade)),
-                None => unknown.push(grade),
+                None => scratch.unknown.push(grade),
             }
         }
         results[query].map_or(&[][..], |number| run.ranked(number))
@@ -83,26 +99,23 @@ pub fn evaluate<M: Metric>(qrels: &Qrels, run: &Run, measures: &[M], options: Ev
 
 /// The values of every measure for `rows` queries, in parallel.
 ///
-/// `fill` puts the judgements of a row into the scratch and the list of judged grades that no result can have, both
-/// empty, and returns the row's results, best first.
+/// `fill` puts the judgements of a row into the scratch, which has none, and returns the row's results, best first.
 pub(crate) fn score_all<'r, M: Metric>(
     rows: usize,
     measures: &[M],
-    fill: impl Fn(usize, &mut Scratch, &mut Vec<i32>) -> &'r [u32] + Sync,
+    options: EvalOptions,
+    fill: impl Fn(usize, &mut Scratch) -> &'r [u32] + Sync,
 ) -> Vec<MeasureValues> {
     let width = measures.len();
     let mut matrix = vec![0.0; rows * width];
     if width > 0 {
-        matrix.par_chunks_mut(width).enumerate().for_each_init(
-            || (Scratch::default(), Vec::new()),
-            |(scratch, unknown), (row, values)| {
-                scratch.judged.clear();
-                unknown.clear();
-                let ranked = fill(row, scratch, unknown);
-                scratch.score(ranked, unknown, measures, values);
-            },
-        );
+        matrix.par_chunks_mut(width).enumerate().for_each_init(Scratch::default, |scratch, (row, values)| {
+            scratch.judged.clear();
+            scratch.unknown.clear();
+            let ranked = fill(row, scratch);
+            scratch.score(ranked, options.relevance_level, measures, values);
+        });
     }
     let column = |place: usize| matrix.iter().skip(place).step_by(width).copied().collect();
-    measures.iter().enumerate().map(|(place, measure)| MeasureValues::new(measure.name(), column(place))).collect()
+    measures.iter().enumerate().map(|(place, measure)| MeasureValues::new(measure, column(place))).collect()
 }

@@ -197,10 +197,10 @@ pub fn evaluate_hits<M: Metric>(
     let kept: Vec<usize> =
         judged.iter().copied().filter(|&query| options.complete || !ranked[query].is_empty()).collect();
 
-    let matrix = score_all(kept.len(), measures, |row, scratch, unknown| {
+    let matrix = score_all(kept.len(), measures, options, |row, scratch| {
         let query = kept[row];
         scratch.judged.extend_from_slice(&qrels.rows[query]);
-        unknown.extend_from_slice(&qrels.absent[query]);
+        scratch.unknown.extend_from_slice(&qrels.absent[query]);
         ranked[query].as_slice()
     });
     let has_hits = |query: &usize| !ranked[*query].is_empty();

@@ -5,7 +5,10 @@ mod evaluate;
 mod ids;
 mod indexed;
 mod measure;
+mod measure_at_level;
+mod measure_list;
 mod measure_name;
+mod measures;
 mod metric;
 mod problem;
 mod qrels;
@@ -15,12 +18,15 @@ mod report;
 mod run;
 mod search;
 mod statistics;
+mod summary;
 mod table;
 
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, evaluate};
 pub use indexed::{IndexedQrels, evaluate_hits};
-pub use measure::{Gain, Measure};
+pub use measure::Measure;
+pub use measure_at_level::MeasureAtLevel;
+pub use measures::gain::Gain;
 pub use metric::{JudgedRanking, Metric, RankedJudgement};
 pub use problem::Problem;
 pub use qrels::Qrels;
@@ -31,4 +37,5 @@ pub use statistics::{
     Bootstrap, BootstrapConfig, Comparison, Interval, Outcomes, Paired, RandomisationConfig, RandomisationTest,
     SeedValues, TTest, holm,
 };
+pub use summary::Summary;
 pub use table::{CorrectedComparison, RunRow, RunTable, TableFormat};

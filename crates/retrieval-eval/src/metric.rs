@@ -1,3 +1,5 @@
+use crate::summary::Summary;
+
 /// A number for the results of one query, higher for better.
 ///
 /// [`Measure`](crate::Measure) has trec_eval's; anything else that can be computed from a [`JudgedRanking`] can be
@@ -33,6 +35,11 @@ pub trait Metric: Send + Sync {
 
     /// The value for one query.
     fn score(&self, query: &JudgedRanking<'_>) -> f64;
+
+    /// How the values of the queries become one.
+    fn summary(&self) -> Summary {
+        Summary::Mean
+    }
 }
 
 impl<M: Metric + ?Sized> Metric for &M {
@@ -42,6 +49,10 @@ impl<M: Metric + ?Sized> Metric for &M {
 
     fn score(&self, query: &JudgedRanking<'_>) -> f64 {
         (**self).score(query)
+    }
+
+    fn summary(&self) -> Summary {
+        (**self).summary()
     }
 }
 
@@ -53,6 +64,10 @@ impl<M: Metric + ?Sized> Metric for Box<M> {
     fn score(&self, query: &JudgedRanking<'_>) -> f64 {
         (**self).score(query)
     }
+
+    fn summary(&self) -> Summary {
+        (**self).summary()
+    }
 }
 
 /// A judged document among the results of a query; see [`JudgedRanking`].
@@ -60,7 +75,7 @@ impl<M: Metric + ?Sized> Metric for Box<M> {
 pub struct RankedJudgement {
     /// Counted from 1.
     pub rank: usize,
-    /// Relevant if above 0.
+    /// Relevant from the relevance level on. Below 0: in the pool of documents to be judged, but not judged.
     pub grade: i32,
 }
 
@@ -72,13 +87,27 @@ pub struct JudgedRanking<'a> {
     judged: &'a [RankedJudgement],
     retrieved: usize,
     grades: &'a [i32],
+    relevance_level: i32,
     relevant: usize,
 }
 
 impl<'a> JudgedRanking<'a> {
     /// `judged` by ascending rank; `grades` of all judged documents, highest first.
-    pub(crate) fn new(judged: &'a [RankedJudgement], retrieved: usize, grades: &'a [i32]) -> Self {
-        Self { judged, retrieved, grades, relevant: grades.partition_point(|&grade| grade > 0) }
+    pub(crate) fn new(
+        judged: &'a [RankedJudgement],
+        retrieved: usize,
+        grades: &'a [i32],
+        relevance_level: i32,
+    ) -> Self {
+        // A grade below 0 is no judgement, whatever the level.
+        let relevance_level = relevance_level.max(0);
+        let relevant = grades.partition_point(|&grade| grade >= relevance_level);
+        Self { judged, retrieved, grades, relevance_level, relevant }
+    }
+
+    /// The same results, with grades from `relevance_level` on relevant. Grades below 0 never are.
+    pub fn at_relevance_level(&self, relevance_level: i32) -> Self {
+        Self::new(self.judged, self.retrieved, self.grades, relevance_level)
     }
 
     /// The judged results, best rank first.
@@ -96,18 +125,29 @@ impl<'a> JudgedRanking<'a> {
         self.grades
     }
 
+    /// The lowest grade that is relevant, 0 or more.
+    pub fn relevance_level(&self) -> i32 {
+        self.relevance_level
+    }
+
     /// The number of relevant documents of the query, retrieved or not.
     pub fn relevant(&self) -> usize {
         self.relevant
     }
 
-    /// The grades above 0, highest first: the best ranking that there is.
+    /// The grades above 0, highest first: the best ranking that there is. The relevance level does not count.
     pub fn ideal(&self) -> &'a [i32] {
-        &self.grades[..self.relevant]
+        &self.grades[..self.grades.partition_point(|&grade| grade > 0)]
     }
 
     /// The relevant results among the best `k`, best rank first.
     pub fn found(&self, k: usize) -> impl Iterator<Item = RankedJudgement> + use<'a> {
+        let level = self.relevance_level;
+        self.judged.iter().copied().take_while(move |result| result.rank <= k).filter(move |it| it.grade >= level)
+    }
+
+    /// The results of a grade above 0 among the best `k`, best rank first, whatever the relevance level.
+    pub fn gaining(&self, k: usize) -> impl Iterator<Item = RankedJudgement> + use<'a> {
         self.judged.iter().copied().take_while(move |result| result.rank <= k).filter(|result| result.grade > 0)
     }
 }

@@ -10,6 +10,8 @@ const SCANNED: usize = 12;
 pub(crate) struct Scratch {
     /// The judgements of the query: (document, grade).
     pub(crate) judged: Vec<(u32, i32)>,
+    /// The grades of further judged documents, which no result can be.
+    pub(crate) unknown: Vec<i32>,
     grades: Vec<i32>,
     found: Vec<RankedJudgement>,
     table: FxHashMap<u32, i32>,
@@ -17,13 +19,13 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Puts the value of each measure into `values`, for the results `ranked` (no document twice, best first) and the
-    /// judgements in `self.judged`; `unknown` are the grades of further judged documents, which no result can be.
-    pub(crate) fn score<M: Metric>(&mut self, ranked: &[u32], unknown: &[i32], measures: &[M], values: &mut [f64]) {
+    /// judgements in `self.judged`.
+    pub(crate) fn score<M: Metric>(&mut self, ranked: &[u32], level: i32, measures: &[M], values: &mut [f64]) {
         self.find_ranks(ranked);
         self.grades.clear();
-        self.grades.extend(self.judged.iter().map(|&(_, grade)| grade).chain(unknown.iter().copied()));
+        self.grades.extend(self.judged.iter().map(|&(_, grade)| grade).chain(self.unknown.iter().copied()));
         self.grades.sort_unstable_by(|a, b| b.cmp(a));
-        let query = JudgedRanking::new(&self.found, ranked.len(), &self.grades);
+        let query = JudgedRanking::new(&self.found, ranked.len(), &self.grades, level);
         for (value, measure) in values.iter_mut().zip(measures) {
             *value = measure.score(&query);
         }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
 use crate::measure::Measure;
+use crate::metric::Metric;
+use crate::summary::Summary;
 
 /// The values of several measures over the queries of a run, and their means.
 ///
@@ -47,6 +49,9 @@ pub struct MeasureValues {
     pub name: String,
     /// Arithmetic mean over the queries; `None` without queries.
     pub mean: Option<f64>,
+    /// How the values become the one of all queries: [`MeasureValues::overall`].
+    #[serde(default)]
+    pub summary: Summary,
     /// One for each of [`Report::queries`].
     pub values: Vec<f64>,
 }
@@ -57,6 +62,12 @@ impl<Q> Report<Q> {
     /// Any of the names that [`Measure`] reads will do.
     pub fn mean(&self, name: &str) -> Option<f64> {
         self.measure(name)?.mean
+    }
+
+    /// The value of a measure for all queries together, trec_eval's line `all`: the mean, or the sum for counts, or the
+    /// geometric mean for `gm_map` and `gm_bpref`. `None` if there is no such measure, or no query to average over.
+    pub fn overall(&self, name: &str) -> Option<f64> {
+        self.measure(name)?.overall()
     }
 
     /// The values of a measure, one for each of [`Report::queries`]; `None` if there is no such measure.
@@ -79,19 +90,24 @@ impl<Q> Report<Q> {
 }
 
 impl MeasureValues {
-    pub(crate) fn new(name: String, values: Vec<f64>) -> Self {
-        let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-        Self { name, mean, values }
+    pub(crate) fn new(measure: &impl Metric, values: Vec<f64>) -> Self {
+        Self { name: measure.name(), mean: Summary::Mean.of(&values), summary: measure.summary(), values }
+    }
+
+    /// The value for all queries together; `None` where it is a mean of no query.
+    pub fn overall(&self) -> Option<f64> {
+        self.summary.of(&self.values)
     }
 }
 
 impl<Q> Display for Report<Q> {
-    /// One line a measure: its name and its mean with four decimals.
+    /// One line a measure: its name and its value for all queries, with four decimals unless it is a count.
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let width = self.measures.iter().map(|measure| measure.name.len()).max().unwrap_or(0);
-        for MeasureValues { name, mean, .. } in &self.measures {
-            match mean {
-                Some(mean) => writeln!(f, "{name:width$}  {mean:.4}")?,
+        for measure in &self.measures {
+            let name = &measure.name;
+            match measure.overall() {
+                Some(value) => writeln!(f, "{name:width$}  {value:.*}", measure.summary.decimals())?,
                 None => writeln!(f, "{name:width$}  undefined")?,
             }
         }

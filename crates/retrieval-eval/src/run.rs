@@ -130,6 +130,30 @@ impl Run {
         Ok(run)
     }
 
+    /// This run with scores rounded to `f32` and ordered by them, as trec_eval 9 and pytrec_eval do: scores that only an
+    /// `f64` tells apart become ties.
+    ///
+    /// ```
+    /// use retrieval_eval::Run;
+    ///
+    /// let mut run = Run::new();
+    /// run.insert("q1", [("d1", 1.000_000_001), ("d2", 1.0)])?;
+    /// assert_eq!(run.results("q1").next(), Some(("d1", 1.000_000_001)));
+    /// assert_eq!(run.with_f32_scores().results("q1").next(), Some(("d2", 1.0)));
+    /// # Ok::<(), retrieval_eval::EvalError>(())
+    /// ```
+    pub fn with_f32_scores(self) -> Self {
+        let mut rounded = Self { ends: Vec::new(), ranked: Vec::new(), scores: Vec::new(), ..self.clone() };
+        for query in 0..self.queries.len() {
+            let range = self.range(u32::try_from(query).unwrap_or(u32::MAX));
+            let results = self.ranked[range.clone()].iter().zip(&self.scores[range]);
+            let round = |score: f64| f64::from(score as f32);
+            rounded
+                .store(results.map(|(&document, &score)| Scored { document, line: 0, score: round(score) }).collect());
+        }
+        rounded
+    }
+
     /// Writes the results as a TREC file; reading it gives the same run.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ type Results = BTreeMap<u32, i32>;
 
 fn measures() -> Vec<Measure> {
     let mut measures = vec![
+        Measure::RPrecision,
         Measure::Mrr { k: None },
         Measure::Ap { k: None },
         Measure::Ndcg { k: None, gain: Gain::Linear },
@@ -24,6 +25,8 @@ fn measures() -> Vec<Measure> {
             Measure::Ndcg { k: Some(k), gain: Gain::Exponential },
             Measure::mrr(k),
             Measure::Ap { k: Some(k) },
+            Measure::ApCapped { k },
+            Measure::RelativePrecision { k },
             Measure::recall(k),
             Measure::Precision { k },
             Measure::Success { k },
