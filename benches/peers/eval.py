@@ -1,11 +1,24 @@
-"""Exact search: ours and FAISS in turn, on the same vectors and threads; one JSON line a case.
+"""Exact search and evaluation: ours and its peers in turn, on the same data; one JSON line a case and peer.
 
     pip install -r benches/peers/requirements.txt
-    python benches/peers/eval.py            # --quick: k = 100 only, under a minute once built and the rows made
+    python benches/peers/eval.py            # --quick: the fastest peers, under a minute once built and the data made
+    python benches/peers/eval.py --cases files --trec-eval trec_eval    # its program, or the folder of its C sources
 
-A case `topk D, k` is a search of 1,000 queries for the best k of 100,000 documents, unit vectors of D columns from the mixture of
-`kmeans.py`. `peer_s` and `ours_s` are medians of repetitions in each of which ours is measured once and the peer after it; `ratio` is
-peer_s / ours_s; `same` is the share of the documents found that both found (f32 products of the peer order near ties otherwise).
+`peer_s` and `ours_s` are medians of repetitions in each of which ours is measured once and the peer after it, both warm; `ratio` is
+peer_s / ours_s.
+
+- `topk D, k`: a search of 1,000 queries for the best k of 100,000 documents, unit vectors of D columns from the mixture of `kmeans.py`, on
+  the same threads. `same` is the share of the documents found that both found (f32 products of the peer order near ties otherwise).
+- `eval QxK`: Q queries with K results each, of a corpus of a million documents, and two binary judgements a query, in memory; the values of
+  each query and their means. Ours has results as the peer has them, with `strings` for ids; or `built`, as a `Run`, where the peer too has
+  its own form of them ready; or `indices`, as a searcher gives them, which the peer has no form for.
+- `files QxK`: the same from a TREC run and its qrels on disk to the means. `trec_eval` is a process of its own, started each time.
+
+In `eval` and `files` both compute the same measures, by default AP, nDCG@10, reciprocal rank and recall@100 (`pytrec_eval`, `ranx`,
+`trec_eval`). `beir` has nDCG, AP, recall and precision at 10 and 100; `sentence-transformers` has nDCG@10, reciprocal rank at 10,
+precision, recall and its own AP at 100. Ours and `ranx` use all processors, `ranx` one while it builds a run; the others use one.
+`ours_cpu_s` and `peer_cpu_s` are medians of seconds of all processors together. `difference` is how far a mean is from ours at most; the
+script fails if that is more than the peer's rounding explains. A peer that cannot be imported is named on stderr and left out.
 """
 
 import argparse
@@ -14,40 +27,59 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from eval_peers import EVAL, FILES, Results, Work, built_trec_eval, files_trec_eval
 from kmeans import ROOT, mixture  # it also sets up the peer's linear algebra, before the peer is imported
 
 DOCUMENTS, QUERIES, SEED = 100_000, 1_000, 8
-REPETITIONS = 5
+# Queries and results of each.
+SIZES = [(7_000, 1_000), (100_000, 100)]
+QUICK_PEERS = ["pytrec_eval"]
+REPETITIONS = {"topk": 5, "eval": 3, "files": 3}
 
 
-class Ours:
-    """A process that holds the vectors and answers searches."""
+class Process:
+    """One of our examples, which holds the data and answers one JSON line for a line."""
 
-    def __init__(self, folder: Path, documents: np.ndarray, queries: np.ndarray):
-        program = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/timed_search"
-        files = [folder / "documents.f32", folder / "queries.f32"]
-        documents.tofile(files[0])
-        queries.tofile(files[1])
-        self.results, pipe = folder / "results.u32", subprocess.PIPE
-        command = [program, str(documents.shape[1]), *files, self.results]
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    def __init__(self, example: str, *arguments):
+        program = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / f"release/examples/{example}"
+        self.process = subprocess.Popen([program, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def search(self, k: int) -> tuple[float, np.ndarray]:
-        self.process.stdin.write(f"search {k}\n")
+    def ask(self, line: str) -> dict:
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        seconds = json.loads(self.process.stdout.readline())["seconds"]
-        return seconds, np.fromfile(self.results, np.uint32).reshape(-1, k)
+        return json.loads(self.process.stdout.readline())
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         self.process.stdin.close()
         self.process.wait()
 
 
-def compare(ours: Ours, index, queries: np.ndarray, k: int, repetitions: int) -> None:
+class Searches:
+    """A process that holds the vectors and answers searches."""
+
+    def __init__(self, folder: Path, documents: np.ndarray, queries: np.ndarray):
+        files = [folder / "documents.f32", folder / "queries.f32"]
+        documents.tofile(files[0])
+        queries.tofile(files[1])
+        self.results = folder / "results.u32"
+        self.process = Process("timed_search", documents.shape[1], *files, self.results)
+        self.close = self.process.close
+
+    def search(self, k: int) -> tuple[float, np.ndarray]:
+        seconds = self.process.ask(f"search {k}")["seconds"]
+        return seconds, np.fromfile(self.results, np.uint32).reshape(-1, k)
+
+
+def compare_searches(ours: Searches, index, queries: np.ndarray, k: int, repetitions: int) -> None:
     ours.search(k)
     index.search(queries, k)
     seconds = {"ours": [], "peer": []}
@@ -66,31 +98,99 @@ def compare(ours: Ours, index, queries: np.ndarray, k: int, repetitions: int) ->
     print(json.dumps(line), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="k = 100 only")
-    parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where the vectors are kept")
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
-    args = parser.parse_args()
+def topk(data: Path, quick: bool, repetitions: int) -> None:
     try:
         import faiss
     except ImportError as error:
-        sys.exit(f"faiss cannot be imported: {error!r}")
-    command = ["cargo", "build", "--release", "-q", "-p", "retrieval-eval", "--example", "timed_search"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    args.data.mkdir(parents=True, exist_ok=True)
+        return left_out("faiss", error)
     for dim in (384, 768):
-        path = args.data / f"{DOCUMENTS + QUERIES}x{dim}-{SEED}.npy"
+        path = data / f"{DOCUMENTS + QUERIES}x{dim}-{SEED}.npy"
         if not path.exists():
             np.save(path, mixture(DOCUMENTS + QUERIES, dim, SEED))
         rows = np.load(path)
         documents, queries = rows[:DOCUMENTS], rows[DOCUMENTS:]
         index = faiss.IndexFlatIP(dim)
         index.add(documents)
-        ours = Ours(args.data, documents, queries)
-        for k in (100,) if args.quick else (10, 100, 1000):
-            compare(ours, index, queries, k, args.repetitions)
+        ours = Searches(data, documents, queries)
+        for k in (100,) if quick else (10, 100, 1000):
+            compare_searches(ours, index, queries, k, repetitions)
         ours.close()
+
+
+def evaluations(kind: str, data: Path, peers: dict, repetitions: int) -> None:
+    for queries, depth in SIZES:
+        results = Results(queries, depth, data)
+        results.write()
+        ours = Process("timed_eval", results.run_file, results.qrels_file)
+        for name, setup in peers.items():
+            try:
+                work = setup(results)
+            except Exception as error:  # a library without its own libraries raises what it likes
+                left_out(name, error)
+                continue
+            for how in work.how:
+                case = f"{kind} {queries}x{depth}" + (f", {how}" if kind == "eval" else "")
+                compare_evaluations(case, ours, f"{how} {','.join(work.measures)}", name, work, repetitions)
+            del work
+        ours.close()
+
+
+def compare_evaluations(case: str, ours: Process, question: str, name: str, work: Work, repetitions: int) -> None:
+    means, expected = ours.ask(question)["means"], work.means()
+    difference = max(abs(mean - other) for mean, other in zip(means, expected, strict=True))
+    if not difference <= work.tolerance:
+        sys.exit(f"{case}: {name} has {expected} for {work.measures}, ours {means}")
+    seconds = {key: [] for key in ["ours", "ours_cpu", "peer", "peer_cpu"]}
+    for _ in range(repetitions):
+        begin = ours.cpu_seconds()
+        seconds["ours"].append(ours.ask(question)["seconds"])
+        seconds["ours_cpu"].append(ours.cpu_seconds() - begin)
+        # Of this process and its children, of which ours has not ended.
+        begin, cpu = time.perf_counter(), sum(os.times()[:4])
+        work.means()
+        seconds["peer"].append(time.perf_counter() - begin)
+        seconds["peer_cpu"].append(sum(os.times()[:4]) - cpu)
+    medians = {key: statistics.median(values) for key, values in seconds.items()}
+    line = {
+        "case": case, "ours_s": round(medians["ours"], 4), "ours_cpu_s": round(medians["ours_cpu"], 2), "peer": name,
+        "peer_s": round(medians["peer"], 4), "peer_cpu_s": round(medians["peer_cpu"], 2),
+        "ratio": round(medians["peer"] / medians["ours"], 2), "difference": float(f"{difference:.1e}"),
+        "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
+    print(json.dumps(line), flush=True)
+
+
+def left_out(name: str, error: Exception) -> None:
+    print(f"{name} is left out: {error!r}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="k = 100 and the fastest peers only, evaluations once")
+    parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where vectors and runs are kept")
+    parser.add_argument("--cases", nargs="+", choices=REPETITIONS, default=list(REPETITIONS))
+    parser.add_argument("--peers", nargs="+", choices=EVAL, help="of `eval` and `files`; default: all, or with --quick the fastest")
+    parser.add_argument("--trec-eval", type=Path, metavar="PATH", help="its program, or the folder of its C sources; for `files`")
+    parser.add_argument("--repetitions", type=int)
+    args = parser.parse_args()
+    command = ["cargo", "build", "--release", "-q", "-p", "retrieval-eval", "--example", "timed_search", "--example", "timed_eval"]
+    subprocess.run(command, cwd=ROOT, check=True)
+    args.data.mkdir(parents=True, exist_ok=True)
+
+    def repetitions(kind):
+        return args.repetitions or (1 if args.quick and kind != "topk" else REPETITIONS[kind])
+
+    if "topk" in args.cases:
+        topk(args.data, args.quick, repetitions("topk"))
+    wanted = args.peers or (QUICK_PEERS if args.quick else EVAL)
+    if "eval" in args.cases:
+        evaluations("eval", args.data, {name: EVAL[name] for name in wanted}, repetitions("eval"))
+    if "files" in args.cases:
+        peers = {name: FILES[name] for name in wanted if name in FILES}
+        with tempfile.TemporaryDirectory() as folder:
+            if args.trec_eval:
+                peers["trec_eval"] = files_trec_eval(built_trec_eval(args.trec_eval, Path(folder)))
+            evaluations("files", args.data, peers, repetitions("files"))
 
 
 if __name__ == "__main__":
