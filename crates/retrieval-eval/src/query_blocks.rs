@@ -78,13 +78,13 @@ mod tests {
     fn a_text_is_cut_before_its_last_query_and_where_queries_begin() {
         let text = b"a 1\na 2\n\nb 1\nb 2\n \n\nc 1\nc 2\nc";
         assert_eq!(last_query(text), 17);
-        assert_eq!(last_query(&text[..22]), 9);
-        assert_eq!(last_query(&text[..20]), 9);
+        assert_eq!(last_query(&text[..22]), 8);
+        assert_eq!(last_query(&text[..20]), 8);
         assert_eq!(last_query(&text[..9]), 0);
         assert_eq!(last_query(b"a"), 0);
         assert_eq!(last_query(b""), 0);
         let cut: Vec<usize> = parts(text, 1).iter().map(|part| part.len()).collect();
-        assert_eq!(cut, [9, 13, 9]);
+        assert_eq!(cut, [9, 11, 9]);
         assert_eq!(parts(text, 100), [text]);
         assert!(parts(b"", 5).is_empty());
     }
