@@ -34,11 +34,22 @@ pub enum EvalError {
         /// What is wrong there.
         problem: Problem,
     },
+    /// A file is not JSON, or not the JSON of judgements or results.
+    #[error("{} is not an object of queries, each an object of documents with numbers", path.display())]
+    Json {
+        /// The file, or the name given to a reader.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        #[source]
+        source: serde_json::Error,
+    },
     /// A judgement or result that was not read from a file cannot be taken.
     #[error(transparent)]
     Entry(#[from] Problem),
     /// A name is not that of a measure.
-    #[error("{name:?} is not a measure; known are nDCG@k, nDCG_exp@k, MRR@k, recall@k, P@k, AP and success@k")]
+    #[error(
+        "{name:?} is not a measure; there are nDCG@10, MRR@10, AP, recall@100, P@10, success@1, Rprec, bpref, infAP and all of trec_eval's names"
+    )]
     UnknownMeasure {
         /// The name as it was given.
         name: String,

@@ -116,6 +116,11 @@ pub(crate) fn score_all<'r, M: Metric>(
             scratch.score(ranked, options.relevance_level, measures, values);
         });
     }
-    let column = |place: usize| matrix.iter().skip(place).step_by(width).copied().collect();
+    columns(&matrix, measures)
+}
+
+/// The values of each measure, from a row of all measures for each query.
+pub(crate) fn columns<M: Metric>(matrix: &[f64], measures: &[M]) -> Vec<MeasureValues> {
+    let column = |place: usize| matrix.iter().skip(place).step_by(measures.len()).copied().collect();
     measures.iter().enumerate().map(|(place, measure)| MeasureValues::new(measure, column(place))).collect()
 }

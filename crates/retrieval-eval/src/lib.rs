@@ -2,6 +2,9 @@
 
 mod error;
 mod evaluate;
+mod evaluate_file;
+mod evaluate_results;
+mod files;
 mod ids;
 mod indexed;
 mod measure;
@@ -12,10 +15,12 @@ mod measures;
 mod metric;
 mod problem;
 mod qrels;
+mod query_blocks;
+mod ranking;
 mod ranks;
-mod read;
 mod report;
 mod run;
+mod scorer;
 mod search;
 mod statistics;
 mod summary;
@@ -23,6 +28,8 @@ mod table;
 
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, evaluate};
+pub use evaluate_file::evaluate_file;
+pub use evaluate_results::evaluate_results;
 pub use indexed::{IndexedQrels, evaluate_hits};
 pub use measure::Measure;
 pub use measure_at_level::MeasureAtLevel;

@@ -42,6 +42,12 @@ pub enum Problem {
         /// The column as it was read.
         text: String,
     },
+    /// A rank is not a whole number from 1 on.
+    #[error("the rank {text:?} is not a whole number from 1 on")]
+    Rank {
+        /// The column as it was read.
+        text: String,
+    },
     /// A score is NaN, which has no place in an order.
     #[error("query {query:?}: the score of document {document:?} is NaN")]
     NanScore {
@@ -87,5 +93,21 @@ pub enum Problem {
     UnwritableId {
         /// The id.
         id: String,
+    },
+    /// A score that the format cannot hold.
+    #[error("query {query:?}: the score of document {document:?} is {score}, which the format cannot hold")]
+    UnwritableScore {
+        /// Id of the query.
+        query: String,
+        /// Id of the document.
+        document: String,
+        /// The score.
+        score: f64,
+    },
+    /// The results of a query do not stand together.
+    #[error("query {query:?} has results above, and other queries between them")]
+    ScatteredQuery {
+        /// Id of the query.
+        query: String,
     },
 }

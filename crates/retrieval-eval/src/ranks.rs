@@ -12,8 +12,8 @@ pub(crate) struct Scratch {
     pub(crate) judged: Vec<(u32, i32)>,
     /// The grades of further judged documents, which no result can be.
     pub(crate) unknown: Vec<i32>,
-    grades: Vec<i32>,
-    found: Vec<RankedJudgement>,
+    pub(crate) grades: Vec<i32>,
+    pub(crate) found: Vec<RankedJudgement>,
     table: FxHashMap<u32, i32>,
 }
 
@@ -24,8 +24,14 @@ impl Scratch {
         self.find_ranks(ranked);
         self.grades.clear();
         self.grades.extend(self.judged.iter().map(|&(_, grade)| grade).chain(self.unknown.iter().copied()));
+        self.score_found(ranked.len(), level, measures, values);
+    }
+
+    /// As [`Scratch::score`], where the judgements among the `retrieved` results and the grades of all judgements are
+    /// known already.
+    pub(crate) fn score_found<M: Metric>(&mut self, retrieved: usize, level: i32, measures: &[M], values: &mut [f64]) {
         self.grades.sort_unstable_by(|a, b| b.cmp(a));
-        let query = JudgedRanking::new(&self.found, ranked.len(), &self.grades, level);
+        let query = JudgedRanking::new(&self.found, retrieved, &self.grades, level);
         for (value, measure) in values.iter_mut().zip(measures) {
             *value = measure.score(&query);
         }

@@ -1,10 +1,7 @@
-use std::io::{BufRead, BufWriter, Write};
-use std::path::Path;
-
 use crate::error::EvalError;
+use crate::files::check_score;
 use crate::ids::Ids;
 use crate::problem::Problem;
-use crate::read::{Lines, at, columns, open};
 use crate::search::Hit;
 
 /// The results of a retrieval system: for each query, its documents with their scores, best first.
@@ -35,51 +32,18 @@ pub struct Run {
     last_query: Vec<u32>,
 }
 
-struct Scored {
-    document: u32,
-    line: u32,
-    score: f64,
+/// A result that has no place yet.
+pub(crate) struct Scored {
+    pub(crate) document: u32,
+    /// Where it was read, for errors.
+    pub(crate) line: u32,
+    pub(crate) score: f64,
 }
 
 impl Run {
     /// The results of no query.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// The results of a TREC file: `query Q0 document rank score tag`, separated by white space.
-    ///
-    /// # Errors
-    /// [`EvalError::Io`], or [`EvalError::Line`] for a malformed line, a NaN score or a document that occurs twice
-    /// among the results of a query.
-    pub fn from_trec_file(path: impl AsRef<Path>) -> Result<Self, EvalError> {
-        Self::read_trec(open(path.as_ref())?, path.as_ref())
-    }
-
-    /// The results of a TREC file's content; `name` stands for the file in errors.
-    ///
-    /// # Errors
-    /// As [`Run::from_trec_file`].
-    pub fn read_trec(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
-        let name = name.as_ref();
-        let mut run = Self::new();
-        let mut rows: Vec<Vec<Scored>> = Vec::new();
-        Lines::new(reader, name).each_numbered(|line, number| {
-            let [query, _, document, _, score, _] =
-                columns(line.split_ascii_whitespace(), "query Q0 document rank score tag")?;
-            let score = parse_score(query, document, score)?;
-            let row = run.queries.intern(query) as usize;
-            if row == rows.len() {
-                rows.push(Vec::new());
-            }
-            let line = u32::try_from(number).unwrap_or(u32::MAX);
-            rows[row].push(Scored { document: run.documents.intern(document), line, score });
-            Ok(())
-        })?;
-        for row in rows {
-            run.append(row).map_err(|(line, problem)| at(name, line as usize, problem))?;
-        }
-        Ok(run)
     }
 
     /// Adds the results of a query, in any order.
@@ -91,8 +55,16 @@ impl Run {
         query: &str,
         results: impl IntoIterator<Item = (D, f64)>,
     ) -> Result<(), EvalError> {
+        Ok(self.add(query, results)?)
+    }
+
+    pub(crate) fn add<D: AsRef<str>>(
+        &mut self,
+        query: &str,
+        results: impl IntoIterator<Item = (D, f64)>,
+    ) -> Result<(), Problem> {
         if self.queries.number(query).is_some() {
-            return Err(Problem::DuplicateQuery { query: query.to_owned() }.into());
+            return Err(Problem::DuplicateQuery { query: query.to_owned() });
         }
         let mut row = Vec::new();
         for (document, score) in results {
@@ -154,46 +126,6 @@ impl Run {
         rounded
     }
 
-    /// Writes the results as a TREC file; reading it gives the same run.
-    ///
-    /// # Errors
-    /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id or tag that is empty or has white space.
-    pub fn to_trec_file(&self, path: impl AsRef<Path>, tag: &str) -> Result<(), EvalError> {
-        let path = path.as_ref();
-        self.check_writable(tag)?;
-        let failed = |source| EvalError::Io { path: path.to_owned(), source };
-        let file = std::fs::File::create(path).map_err(failed)?;
-        let mut writer = BufWriter::with_capacity(1 << 20, file);
-        self.write_lines(&mut writer, tag).and_then(|()| writer.flush()).map_err(failed)
-    }
-
-    /// Writes the lines of a TREC file, best result first.
-    ///
-    /// # Errors
-    /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
-    pub fn write_trec(&self, mut writer: impl Write, tag: &str) -> Result<(), EvalError> {
-        self.check_writable(tag)?;
-        let failed = |source| EvalError::Io { path: "writer".into(), source };
-        self.write_lines(&mut writer, tag).map_err(failed)
-    }
-
-    fn write_lines(&self, writer: &mut impl Write, tag: &str) -> std::io::Result<()> {
-        for query in self.queries() {
-            for (rank, (document, score)) in self.results(query).enumerate() {
-                writeln!(writer, "{query} Q0 {document} {} {score} {tag}", rank + 1)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_writable(&self, tag: &str) -> Result<(), Problem> {
-        let unwritable = |id: &&str| id.is_empty() || id.contains(|c: char| c.is_ascii_whitespace());
-        match self.queries().chain(self.documents.names()).chain([tag]).find(unwritable) {
-            None => Ok(()),
-            Some(id) => Err(Problem::UnwritableId { id: id.to_owned() }),
-        }
-    }
-
     /// The number of queries.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -227,7 +159,8 @@ impl Run {
         start..self.ends[query]
     }
 
-    fn append(&mut self, row: Vec<Scored>) -> Result<(), (u32, Problem)> {
+    /// Adds the results of the query that was interned next.
+    pub(crate) fn append(&mut self, row: Vec<Scored>) -> Result<(), (u32, Problem)> {
         let query = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         let query = self.queries.name(query).to_owned();
         self.check_duplicates(&query, &row)?;
@@ -261,19 +194,6 @@ impl Run {
         self.ranked.extend(row.iter().map(|scored| scored.document));
         self.scores.extend(row.iter().map(|scored| scored.score));
         self.ends.push(self.ranked.len());
-    }
-}
-
-fn parse_score(query: &str, document: &str, text: &str) -> Result<f64, Problem> {
-    let score = text.parse().map_err(|_| Problem::Score { text: text.to_owned() })?;
-    check_score(query, document, score)?;
-    Ok(score)
-}
-
-fn check_score(query: &str, document: &str, score: f64) -> Result<(), Problem> {
-    match score.is_nan() {
-        true => Err(Problem::NanScore { query: query.to_owned(), document: document.to_owned() }),
-        false => Ok(()),
     }
 }
 

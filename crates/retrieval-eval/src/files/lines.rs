@@ -1,14 +1,8 @@
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use crate::error::EvalError;
 use crate::problem::Problem;
-
-pub(crate) fn open(path: &Path) -> Result<BufReader<File>, EvalError> {
-    let file = File::open(path).map_err(|source| EvalError::Io { path: path.to_owned(), source })?;
-    Ok(BufReader::with_capacity(1 << 20, file))
-}
 
 /// The lines of a reader, without their ends, each with its place for errors.
 pub(crate) struct Lines<'a, R> {

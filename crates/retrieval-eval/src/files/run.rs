@@ -1,0 +1,207 @@
+use std::io::{BufRead, Read, Write};
+use std::path::Path;
+
+use super::lines::{Lines, at};
+use super::output::{check_columns, save, to_writer};
+use super::result_line::{LineFormat, ResultLine};
+use super::{Content, Input, json};
+use crate::error::EvalError;
+use crate::problem::Problem;
+use crate::run::{Run, Scored};
+
+/// Files. All are read plain or compressed (gzip, zstd), whatever their names; those written are compressed if their
+/// name ends in `.gz` or `.zst`, and replace an older file only when they are complete.
+/// [`evaluate_file`](crate::evaluate_file) evaluates a file without holding it.
+impl Run {
+    /// The results of a file in any of the formats below, told apart by its first line.
+    ///
+    /// - TREC: `query Q0 document rank score tag`, separated by white space;
+    /// - MS MARCO: `query document rank`, with 1 / rank as the score;
+    /// - JSON: `{query: {document: score}}`.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`]; [`EvalError::Line`] for a malformed line, a NaN score or a document that occurs twice among
+    /// the results of a query, which is an [`EvalError::Json`] where the file is JSON.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, EvalError> {
+        let path = path.as_ref();
+        Self::read_input(Input::open(path)?, path)
+    }
+
+    /// The results that a reader has in any of the formats of [`Run::from_file`]; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Run::from_file`].
+    pub fn read(reader: impl Read + Send, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+        let name = name.as_ref();
+        let input = Input::new(reader).map_err(|source| EvalError::Io { path: name.to_owned(), source })?;
+        Self::read_input(input, name)
+    }
+
+    fn read_input(Input { content, reader }: Input<'_>, name: &Path) -> Result<Self, EvalError> {
+        match content {
+            Content::Json => Self::read_json(reader, name),
+            Content::MsMarco => Self::read_msmarco(reader, name),
+            Content::Trec | Content::Beir => Self::read_trec(reader, name),
+        }
+    }
+
+    /// The results of a TREC file: `query Q0 document rank score tag`, separated by white space.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`], or [`EvalError::Line`] for a malformed line, a NaN score or a document that occurs twice
+    /// among the results of a query.
+    pub fn from_trec_file(path: impl AsRef<Path>) -> Result<Self, EvalError> {
+        Self::read_trec(Input::open(path.as_ref())?.reader, path.as_ref())
+    }
+
+    /// The results of a TREC file's content; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Run::from_trec_file`].
+    pub fn read_trec(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+        Self::read_lines(reader, name.as_ref(), LineFormat::Trec)
+    }
+
+    /// The results of MS MARCO's lines, `query document rank`, with 1 / rank as the score; `name` stands for the file
+    /// in errors.
+    ///
+    /// # Errors
+    /// As [`Run::from_trec_file`].
+    ///
+    /// # Examples
+    /// ```
+    /// use retrieval_eval::Run;
+    ///
+    /// let run = Run::read_msmarco("7\t12\t2\n7\t40\t1\n".as_bytes(), "run.tsv")?;
+    /// assert_eq!(run.results("7").collect::<Vec<_>>(), [("40", 1.0), ("12", 0.5)]);
+    /// # Ok::<(), retrieval_eval::EvalError>(())
+    /// ```
+    pub fn read_msmarco(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+        Self::read_lines(reader, name.as_ref(), LineFormat::MsMarco)
+    }
+
+    fn read_lines(reader: impl BufRead, name: &Path, format: LineFormat) -> Result<Self, EvalError> {
+        let mut run = Self::new();
+        let mut rows: Vec<Vec<Scored>> = Vec::new();
+        Lines::new(reader, name).each_numbered(|line, number| {
+            let ResultLine { query, document, score } = format.parse(line)?;
+            let row = run.queries.intern(query) as usize;
+            if row == rows.len() {
+                rows.push(Vec::new());
+            }
+            let line = u32::try_from(number).unwrap_or(u32::MAX);
+            rows[row].push(Scored { document: run.documents.intern(document), line, score });
+            Ok(())
+        })?;
+        for row in rows {
+            run.append(row).map_err(|(line, problem)| at(name, line as usize, problem))?;
+        }
+        Ok(run)
+    }
+
+    /// The results of JSON, `{query: {document: score}}`; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`], or [`EvalError::Json`] for anything else and for a query, or a document of a query, that
+    /// occurs twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use retrieval_eval::Run;
+    ///
+    /// let run = Run::read_json(r#"{"q1": {"d1": 0.5, "d2": 2}}"#.as_bytes(), "run.json")?;
+    /// assert_eq!(run.results("q1").next(), Some(("d2", 2.0)));
+    /// # Ok::<(), retrieval_eval::EvalError>(())
+    /// ```
+    pub fn read_json(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+        let mut run = Self::new();
+        json::read(reader, name.as_ref(), |query, documents| run.add(query, documents))?;
+        Ok(run)
+    }
+
+    /// Writes the results as a TREC file; reading it gives the same run.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id or tag that is empty or has white space.
+    pub fn to_trec_file(&self, path: impl AsRef<Path>, tag: &str) -> Result<(), EvalError> {
+        self.check_columns(tag)?;
+        save(path.as_ref(), |sink| self.trec_lines(sink, tag))
+    }
+
+    /// Writes the lines of a TREC file, best result first.
+    ///
+    /// # Errors
+    /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    pub fn write_trec(&self, sink: impl Write, tag: &str) -> Result<(), EvalError> {
+        self.check_columns(tag)?;
+        to_writer(self.trec_lines(sink, tag))
+    }
+
+    /// Writes the ranks as an MS MARCO file, `query document rank`: the order of the results without their scores.
+    ///
+    /// # Errors
+    /// As [`Run::to_trec_file`].
+    pub fn to_msmarco_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
+        self.check_columns("none")?;
+        save(path.as_ref(), |sink| self.msmarco_lines(sink))
+    }
+
+    /// Writes the lines of an MS MARCO file.
+    ///
+    /// # Errors
+    /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    pub fn write_msmarco(&self, sink: impl Write) -> Result<(), EvalError> {
+        self.check_columns("none")?;
+        to_writer(self.msmarco_lines(sink))
+    }
+
+    /// Writes the results as a JSON file, `{query: {document: score}}`, best result first.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`], or [`Problem::UnwritableScore`] for an infinite score.
+    pub fn to_json_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
+        self.check_finite()?;
+        save(path.as_ref(), |sink| json::write(sink, self.rows()))
+    }
+
+    /// Writes the results as JSON.
+    ///
+    /// # Errors
+    /// As [`Run::to_json_file`]; an [`EvalError::Io`] names `writer`.
+    pub fn write_json(&self, sink: impl Write) -> Result<(), EvalError> {
+        self.check_finite()?;
+        to_writer(json::write(sink, self.rows()))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, f64)>)> {
+        self.queries().map(|query| (query, self.results(query)))
+    }
+
+    fn trec_lines(&self, mut sink: impl Write, tag: &str) -> std::io::Result<()> {
+        self.rows().try_for_each(|(query, results)| {
+            (1..)
+                .zip(results)
+                .try_for_each(|(rank, (document, score))| writeln!(sink, "{query} Q0 {document} {rank} {score} {tag}"))
+        })
+    }
+
+    fn msmarco_lines(&self, mut sink: impl Write) -> std::io::Result<()> {
+        self.rows().try_for_each(|(query, results)| {
+            (1..).zip(results).try_for_each(|(rank, (document, _))| writeln!(sink, "{query}\t{document}\t{rank}"))
+        })
+    }
+
+    fn check_columns(&self, tag: &str) -> Result<(), Problem> {
+        check_columns(self.queries().chain(self.documents.names()).chain([tag]), |c| c.is_ascii_whitespace())
+    }
+
+    fn check_finite(&self) -> Result<(), Problem> {
+        let mut scores = self.rows().flat_map(|(query, results)| results.map(move |result| (query, result)));
+        match scores.find(|(_, (_, score))| !score.is_finite()) {
+            None => Ok(()),
+            Some((query, (document, score))) => {
+                Err(Problem::UnwritableScore { query: query.to_owned(), document: document.to_owned(), score })
+            }
+        }
+    }
+}
