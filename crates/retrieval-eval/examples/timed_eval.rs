@@ -12,7 +12,10 @@ use std::error::Error;
 use std::io::stdin;
 use std::time::Instant;
 
-use retrieval_eval::{EvalError, EvalOptions, Hit, IndexedQrels, Measure, Qrels, Report, Run, evaluate, evaluate_hits};
+use retrieval_eval::{
+    EvalError, EvalOptions, Hit, IndexedQrels, Measure, Qrels, Report, Run, evaluate, evaluate_file, evaluate_hits,
+    evaluate_results,
+};
 
 /// The same results in every form.
 struct Data {
@@ -27,15 +30,15 @@ struct Data {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let files = <[String; 2]>::try_from(arguments).map_err(|_| "usage: timed_eval RUN QRELS")?;
-    let data = Data::read(files)?;
+    let (data, options) = (Data::read(files)?, EvalOptions::default());
     for line in stdin().lines() {
         let line = line?;
         let (how, names) = line.split_once(' ').ok_or("a line is HOW MEASURES")?;
         let measures: Vec<Measure> = names.split(',').map(str::parse).collect::<Result<_, _>>()?;
         let (seconds, means) = match how {
-            "strings" => timed(|| data.strings(&measures))?,
-            "built" => timed(|| Ok(evaluate(&data.qrels, &data.run, &measures, EvalOptions::default())))?,
-            "indices" => timed(|| evaluate_hits(&data.indexed, &data.hits, &measures, EvalOptions::default()))?,
+            "strings" => timed(|| evaluate_results(&data.qrels, &data.rows, &measures, options))?,
+            "built" => timed(|| Ok(evaluate(&data.qrels, &data.run, &measures, options)))?,
+            "indices" => timed(|| evaluate_hits(&data.indexed, &data.hits, &measures, options))?,
             "files" => timed(|| data.from_files(&measures))?,
             _ => return Err(format!("{how:?} is no form of results").into()),
         };
@@ -71,16 +74,8 @@ impl Data {
         Ok(Self { files, qrels, run, rows, indexed, hits })
     }
 
-    fn strings(&self, measures: &[Measure]) -> Result<Report, EvalError> {
-        let mut run = Run::new();
-        for (query, row) in &self.rows {
-            run.insert(query, row.iter().map(|(document, score)| (document, *score)))?;
-        }
-        Ok(evaluate(&self.qrels, &run, measures, EvalOptions::default()))
-    }
-
     fn from_files(&self, measures: &[Measure]) -> Result<Report, EvalError> {
         let [run, qrels] = &self.files;
-        Ok(evaluate(&Qrels::from_trec_file(qrels)?, &Run::from_trec_file(run)?, measures, EvalOptions::default()))
+        evaluate_file(&Qrels::from_file(qrels)?, run, measures, EvalOptions::default())
     }
 }

@@ -1,0 +1,10 @@
+//! Any bytes as a file of results.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../checks.rs"]
+mod checks;
+
+fuzz_target!(|bytes: &[u8]| checks::run(bytes));
