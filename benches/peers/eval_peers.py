@@ -138,7 +138,7 @@ def ranx_built(results: Results) -> Work:
 def ranx_means(qrels, run) -> list[float]:
     from ranx import evaluate
 
-    return list(evaluate(qrels, run, ["map", "ndcg@10", "mrr", "recall@100"]).values())
+    return [float(mean) for mean in evaluate(qrels, run, ["map", "ndcg@10", "mrr", "recall@100"]).values()]
 
 
 def sentence_transformers(results: Results) -> Work:

@@ -78,8 +78,14 @@ fn a_broken_line_of_judgements_is_named_with_what_is_wrong() {
         ("q 0 d -2147483649", r#"input:1: the grade "-2147483649" is not a whole number"#),
         ("q 0 d 1\nq 0 e 1\nq 0 d 2\n", r#"input:3: query "q": document "d" has grade 1 and grade 2"#),
         ("query-id\tcorpus-id\tscore\nq\td\n", "input:2: 2 columns where 3 are expected (query-id corpus-id score)"),
-        ("query-id\tcorpus-id\tscore\r\nq\td\t\r\n", "input:2: 2 columns where 3 are expected (query-id corpus-id score)"),
-        ("query-id\tcorpus-id\tscore\nq\td\t \t1\n", "input:2: 4 columns where 3 are expected (query-id corpus-id score)"),
+        (
+            "query-id\tcorpus-id\tscore\r\nq\td\t\r\n",
+            "input:2: 2 columns where 3 are expected (query-id corpus-id score)",
+        ),
+        (
+            "query-id\tcorpus-id\tscore\nq\td\t \t1\n",
+            "input:2: 4 columns where 3 are expected (query-id corpus-id score)",
+        ),
     ] {
         assert_eq!(qrels_error(text.as_bytes()), expected);
     }
@@ -157,7 +163,8 @@ fn a_file_that_cannot_be_read_is_named() {
 
 #[test]
 fn a_compressed_file_that_ends_too_early_is_an_error() {
-    let text: String = (0..20_000_u32).map(|n| format!("q{} Q0 d{} 1 {n} t\n", n / 10, n.wrapping_mul(2_654_435_761))).collect();
+    let text: String =
+        (0..20_000_u32).map(|n| format!("q{} Q0 d{} 1 {n} t\n", n / 10, n.wrapping_mul(2_654_435_761))).collect();
     for bytes in [gzip(text.as_bytes()), compress_to_vec(text.as_bytes(), CompressionLevel::Fastest)] {
         for end in [bytes.len() - 1, bytes.len() / 2, 9] {
             assert!(run_error(&bytes[..end]).starts_with("cannot read or write input: "));
@@ -199,7 +206,8 @@ fn infinite_scores_have_their_place() {
 #[test]
 fn the_largest_grades_are_allowed() {
     let judged = qrels("q 0 a 2147483647\nq 0 b -2147483648\n");
-    let report = evaluate(&judged, &run("q Q0 a 1 1 t\nq Q0 b 1 2 t\n"), &Measure::list("all_trec").unwrap(), options());
+    let report =
+        evaluate(&judged, &run("q Q0 a 1 1 t\nq Q0 b 1 2 t\n"), &Measure::list("all_trec").unwrap(), options());
     assert!(report.measures.iter().all(|measure| measure.values[0].is_finite()));
     assert_eq!(report.mean("MRR"), Some(0.5));
 }
@@ -280,7 +288,9 @@ fn hits_are_refused_as_lines_are() {
 
 #[test]
 fn a_cut_of_zero_and_names_of_no_measure_are_refused() {
-    for name in ["nDCG@0", "P@0", "recall_0", "map_cut_0", "nDCG@", "nDCG@1e3", "nDCG@99999999999999999999", "ndgc@10", ""] {
+    for name in
+        ["nDCG@0", "P@0", "recall_0", "map_cut_0", "nDCG@", "nDCG@1e3", "nDCG@99999999999999999999", "ndgc@10", ""]
+    {
         let error = name.parse::<Measure>().unwrap_err();
         assert!(error.to_string().starts_with(&format!("{name:?} is not a measure")), "{error}");
         assert!(Measure::list(name).is_err(), "{name}");

@@ -42,7 +42,8 @@ struct Data {
 /// Mostly 20 results a query; sometimes so many judgements that they are looked up in another way.
 fn data() -> impl Strategy<Value = Data> {
     let document = 0..DOCUMENTS;
-    let judged = prop_oneof![btree_map(document.clone(), -1..4_i32, 0..6), btree_map(document.clone(), -1..4_i32, 13..30)];
+    let judged =
+        prop_oneof![btree_map(document.clone(), -1..4_i32, 0..6), btree_map(document.clone(), -1..4_i32, 13..30)];
     let results = btree_map(document, -4..4_i32, 0..DOCUMENTS as usize);
     let results = results.prop_map(|row| row.into_iter().map(|(id, score)| (id, f64::from(score) / 4.0)).collect());
     let query = (judged, results.prop_flat_map(|row: Vec<(u32, f64)>| Just(row).prop_shuffle()));
