@@ -4,8 +4,8 @@
     python benches/peers/eval.py            # --quick: the fastest peers, under a minute once built and the data made
     python benches/peers/eval.py --cases files --trec-eval trec_eval    # its program, or the folder of its C sources
 
-`peer_s` and `ours_s` are medians of repetitions in each of which ours is measured once and the peer after it, both warm; `ratio` is
-peer_s / ours_s.
+`peer_s` and `ours_s` are medians of repetitions in each of which ours is measured once and the peer after it, both warm (but not the
+peer of an evaluation with --quick); `ratio` is peer_s / ours_s.
 
 - `topk D, k`: a search of 1,000 queries for the best k of 100,000 documents, unit vectors of D columns from the mixture of `kmeans.py`, on
   the same threads. `same` is the share of the documents found that both found (f32 products of the peer order near ties otherwise).
@@ -39,7 +39,7 @@ DOCUMENTS, QUERIES, SEED = 100_000, 1_000, 8
 # Queries and results of each.
 SIZES = [(7_000, 1_000), (100_000, 100)]
 QUICK_PEERS = ["pytrec_eval"]
-REPETITIONS = {"topk": 5, "eval": 3, "files": 3}
+REPETITIONS, EVALUATIONS = 5, 3
 
 
 class Process:
@@ -117,39 +117,42 @@ def topk(data: Path, quick: bool, repetitions: int) -> None:
         ours.close()
 
 
-def evaluations(kind: str, data: Path, peers: dict, repetitions: int) -> None:
-    for queries, depth in SIZES:
-        results = Results(queries, depth, data)
-        results.write()
-        ours = Process("timed_eval", results.run_file, results.qrels_file)
-        for name, setup in peers.items():
+def evaluations(results: Results, peers: dict[str, dict], repetitions: int | None) -> None:
+    """Those of every kind and peer, with that many repetitions after a warm one, or one cold one of the peer."""
+    results.write()
+    ours = Process("timed_eval", results.run_file, results.qrels_file)
+    for kind, of_kind in peers.items():
+        for name, setup in of_kind.items():
             try:
                 work = setup(results)
             except Exception as error:  # a library without its own libraries raises what it likes
                 left_out(name, error)
                 continue
             for how in work.how:
-                case = f"{kind} {queries}x{depth}" + (f", {how}" if kind == "eval" else "")
-                compare_evaluations(case, ours, f"{how} {','.join(work.measures)}", name, work, repetitions)
+                case = f"{kind} {results.queries}x{results.depth}" + (f", {how}" if kind == "eval" else "")
+                compare_evaluations(case, ours, how, name, work, repetitions)
             del work
-        ours.close()
+    ours.close()
 
 
-def compare_evaluations(case: str, ours: Process, question: str, name: str, work: Work, repetitions: int) -> None:
-    means, expected = ours.ask(question)["means"], work.means()
-    difference = max(abs(mean - other) for mean, other in zip(means, expected, strict=True))
-    if not difference <= work.tolerance:
-        sys.exit(f"{case}: {name} has {expected} for {work.measures}, ours {means}")
+def compare_evaluations(case: str, ours: Process, how: str, name: str, work: Work, repetitions: int | None) -> None:
+    question = f"{how} {','.join(work.measures)}"
+    means = ours.ask(question)["means"]
+    if repetitions:
+        work.means()
     seconds = {key: [] for key in ["ours", "ours_cpu", "peer", "peer_cpu"]}
-    for _ in range(repetitions):
+    for _ in range(repetitions or 1):
         begin = ours.cpu_seconds()
         seconds["ours"].append(ours.ask(question)["seconds"])
         seconds["ours_cpu"].append(ours.cpu_seconds() - begin)
         # Of this process and its children, of which ours has not ended.
         begin, cpu = time.perf_counter(), sum(os.times()[:4])
-        work.means()
+        expected = work.means()
         seconds["peer"].append(time.perf_counter() - begin)
         seconds["peer_cpu"].append(sum(os.times()[:4]) - cpu)
+    difference = max(abs(mean - other) for mean, other in zip(means, expected, strict=True))
+    if not difference <= work.tolerance:
+        sys.exit(f"{case}: {name} has {expected} for {work.measures}, ours {means}")
     medians = {key: statistics.median(values) for key, values in seconds.items()}
     line = {
         "case": case, "ours_s": round(medians["ours"], 4), "ours_cpu_s": round(medians["ours_cpu"], 2), "peer": name,
@@ -166,31 +169,28 @@ def left_out(name: str, error: Exception) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="k = 100 and the fastest peers only, evaluations once")
+    parser.add_argument("--quick", action="store_true", help="k = 100 and the fastest peers only, each evaluation once")
     parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where vectors and runs are kept")
-    parser.add_argument("--cases", nargs="+", choices=REPETITIONS, default=list(REPETITIONS))
+    parser.add_argument("--cases", nargs="+", choices=["topk", "eval", "files"], default=["topk", "eval", "files"])
     parser.add_argument("--peers", nargs="+", choices=EVAL, help="of `eval` and `files`; default: all, or with --quick the fastest")
     parser.add_argument("--trec-eval", type=Path, metavar="PATH", help="its program, or the folder of its C sources; for `files`")
-    parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--repetitions", type=int, help=f"default: {REPETITIONS}, of `eval` and `files` {EVALUATIONS}")
     args = parser.parse_args()
     command = ["cargo", "build", "--release", "-q", "-p", "retrieval-eval", "--example", "timed_search", "--example", "timed_eval"]
     subprocess.run(command, cwd=ROOT, check=True)
     args.data.mkdir(parents=True, exist_ok=True)
-
-    def repetitions(kind):
-        return args.repetitions or (1 if args.quick and kind != "topk" else REPETITIONS[kind])
-
     if "topk" in args.cases:
-        topk(args.data, args.quick, repetitions("topk"))
+        topk(args.data, args.quick, args.repetitions or REPETITIONS)
     wanted = args.peers or (QUICK_PEERS if args.quick else EVAL)
-    if "eval" in args.cases:
-        evaluations("eval", args.data, {name: EVAL[name] for name in wanted}, repetitions("eval"))
-    if "files" in args.cases:
-        peers = {name: FILES[name] for name in wanted if name in FILES}
-        with tempfile.TemporaryDirectory() as folder:
-            if args.trec_eval:
-                peers["trec_eval"] = files_trec_eval(built_trec_eval(args.trec_eval, Path(folder)))
-            evaluations("files", args.data, peers, repetitions("files"))
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: FILES[name] for name in wanted if name in FILES}
+        if args.trec_eval:
+            files = {} if args.quick and not args.peers else files
+            files["trec_eval"] = files_trec_eval(built_trec_eval(args.trec_eval, Path(folder)))
+        peers = {"eval": {name: EVAL[name] for name in wanted}, "files": files}
+        peers = {kind: of_kind for kind, of_kind in peers.items() if kind in args.cases}
+        for queries, depth in SIZES if peers else []:
+            evaluations(Results(queries, depth, args.data), peers, args.repetitions or (None if args.quick else EVALUATIONS))
 
 
 if __name__ == "__main__":

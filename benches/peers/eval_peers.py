@@ -2,6 +2,7 @@
 
 import logging
 import subprocess
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +45,7 @@ class Results:
         with open(part, "w") as file:
             for query, (row, scores) in enumerate(zip(documents.tolist(), millionths.tolist())):
                 file.writelines(
-                    f"q{query} Q0 d{document} {rank} 0.{score:06} peers\n"
+                    f"q{query} Q0 d{document} {rank} 0.{score:06} a\n"
                     for rank, (document, score) in enumerate(zip(row, scores), 1)
                 )
         part.rename(self.run_file)
@@ -138,6 +139,7 @@ def ranx_built(results: Results) -> Work:
 def ranx_means(qrels, run) -> list[float]:
     from ranx import evaluate
 
+    warnings.filterwarnings("ignore", message="unsafe cast")
     return [float(mean) for mean in evaluate(qrels, run, ["map", "ndcg@10", "mrr", "recall@100"]).values()]
 
 
@@ -207,5 +209,11 @@ def built_trec_eval(path: Path, folder: Path) -> Path:
     return program
 
 
-EVAL = {"pytrec_eval": by_pytrec_eval, "beir": beir, "ranx": ranx, "ranx, built": ranx_built, "sentence-transformers": sentence_transformers}
+EVAL = {
+    "pytrec_eval": by_pytrec_eval,
+    "beir": beir,
+    "ranx": ranx,
+    "ranx, built": ranx_built,
+    "sentence-transformers": sentence_transformers,
+}
 FILES = {"pytrec_eval": files_pytrec_eval, "ranx": files_ranx}

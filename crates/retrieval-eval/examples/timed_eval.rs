@@ -8,6 +8,7 @@
 //! `strings`, the results of each query with their ids; of `built`, a [`Run`]; of `indices`, hits without ids; or of `files`, the
 //! two files. The answer is one JSON line on stdout: its seconds and the means. `benches/peers/eval.py` speaks to it.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::stdin;
 use std::time::Instant;
@@ -61,14 +62,15 @@ impl Data {
         let owned = |(document, score): (&str, f64)| (document.to_owned(), score);
         let row = |query: &str| (query.to_owned(), run.results(query).map(owned).collect());
         let rows: Vec<(String, Vec<(String, f64)>)> = run.queries().map(row).collect();
-        let mut documents: Vec<&str> = rows.iter().flat_map(|(_, row)| row).map(|(id, _)| id.as_str()).collect();
-        documents.sort_unstable();
-        documents.dedup();
-        let hit = |(id, score): &(String, f64)| -> Result<Hit, Box<dyn Error>> {
-            let index = documents.binary_search(&id.as_str()).map_err(|_| "an unknown document")?;
-            Ok(Hit { index: u32::try_from(index)?, score: *score as f32 })
+        let (mut documents, mut indices) = (Vec::new(), HashMap::new());
+        let mut hit = |(id, score): (_, f64)| {
+            let index = *indices.entry(id).or_insert_with_key(|id| {
+                documents.push(*id);
+                documents.len() as u32 - 1
+            });
+            Hit { index, score: score as f32 }
         };
-        let hits = rows.iter().map(|(_, row)| row.iter().map(hit).collect()).collect::<Result<_, _>>()?;
+        let hits = run.queries().map(|query| run.results(query).map(&mut hit).collect()).collect();
         let queries: Vec<&str> = run.queries().collect();
         let indexed = IndexedQrels::from_qrels(&qrels, &queries, &documents)?;
         Ok(Self { files, qrels, run, rows, indexed, hits })
