@@ -47,24 +47,27 @@ fn row<'t, const N: usize>(
     names: &'static str,
 ) -> Result<Option<[&'t str; N]>, Problem> {
     let bytes = text.as_bytes();
-    let (mut fields, mut found) = ([""; N], 0);
+    let byte = |place: usize| bytes.get(place).copied().unwrap_or(b'\n');
+    let (mut fields, mut found, mut end) = ([""; N], 0, *at);
     loop {
-        while bytes.get(*at).is_some_and(|&byte| byte != b'\n' && byte.is_ascii_whitespace()) {
-            *at += 1;
+        let mut start = end;
+        while byte(start) != b'\n' && byte(start).is_ascii_whitespace() {
+            start += 1;
         }
-        let start = *at;
-        while bytes.get(*at).is_some_and(|byte| !byte.is_ascii_whitespace()) {
-            *at += 1;
+        end = start;
+        // Most bytes take one comparison.
+        while byte(end) > b' ' || !byte(end).is_ascii_whitespace() {
+            end += 1;
         }
-        if start == *at {
+        if start == end {
             break;
         }
         if let Some(field) = fields.get_mut(found) {
-            *field = &text[start..*at];
+            *field = &text[start..end];
         }
         found += 1;
     }
-    *at += 1;
+    *at = end + 1;
     match found {
         0 => Ok(None),
         _ if found == N => Ok(Some(fields)),
