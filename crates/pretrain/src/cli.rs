@@ -1,5 +1,7 @@
 //! The `pretrain` command.
 
+mod compare;
+mod eval;
 mod plan;
 mod vectors;
 
@@ -10,6 +12,8 @@ use std::process::ExitCode;
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Parser, Subcommand};
 
+use self::compare::CompareArgs;
+use self::eval::EvalArgs;
 use self::plan::{PlanArgs, RunPlanArgs};
 use self::vectors::ClusterArgs;
 use crate::config::{ClusterOf, Config};
@@ -46,8 +50,13 @@ enum Command {
     Plan(PlanArgs),
     /// Train every arm with every seed
     Train(RunArgs),
-    /// Evaluate every trained student and the baselines, and print the comparison
-    Eval(RunArgs),
+    /// Evaluate every trained student and the baselines, or a run file
+    #[command(override_usage = "pretrain eval [OPTIONS] <CONFIG|RUN>\n       \
+                                pretrain eval [OPTIONS] --qrels <FILE> --run <FILE> [-m <MEASURE>...]")]
+    Eval(EvalArgs),
+    /// Print how run files differ from the first of them, with intervals and tests
+    #[command(override_usage = "pretrain compare [OPTIONS] --qrels <FILE> <RUN> <RUN>... [-m <MEASURE>...]")]
+    Compare(CompareArgs),
     /// Print the passages nearest to a query
     Search {
         #[command(flatten)]
@@ -158,7 +167,9 @@ impl Command {
             Self::Cluster(ClusterArgs::Run(run)) => run,
             Self::Plan(PlanArgs::Labels(labels)) => return labels.plan(),
             Self::Plan(PlanArgs::Run(plan)) => &plan.run,
-            Self::Run(run) | Self::Embed(run) | Self::Train(run) | Self::Eval(run) => run,
+            Self::Eval(EvalArgs::File(file)) => return file.evaluate(),
+            Self::Compare(compare) => return compare.compare(),
+            Self::Eval(EvalArgs::Run(run)) | Self::Run(run) | Self::Embed(run) | Self::Train(run) => run,
             Self::Search { run, .. } | Self::Clusters { run, .. } => run,
         };
         let (device, force, config) = (run.device, run.force, run.config()?);
@@ -199,7 +210,9 @@ impl BackendTask for Task {
             Command::Embed(_) => pipeline.embed(),
             Command::Cluster(_) => pipeline.cluster(),
             Command::Train(_) => pipeline.train(),
-            Command::Eval(_) => {
+            Command::Compare(compare) => compare.compare(),
+            Command::Eval(EvalArgs::File(file)) => file.evaluate(),
+            Command::Eval(EvalArgs::Run(_)) => {
                 pipeline.evaluate()?;
                 print_comparison(&pipeline.compare()?, pipeline.folder().root())
             }

@@ -94,6 +94,30 @@ pub enum PretrainError {
     /// Rankings could not be made or judged.
     #[error(transparent)]
     Eval(#[from] retrieval_eval::EvalError),
+    /// A file of judgements is empty.
+    #[error("{} has no judgements", path.display())]
+    NoJudgements {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A run has results for no query that is judged.
+    #[error("{} has no results for any query that is judged", path.display())]
+    NothingJudged {
+        /// The run.
+        path: PathBuf,
+    },
+    /// Runs to be compared do not answer the same queries.
+    #[error(
+        "{} and {} have results for different queries; -c counts judged queries without results as 0",
+        first.display(),
+        second.display()
+    )]
+    DifferentQueries {
+        /// The baseline.
+        first: PathBuf,
+        /// The first run that differs.
+        second: PathBuf,
+    },
     /// The BM25 index failed.
     #[error("BM25 index")]
     Bm25(#[from] tantivy::TantivyError),

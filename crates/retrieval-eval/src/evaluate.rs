@@ -72,19 +72,19 @@ impl EvalOptions {
 /// # Ok::<(), retrieval_eval::EvalError>(())
 /// ```
 pub fn evaluate<M: Metric>(qrels: &Qrels, run: &Run, measures: &[M], options: EvalOptions) -> Report {
-    let answered = |query: u32| Some(query).filter(|&query| !run.ranked(query).is_empty());
+    let answered = |query: u32| Some(query).filter(|&query| run.retrieved(query) > 0);
     let results: Vec<Option<u32>> = qrels.queries().map(|query| run.queries.number(query).and_then(answered)).collect();
     let kept: Vec<usize> = (0..results.len()).filter(|&query| options.complete || results[query].is_some()).collect();
 
     let matrix = score_all(kept.len(), measures, options, |row, scratch| {
         let query = kept[row];
-        for &(document, grade) in &qrels.rows[query] {
-            match run.documents.number(qrels.documents.name(document)) {
-                Some(number) => scratch.judged.push((number, grade)),
-                None => scratch.unknown.push(grade),
-            }
-        }
-        results[query].map_or(&[][..], |number| run.ranked(number))
+        let judged = &qrels.rows[query];
+        scratch.grades.extend(judged.iter().map(|&(_, grade)| grade));
+        let names = judged.iter().map(|&(document, grade)| (qrels.documents.name(document), grade));
+        results[query].map_or(0, |number| {
+            run.find(number, names, &mut scratch.found);
+            run.retrieved(number)
+        })
     });
 
     let ids: Vec<&str> = qrels.queries().collect();
@@ -99,21 +99,21 @@ pub fn evaluate<M: Metric>(qrels: &Qrels, run: &Run, measures: &[M], options: Ev
 
 /// The values of every measure for `rows` queries, in parallel.
 ///
-/// `fill` puts the judgements of a row into the scratch, which has none, and returns the row's results, best first.
-pub(crate) fn score_all<'r, M: Metric>(
+/// `fill` puts the judgements of a row into the scratch, which has none, and returns the number of the row's results.
+pub(crate) fn score_all<M: Metric>(
     rows: usize,
     measures: &[M],
     options: EvalOptions,
-    fill: impl Fn(usize, &mut Scratch) -> &'r [u32] + Sync,
+    fill: impl Fn(usize, &mut Scratch) -> usize + Sync,
 ) -> Vec<MeasureValues> {
     let width = measures.len();
     let mut matrix = vec![0.0; rows * width];
     if width > 0 {
         matrix.par_chunks_mut(width).enumerate().for_each_init(Scratch::default, |scratch, (row, values)| {
-            scratch.judged.clear();
-            scratch.unknown.clear();
-            let ranked = fill(row, scratch);
-            scratch.score(ranked, options.relevance_level, measures, values);
+            scratch.found.clear();
+            scratch.grades.clear();
+            let retrieved = fill(row, scratch);
+            scratch.score(retrieved, options.relevance_level, measures, values);
         });
     }
     columns(&matrix, measures)

@@ -2,15 +2,12 @@ use rayon::prelude::*;
 
 use crate::error::EvalError;
 use crate::evaluate::EvalOptions;
-use crate::files::check_score;
 use crate::metric::Metric;
 use crate::problem::Problem;
 use crate::qrels::Qrels;
+use crate::ranking::Ranking;
 use crate::report::Report;
-use crate::scorer::{Evaluation, Scorer, Scores};
-
-/// Queries that a thread takes at once.
-const TOGETHER: usize = 64;
+use crate::scorer::{Evaluation, Scored, Scores};
 
 /// The values of `measures` for results in memory, each query with its (document, score) pairs in any order.
 ///
@@ -43,25 +40,24 @@ where
     R: AsRef<[(D, f64)]> + Sync,
     M: Metric,
 {
-    let evaluation = Evaluation { qrels, measures, options };
-    let parts: Vec<_> = results
-        .par_chunks(TOGETHER)
-        .map(|part| {
-            let mut scorer = Scorer::new(&evaluation);
-            for (query, results) in part.iter().filter(|(_, results)| !results.as_ref().is_empty()) {
-                let query = query.as_ref();
-                for (document, score) in results.as_ref() {
-                    check_score(query, document.as_ref(), *score)?;
-                    scorer.push(query, document.as_ref(), *score)?;
-                }
-                scorer.finish_query(query);
+    let mut scores = Scores::new(Evaluation { qrels, measures, options });
+    let scored: Vec<Scored<'_>> = results
+        .par_iter()
+        .filter(|(_, results)| !results.as_ref().is_empty())
+        .map_init(Ranking::new, |ranking, (query, results)| {
+            let query = query.as_ref();
+            ranking.clear();
+            for (document, score) in results.as_ref() {
+                ranking.take(query, document.as_ref(), *score)?;
             }
-            Ok(scorer.finish())
+            Ok(scores.evaluation.score(query, ranking))
         })
         .collect::<Result<_, Problem>>()?;
-    let mut scores = Scores::new(&evaluation);
-    for part in &parts {
-        scores.add(part).map_err(|place| Problem::DuplicateQuery { query: part.query(place).to_owned() })?;
+    for scored in scored {
+        let query = scored.query;
+        if !scores.add(scored) {
+            return Err(Problem::DuplicateQuery { query: query.to_owned() }.into());
+        }
     }
     Ok(scores.report())
 }

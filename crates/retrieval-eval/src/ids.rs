@@ -36,8 +36,4 @@ impl Ids {
     pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(AsRef::as_ref)
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
 }

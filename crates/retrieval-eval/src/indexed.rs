@@ -199,9 +199,10 @@ pub fn evaluate_hits<M: Metric>(
 
     let matrix = score_all(kept.len(), measures, options, |row, scratch| {
         let query = kept[row];
-        scratch.judged.extend_from_slice(&qrels.rows[query]);
-        scratch.unknown.extend_from_slice(&qrels.absent[query]);
-        ranked[query].as_slice()
+        let (judged, absent) = (&qrels.rows[query], &qrels.absent[query]);
+        scratch.grades.extend(judged.iter().map(|&(_, grade)| grade).chain(absent.iter().copied()));
+        scratch.find(judged, &ranked[query]);
+        ranked[query].len()
     });
     let has_hits = |query: &usize| !ranked[*query].is_empty();
     Ok(Report {

@@ -15,7 +15,6 @@ mod measures;
 mod metric;
 mod problem;
 mod qrels;
-mod query_blocks;
 mod ranking;
 mod ranks;
 mod report;
@@ -23,6 +22,7 @@ mod run;
 mod scorer;
 mod search;
 mod statistics;
+mod strings;
 mod summary;
 mod table;
 

@@ -1,8 +1,11 @@
 use crate::error::EvalError;
-use crate::files::check_score;
 use crate::ids::Ids;
+use crate::metric::RankedJudgement;
 use crate::problem::Problem;
+use crate::ranking::{Ranked, Ranking, hash};
+use crate::ranks::{SCANNED, position};
 use crate::search::Hit;
+use crate::strings::Strings;
 
 /// The results of a retrieval system: for each query, its documents with their scores, best first.
 ///
@@ -23,21 +26,13 @@ use crate::search::Hit;
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     pub(crate) queries: Ids,
-    pub(crate) documents: Ids,
     /// The results of query `i` end where `ends[i]` says, and start where those of `i - 1` end.
     ends: Vec<usize>,
-    ranked: Vec<u32>,
+    /// Of every result.
+    pub(crate) documents: Strings,
     scores: Vec<f64>,
-    /// Of each document, the last query that had it, plus 1: finds a second occurrence without a search.
-    last_query: Vec<u32>,
-}
-
-/// A result that has no place yet.
-pub(crate) struct Scored {
-    pub(crate) document: u32,
-    /// Where it was read, for errors.
-    pub(crate) line: u32,
-    pub(crate) score: f64,
+    /// Of the documents' ids: what is not equal here is another document.
+    hashes: Vec<u32>,
 }
 
 impl Run {
@@ -55,26 +50,18 @@ impl Run {
         query: &str,
         results: impl IntoIterator<Item = (D, f64)>,
     ) -> Result<(), EvalError> {
-        Ok(self.add(query, results)?)
+        Ok(self.add(query, &results.into_iter().collect::<Vec<_>>())?)
     }
 
-    pub(crate) fn add<D: AsRef<str>>(
-        &mut self,
-        query: &str,
-        results: impl IntoIterator<Item = (D, f64)>,
-    ) -> Result<(), Problem> {
-        if self.queries.number(query).is_some() {
+    pub(crate) fn add<D: AsRef<str>>(&mut self, query: &str, results: &[(D, f64)]) -> Result<(), Problem> {
+        if !self.is_new(query) {
             return Err(Problem::DuplicateQuery { query: query.to_owned() });
         }
-        let mut row = Vec::new();
+        let mut ranking = Ranking::new();
         for (document, score) in results {
-            let document = document.as_ref();
-            check_score(query, document, score)?;
-            row.push(Scored { document: self.documents.intern(document), line: 0, score });
+            ranking.take(query, document.as_ref(), *score)?;
         }
-        self.check_duplicates(query, &row).map_err(|(_, problem)| problem)?;
-        self.queries.intern(query);
-        self.store(row);
+        self.store(query, ranking.ranked());
         Ok(())
     }
 
@@ -115,13 +102,15 @@ impl Run {
     /// # Ok::<(), retrieval_eval::EvalError>(())
     /// ```
     pub fn with_f32_scores(self) -> Self {
-        let mut rounded = Self { ends: Vec::new(), ranked: Vec::new(), scores: Vec::new(), ..self.clone() };
-        for query in 0..self.queries.len() {
-            let range = self.range(u32::try_from(query).unwrap_or(u32::MAX));
-            let results = self.ranked[range.clone()].iter().zip(&self.scores[range]);
-            let round = |score: f64| f64::from(score as f32);
-            rounded
-                .store(results.map(|(&document, &score)| Scored { document, line: 0, score: round(score) }).collect());
+        let mut rounded = Self::new();
+        let mut ranking = Ranking::new();
+        for query in self.queries() {
+            ranking.clear();
+            for (document, score) in self.results(query) {
+                // No document is there twice.
+                let _ = ranking.push(document, f64::from(score as f32));
+            }
+            rounded.store(query, ranking.ranked());
         }
         rounded
     }
@@ -144,13 +133,40 @@ impl Run {
     /// The documents of a query with their scores, best first; none for an unknown query.
     pub fn results(&self, query: &str) -> impl Iterator<Item = (&str, f64)> {
         let range = self.queries.number(query).map_or(0..0, |row| self.range(row));
-        let documents = self.ranked[range.clone()].iter().map(|&document| self.documents.name(document));
-        documents.zip(self.scores[range].iter().copied())
+        range.map(|place| (self.documents.get(place), self.scores[place]))
     }
 
-    /// The documents of a query by number, best first.
-    pub(crate) fn ranked(&self, query: u32) -> &[u32] {
-        &self.ranked[self.range(query)]
+    /// The number of results of a query.
+    pub(crate) fn retrieved(&self, query: u32) -> usize {
+        self.range(query).len()
+    }
+
+    /// Puts those of the judged documents that are among the results of a query into `found`, best rank first.
+    pub(crate) fn find<'j>(
+        &self,
+        query: u32,
+        judged: impl ExactSizeIterator<Item = (&'j str, i32)>,
+        found: &mut Vec<RankedJudgement>,
+    ) {
+        let range = self.range(query);
+        if judged.len() > SCANNED {
+            let mut ranking = Ranking::new();
+            // No document is there twice.
+            range.for_each(|place| _ = ranking.push(self.documents.get(place), self.scores[place]));
+            return ranking.find(judged, found);
+        }
+        let rank = |document| {
+            let (hash, mut from) = (hash(document), 0);
+            loop {
+                from += position(&self.hashes[range.clone()][from..], hash)? + 1;
+                if self.documents.get(range.start + from - 1) == document {
+                    return Some(from);
+                }
+            }
+        };
+        found.clear();
+        found.extend(judged.filter_map(|(document, grade)| Some(RankedJudgement { rank: rank(document)?, grade })));
+        found.sort_unstable_by_key(|result| result.rank);
     }
 
     fn range(&self, query: u32) -> std::ops::Range<usize> {
@@ -159,41 +175,19 @@ impl Run {
         start..self.ends[query]
     }
 
-    /// Adds the results of the query that was interned next.
-    pub(crate) fn append(&mut self, row: Vec<Scored>) -> Result<(), (u32, Problem)> {
-        let query = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
-        let query = self.queries.name(query).to_owned();
-        self.check_duplicates(&query, &row)?;
-        self.store(row);
-        Ok(())
+    pub(crate) fn is_new(&self, query: &str) -> bool {
+        self.queries.number(query).is_none()
     }
 
-    fn check_duplicates(&mut self, query: &str, row: &[Scored]) -> Result<(), (u32, Problem)> {
-        self.last_query.resize(self.documents.len(), 0);
-        let mark = u32::try_from(self.ends.len() + 1).unwrap_or(u32::MAX);
-        for (place, scored) in row.iter().enumerate() {
-            let last = &mut self.last_query[scored.document as usize];
-            if *last == mark {
-                // The mark must not outlive a row that is not kept.
-                row[..place].iter().for_each(|kept| self.last_query[kept.document as usize] = 0);
-                let document = self.documents.name(scored.document).to_owned();
-                return Err((scored.line, Problem::DuplicateDocument { query: query.to_owned(), document }));
-            }
-            *last = mark;
+    /// Adds a query that is new, with its results, best first.
+    pub(crate) fn store<'t>(&mut self, query: &str, ranked: impl Iterator<Item = Ranked<'t>>) {
+        self.queries.intern(query);
+        for result in ranked {
+            self.documents.push(result.document);
+            self.scores.push(result.score);
+            self.hashes.push(result.hash);
         }
-        Ok(())
-    }
-
-    fn store(&mut self, mut row: Vec<Scored>) {
-        let documents = &self.documents;
-        row.sort_by(|a, b| {
-            // Scores are not NaN, so they always compare; -0 equals 0 here as in C.
-            let by_score = b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal);
-            by_score.then_with(|| documents.name(b.document).cmp(documents.name(a.document)))
-        });
-        self.ranked.extend(row.iter().map(|scored| scored.document));
-        self.scores.extend(row.iter().map(|scored| scored.score));
-        self.ends.push(self.ranked.len());
+        self.ends.push(self.documents.len());
     }
 }
 

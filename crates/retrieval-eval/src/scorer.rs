@@ -1,10 +1,9 @@
-//! Queries measured one after the other, while their results pass by.
+//! Queries measured one after the other, whose results are not kept.
 
 use rustc_hash::FxHashSet;
 
 use crate::evaluate::{EvalOptions, columns};
 use crate::metric::Metric;
-use crate::problem::Problem;
 use crate::qrels::Qrels;
 use crate::ranking::Ranking;
 use crate::ranks::Scratch;
@@ -17,72 +16,31 @@ pub(crate) struct Evaluation<'a, M> {
     pub(crate) options: EvalOptions,
 }
 
-/// What some queries have reached.
+/// What a query has reached.
 pub(crate) struct Scored<'t> {
-    /// With their rows among the judgements.
-    queries: Vec<(&'t str, Option<u32>)>,
-    /// For each that has judgements, its value of every measure.
-    values: Vec<f64>,
+    pub(crate) query: &'t str,
+    /// Its row among the judgements and its value of every measure, if it has judgements.
+    values: Option<(u32, Box<[f64]>)>,
 }
 
-impl<'t> Scored<'t> {
-    pub(crate) fn query(&self, place: usize) -> &'t str {
-        self.queries[place].0
-    }
-}
-
-/// Measures queries whose results come one by one.
-pub(crate) struct Scorer<'a, 't, M> {
-    evaluation: &'a Evaluation<'a, M>,
-    ranking: Ranking<'t>,
-    scratch: Scratch,
-    scored: Scored<'t>,
-}
-
-impl<'a, 't, M: Metric> Scorer<'a, 't, M> {
-    pub(crate) fn new(evaluation: &'a Evaluation<'a, M>) -> Self {
-        let mut ranking = Ranking::default();
-        ranking.clear();
-        let scored = Scored { queries: Vec::new(), values: Vec::new() };
-        Self { evaluation, ranking, scratch: Scratch::default(), scored }
-    }
-
-    /// Takes a result of the query that comes next, whose score is not NaN.
-    #[inline]
-    pub(crate) fn push(&mut self, query: &str, document: &'t str, score: f64) -> Result<(), Problem> {
-        match self.ranking.push(document, score) {
-            true => Ok(()),
-            false => Err(Problem::DuplicateDocument { query: query.to_owned(), document: document.to_owned() }),
-        }
-    }
-
-    /// Measures `query`, of which all results have been pushed.
-    pub(crate) fn finish_query(&mut self, query: &'t str) {
-        let Evaluation { qrels, measures, options } = self.evaluation;
-        let row = qrels.queries.number(query);
-        self.scored.queries.push((query, row));
-        if let Some(row) = row {
-            let judged = &qrels.rows[row as usize];
-            let names = judged.iter().map(|&(document, grade)| (qrels.documents.name(document), grade));
-            self.ranking.find(names, &mut self.scratch.found);
-            self.scratch.grades.clear();
-            self.scratch.grades.extend(judged.iter().map(|&(_, grade)| grade));
-            let start = self.scored.values.len();
-            self.scored.values.resize(start + measures.len(), 0.0);
-            let values = &mut self.scored.values[start..];
-            self.scratch.score_found(self.ranking.len(), options.relevance_level, measures, values);
-        }
-        self.ranking.clear();
-    }
-
-    pub(crate) fn finish(self) -> Scored<'t> {
-        self.scored
+impl<M: Metric> Evaluation<'_, M> {
+    /// Measures a query, of which these are the results.
+    pub(crate) fn score<'t>(&self, query: &'t str, results: &Ranking<'_>) -> Scored<'t> {
+        let Some(row) = self.qrels.queries.number(query) else { return Scored { query, values: None } };
+        let judged = &self.qrels.rows[row as usize];
+        let names = judged.iter().map(|&(document, grade)| (self.qrels.documents.name(document), grade));
+        let mut scratch = Scratch::default();
+        results.find(names, &mut scratch.found);
+        scratch.grades.extend(judged.iter().map(|&(_, grade)| grade));
+        let mut values = vec![0.0; self.measures.len()].into_boxed_slice();
+        scratch.score(results.len(), self.options.relevance_level, self.measures, &mut values);
+        Scored { query, values: Some((row, values)) }
     }
 }
 
 /// The values of all queries so far.
 pub(crate) struct Scores<'a, M> {
-    evaluation: &'a Evaluation<'a, M>,
+    pub(crate) evaluation: Evaluation<'a, M>,
     /// Query, measure.
     matrix: Vec<f64>,
     answered: Vec<bool>,
@@ -91,56 +49,43 @@ pub(crate) struct Scores<'a, M> {
 }
 
 impl<'a, M: Metric> Scores<'a, M> {
-    pub(crate) fn new(evaluation: &'a Evaluation<'a, M>) -> Self {
+    pub(crate) fn new(evaluation: Evaluation<'a, M>) -> Self {
         let queries = evaluation.qrels.len();
         let matrix = vec![0.0; queries * evaluation.measures.len()];
         Self { evaluation, matrix, answered: vec![false; queries], others: FxHashSet::default() }
     }
 
-    /// Adds what some queries have reached, or returns the place of the first that had been added before.
-    pub(crate) fn add(&mut self, scored: &Scored<'_>) -> Result<(), usize> {
-        let width = self.evaluation.measures.len();
-        let mut rest = scored.values.as_slice();
-        for (place, &(query, row)) in scored.queries.iter().enumerate() {
-            let new = match row {
-                Some(row) => {
-                    let row = row as usize;
-                    let (values, others) = rest.split_at(width);
-                    rest = others;
-                    self.matrix[row * width..][..width].copy_from_slice(values);
-                    !std::mem::replace(&mut self.answered[row], true)
-                }
-                None => self.others.insert(query.into()),
-            };
-            if !new {
-                return Err(place);
-            }
-        }
-        Ok(())
+    /// Takes a query; `false` if it has been taken before.
+    #[must_use]
+    pub(crate) fn add(&mut self, Scored { query, values }: Scored<'_>) -> bool {
+        let Some((row, values)) = values else { return self.others.insert(query.into()) };
+        let row = row as usize;
+        self.matrix[row * values.len()..][..values.len()].copy_from_slice(&values);
+        !std::mem::replace(&mut self.answered[row], true)
     }
 
-    /// The report on all queries that were added, and on those without results if they count.
+    /// The report on the queries that were taken, and on those without results if they count.
     pub(crate) fn report(mut self) -> Report {
         let Evaluation { qrels, measures, options } = self.evaluation;
         let width = measures.len();
-        let without_results = self.answered.iter().filter(|&&answered| !answered).count();
+        let missing: Vec<&str> =
+            qrels.queries().zip(&self.answered).filter(|(_, is)| !**is).map(|(id, _)| id).collect();
         if options.complete {
-            let mut scorer = Scorer::new(self.evaluation);
-            let unanswered = qrels.queries().zip(&self.answered).filter(|(_, answered)| !**answered);
-            unanswered.for_each(|(query, _)| scorer.finish_query(query));
-            // None of them is there already.
-            let _ = self.add(&scorer.finish());
+            for query in &missing {
+                let nothing = self.evaluation.score(query, &Ranking::new());
+                // It is the first time.
+                let _ = self.add(nothing);
+            }
         } else if width > 0 {
-            let mut answered = self.answered.iter();
-            let rows = self.matrix.chunks(width).filter(|_| answered.next() == Some(&true));
-            self.matrix = rows.flatten().copied().collect();
+            let rows = self.matrix.chunks(width).zip(&self.answered).filter(|(_, answered)| **answered);
+            self.matrix = rows.flat_map(|(row, _)| row).copied().collect();
         }
         let kept = qrels.queries().zip(&self.answered).filter(|(_, answered)| **answered);
         Report {
             queries: kept.map(|(query, _)| query.to_owned()).collect(),
             measures: columns(&self.matrix, measures),
             without_judgements: self.others.len(),
-            without_results,
+            without_results: missing.len(),
             complete: options.complete,
         }
     }

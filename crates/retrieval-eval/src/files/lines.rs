@@ -18,21 +18,13 @@ impl<'a, R: BufRead> Lines<'a, R> {
 
     /// Hands every line that is not blank to `take`, and puts its place on the problem that `take` finds.
     pub(crate) fn each(&mut self, mut take: impl FnMut(&str) -> Result<(), Problem>) -> Result<(), EvalError> {
-        self.each_numbered(|line, _| take(line))
-    }
-
-    /// As [`Lines::each`], with the number of the line, counted from 1.
-    pub(crate) fn each_numbered(
-        &mut self,
-        mut take: impl FnMut(&str, usize) -> Result<(), Problem>,
-    ) -> Result<(), EvalError> {
         let mut buffer = Vec::new();
         while self.next_line(&mut buffer)? {
             let line = buffer.trim_ascii_end();
             if !line.is_empty() {
                 std::str::from_utf8(line)
                     .map_err(|_| Problem::NotUtf8)
-                    .and_then(|line| take(line, self.number))
+                    .and_then(&mut take)
                     .map_err(|problem| at(self.path, self.number, problem))?;
             }
         }

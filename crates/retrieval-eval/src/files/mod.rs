@@ -1,14 +1,16 @@
 //! Judgements and results on disk.
 
-pub(crate) mod compression;
+mod compression;
 mod input;
 mod json;
 mod lines;
 mod output;
 mod qrels;
+mod query_blocks;
 mod result_line;
 mod run;
+mod stream;
 
 pub(crate) use input::{Content, Input};
-pub(crate) use lines::at;
-pub(crate) use result_line::{LineFormat, check_score};
+pub(crate) use result_line::LineFormat;
+pub(crate) use stream::{Consumer, Stream};

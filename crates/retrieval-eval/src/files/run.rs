@@ -1,13 +1,14 @@
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
-use super::lines::{Lines, at};
+use rustc_hash::FxHashMap;
+
 use super::output::{check_columns, save, to_writer};
-use super::result_line::{LineFormat, ResultLine};
-use super::{Content, Input, json};
+use super::{Consumer, Content, Input, LineFormat, Stream, json};
 use crate::error::EvalError;
 use crate::problem::Problem;
-use crate::run::{Run, Scored};
+use crate::ranking::{Ranked, Ranking};
+use crate::run::Run;
 
 /// Files. All are read plain or compressed (gzip, zstd), whatever their names; those written are compressed if their
 /// name ends in `.gz` or `.zst`, and replace an older file only when they are complete.
@@ -58,7 +59,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::from_trec_file`].
-    pub fn read_trec(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+    pub fn read_trec(reader: impl Read + Send, name: impl AsRef<Path>) -> Result<Self, EvalError> {
         Self::read_lines(reader, name.as_ref(), LineFormat::Trec)
     }
 
@@ -76,27 +77,14 @@ impl Run {
     /// assert_eq!(run.results("7").collect::<Vec<_>>(), [("40", 1.0), ("12", 0.5)]);
     /// # Ok::<(), retrieval_eval::EvalError>(())
     /// ```
-    pub fn read_msmarco(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
+    pub fn read_msmarco(reader: impl Read + Send, name: impl AsRef<Path>) -> Result<Self, EvalError> {
         Self::read_lines(reader, name.as_ref(), LineFormat::MsMarco)
     }
 
-    fn read_lines(reader: impl BufRead, name: &Path, format: LineFormat) -> Result<Self, EvalError> {
-        let mut run = Self::new();
-        let mut rows: Vec<Vec<Scored>> = Vec::new();
-        Lines::new(reader, name).each_numbered(|line, number| {
-            let ResultLine { query, document, score } = format.parse(line)?;
-            let row = run.queries.intern(query) as usize;
-            if row == rows.len() {
-                rows.push(Vec::new());
-            }
-            let line = u32::try_from(number).unwrap_or(u32::MAX);
-            rows[row].push(Scored { document: run.documents.intern(document), line, score });
-            Ok(())
-        })?;
-        for row in rows {
-            run.append(row).map_err(|(line, problem)| at(name, line as usize, problem))?;
-        }
-        Ok(run)
+    fn read_lines(reader: impl Read + Send, name: &Path, format: LineFormat) -> Result<Self, EvalError> {
+        let mut builder = RunBuilder::default();
+        Stream::new(name, format).read(reader, &mut builder)?;
+        Ok(builder.finish())
     }
 
     /// The results of JSON, `{query: {document: score}}`; `name` stands for the file in errors.
@@ -115,7 +103,7 @@ impl Run {
     /// ```
     pub fn read_json(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
         let mut run = Self::new();
-        json::read(reader, name.as_ref(), |query, documents| run.add(query, documents))?;
+        json::read(reader, name.as_ref(), |query, documents| run.add(query, &documents))?;
         Ok(run)
     }
 
@@ -192,7 +180,7 @@ impl Run {
     }
 
     fn check_columns(&self, tag: &str) -> Result<(), Problem> {
-        check_columns(self.queries().chain(self.documents.names()).chain([tag]), |c| c.is_ascii_whitespace())
+        check_columns(self.queries().chain(self.documents.iter()).chain([tag]), |c| c.is_ascii_whitespace())
     }
 
     fn check_finite(&self) -> Result<(), Problem> {
@@ -203,5 +191,59 @@ impl Run {
                 Err(Problem::UnwritableScore { query: query.to_owned(), document: document.to_owned(), score })
             }
         }
+    }
+}
+
+/// Results as they come from a file.
+#[derive(Default)]
+struct RunBuilder {
+    run: Run,
+    /// All results of the queries whose results do not stand together.
+    scattered: FxHashMap<Box<str>, FxHashMap<Box<str>, f64>>,
+}
+
+impl Consumer for RunBuilder {
+    type Query<'t> = (&'t str, Vec<Ranked<'t>>);
+
+    fn query<'t>(&self, query: &'t str, results: &Ranking<'t>) -> Self::Query<'t> {
+        (query, results.ranked().collect())
+    }
+
+    fn take(&mut self, (query, results): Self::Query<'_>) -> Result<(), (usize, Problem)> {
+        if self.run.is_new(query) {
+            self.run.store(query, results.into_iter());
+            return Ok(());
+        }
+        if !self.scattered.contains_key(query) {
+            let above = self.run.results(query).map(|(document, score)| (document.into(), score)).collect();
+            self.scattered.insert(query.into(), above);
+        }
+        for Ranked { document, score, place, .. } in results {
+            let above = self.scattered.get_mut(query).and_then(|above| above.insert(document.into(), score));
+            if above.is_some() {
+                let (query, document) = (query.to_owned(), document.to_owned());
+                return Err((place, Problem::DuplicateDocument { query, document }));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RunBuilder {
+    fn finish(self) -> Run {
+        if self.scattered.is_empty() {
+            return self.run;
+        }
+        let (mut whole, mut ranking) = (Run::new(), Ranking::new());
+        for query in self.run.queries() {
+            ranking.clear();
+            // No document of a query is there twice.
+            match self.scattered.get(query) {
+                None => self.run.results(query).for_each(|(document, score)| _ = ranking.push(document, score)),
+                Some(all) => all.iter().for_each(|(document, &score)| _ = ranking.push(document, score)),
+            }
+            whole.store(query, ranking.ranked());
+        }
+        whole
     }
 }
