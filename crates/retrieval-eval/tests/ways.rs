@@ -113,6 +113,9 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    // Each case writes files, starts threads or compresses.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn results_in_memory_give_the_values_of_the_run(data in data()) {
         let report = evaluate_results(&data.qrels(), &data.rows(), &MEASURES, data.options).unwrap();
