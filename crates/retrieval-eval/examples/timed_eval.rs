@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "strings" => timed(|| evaluate_results(&data.qrels, &data.rows, &measures, options))?,
             "built" => timed(|| Ok(evaluate(&data.qrels, &data.run, &measures, options)))?,
             "indices" => timed(|| evaluate_hits(&data.indexed, &data.hits, &measures, options))?,
-            "files" => timed(|| data.from_files(&measures))?,
+            "files" => timed(|| data.evaluate_files(&measures))?,
             _ => return Err(format!("{how:?} is no form of results").into()),
         };
         println!("{}", serde_json::json!({ "seconds": seconds, "means": means }));
@@ -76,7 +76,7 @@ impl Data {
         Ok(Self { files, qrels, run, rows, indexed, hits })
     }
 
-    fn from_files(&self, measures: &[Measure]) -> Result<Report, EvalError> {
+    fn evaluate_files(&self, measures: &[Measure]) -> Result<Report, EvalError> {
         let [run, qrels] = &self.files;
         evaluate_file(&Qrels::from_file(qrels)?, run, measures, EvalOptions::default())
     }
