@@ -1,5 +1,5 @@
-//! nDCG@10, MRR@10, AP and recall@100 of 7,000 queries with 1,000 results, and of 10,000 with 100 hits by index; then
-//! how sure the mean of those is.
+//! nDCG@10, MRR@10, AP and recall@100 of 7,000 queries with 1,000 results: from a run in memory, from lists of strings,
+//! from a file, which is also read as a run; of 10,000 queries with 100 hits by index; then how sure the mean of those is.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use retrieval_eval::{
     BootstrapConfig, EvalOptions, Hit, IndexedQrels, Measure, Outcomes, Paired, Qrels, RandomisationConfig, Run,
-    SeedValues, TTest, evaluate, evaluate_hits, holm,
+    SeedValues, TTest, evaluate, evaluate_file, evaluate_hits, evaluate_results, holm,
 };
 
 const MEASURES: [Measure; 4] = [Measure::ndcg(10), Measure::mrr(10), Measure::Ap { k: None }, Measure::recall(100)];
@@ -42,6 +42,16 @@ fn judgements(hits: &[Vec<Hit>], each: usize) -> Vec<Vec<(u32, i32)>> {
     hits.iter().map(&mut judged).collect()
 }
 
+fn string_qrels(hits: &[Vec<Hit>], each: usize) -> Qrels {
+    let mut qrels = Qrels::new();
+    for (query, row) in judgements(hits, each).iter().enumerate() {
+        for (document, grade) in row {
+            qrels.insert(&query.to_string(), &document.to_string(), *grade).unwrap();
+        }
+    }
+    qrels
+}
+
 fn evaluation(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retrieval-eval/evaluate");
     group.sample_size(20).measurement_time(Duration::from_secs(3));
@@ -51,17 +61,31 @@ fn evaluation(criterion: &mut Criterion) {
         run.insert(&query.to_string(), row.iter().map(|hit| (hit.index.to_string(), f64::from(hit.score)))).unwrap();
     }
     for each in [2, 50] {
-        let mut qrels = Qrels::new();
-        for (query, row) in judgements(&results, each).iter().enumerate() {
-            for (document, grade) in row {
-                qrels.insert(&query.to_string(), &document.to_string(), *grade).unwrap();
-            }
-        }
+        let qrels = string_qrels(&results, each);
         group.throughput(Throughput::Elements(7_000));
         group.bench_function(format!("run/7000x1000/{each}_judged"), |bencher| {
             bencher.iter(|| evaluate(black_box(&qrels), &run, &MEASURES, EvalOptions::default()));
         });
     }
+    let qrels = string_qrels(&results, 2);
+    let lists: Vec<(String, Vec<(String, f64)>)> = run
+        .queries()
+        .map(|query| (query.to_owned(), run.results(query).map(|(id, score)| (id.to_owned(), score)).collect()))
+        .collect();
+    group.bench_function("results/7000x1000", |bencher| {
+        bencher.iter(|| evaluate_results(black_box(&qrels), &lists, &MEASURES, EvalOptions::default()).unwrap());
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.run", "a.run.gz", "a.run.zst"] {
+        let path = folder.path().join(name);
+        run.to_trec_file(&path, "bench").unwrap();
+        group.bench_function(format!("file/7000x1000/{name}"), |bencher| {
+            bencher.iter(|| evaluate_file(black_box(&qrels), &path, &MEASURES, EvalOptions::default()).unwrap());
+        });
+    }
+    group.bench_function("read/7000x1000", |bencher| {
+        bencher.iter(|| Run::from_file(folder.path().join("a.run")).unwrap());
+    });
     let results = hits(10_000, 100);
     let qrels = IndexedQrels::new(judgements(&results, 2)).unwrap();
     group.throughput(Throughput::Elements(10_000));

@@ -89,7 +89,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
 /// A writer that compresses as the end of a file's name says: `.gz`, `.zst` or anything else for plain text.
 pub(crate) enum Compressor<W: Write> {
     Plain(W),
-    Gzip(GzEncoder<W>),
+    Gzip(Box<GzEncoder<W>>),
     /// What becomes the next frame. The encoder would panic where `W` fails, so it gets memory to write to.
     Zstd(Vec<u8>, W),
 }
@@ -101,7 +101,7 @@ impl<W: Write> Compressor<W> {
     pub(crate) fn new(path: &Path, sink: W) -> Self {
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         match extension.to_str() {
-            Some("gz") => Self::Gzip(GzEncoder::new(sink, flate2::Compression::default())),
+            Some("gz") => Self::Gzip(Box::new(GzEncoder::new(sink, flate2::Compression::default()))),
             Some("zst") => Self::Zstd(Vec::new(), sink),
             _ => Self::Plain(sink),
         }
