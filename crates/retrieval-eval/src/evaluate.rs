@@ -88,10 +88,13 @@ pub fn evaluate<M: Metric>(qrels: &Qrels, run: &Run, measures: &[M], options: Ev
     });
 
     let ids: Vec<&str> = qrels.queries().collect();
+    let unjudged = (0..)
+        .zip(run.queries())
+        .filter(|&(number, query)| run.retrieved(number) > 0 && qrels.queries.number(query).is_none());
     Report {
         queries: kept.iter().map(|&query| ids[query].to_owned()).collect(),
         measures: matrix,
-        without_judgements: run.queries().filter(|query| qrels.queries.number(query).is_none()).count(),
+        without_judgements: unjudged.count(),
         without_results: results.iter().filter(|result| result.is_none()).count(),
         complete: options.complete,
     }

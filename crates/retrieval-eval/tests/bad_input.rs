@@ -296,3 +296,15 @@ fn a_cut_of_zero_and_names_of_no_measure_are_refused() {
         assert!(Measure::list(name).is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_query_with_an_empty_list_is_one_without_results() {
+    let mut run = Run::new();
+    for query in ["judged", "unjudged"] {
+        run.insert(query, Vec::<(&str, f64)>::new()).unwrap();
+    }
+    let mut qrels = Qrels::new();
+    qrels.insert("judged", "d1", 1).unwrap();
+    let report = evaluate(&qrels, &run, &[Measure::mrr(10)], EvalOptions::default());
+    assert_eq!((report.queries.len(), report.without_judgements, report.without_results), (0, 0, 1));
+}
