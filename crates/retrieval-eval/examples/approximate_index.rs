@@ -4,8 +4,10 @@
 //! cargo run --release -p retrieval-eval --example approximate_index
 //! ```
 //!
-//! Takes about a minute on two cores. Prints the time of the exact search, then for each width of the graph search of
-//! `hnsw_rs` its time and its recall@10 against the exact hits: of the ten nearest documents, how many are found.
+//! Takes about a quarter of a minute on two cores, nearly all to build the graph. Prints the time of the exact search,
+//! then for each width of `hnsw_rs`'s graph search its time and its recall@10 against the exact hits: of the ten nearest
+//! documents, how many are found. So few documents are no reason for a graph: many queries at once are searched exactly
+//! in less time.
 
 use std::error::Error;
 use std::time::Instant;
@@ -71,7 +73,7 @@ impl Distance<f32> for OneMinusProduct {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let centres = uniform(500, &mut rng);
-    let (documents, queries) = (around(&centres, 100_000, &mut rng), around(&centres, 1_000, &mut rng));
+    let (documents, queries) = (around(&centres, 20_000, &mut rng), around(&centres, 1_000, &mut rng));
 
     let (exact, seconds) = timed(&ExactSearcher::new(documents.view())?, queries.view())?;
     println!("exact     {:>7.1} ms", seconds * 1e3);
@@ -79,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let begin = Instant::now();
     let mut graph = Graph::new(documents.view());
     println!("the graph is built in {:.1} s", begin.elapsed().as_secs_f64());
-    for width in [10, 40, 160, 640] {
+    for width in [10, 20, 40] {
         graph.width = width;
         let (hits, seconds) = timed(&graph, queries.view())?;
         println!("width {width:<4}{:>7.1} ms  recall@{K} {:.4}", seconds * 1e3, recall(&hits, &exact));

@@ -271,3 +271,32 @@ fn upload<B: Backend>(values: Vec<f32>, (rows, dim): (usize, usize), device: &B:
 fn read<B: Backend>(tensor: Tensor<B, 2>) -> Result<Vec<f32>, EvalError> {
     Ok(tensor.try_into_data()?.into_vec().expect("tensors made of f32 hold f32"))
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_product_that_is_off_by_more_than_its_bounds_is_found() {
+        let (documents, queries) = (array![[3.0, 4.0], [0.0, 1e20]], array![[0.0, 2.0], [0.0, 1e-20]]);
+        let batch = Batch { queries: queries.view(), first: 70, k: 1 };
+        let documents = ExactSearcher::new(documents.view()).unwrap();
+        let pass = Pass { batch, queries: Queries::new(batch.queries), documents: &documents };
+        let check = |query, product, place, slack| {
+            pass.check(query, &Candidate { lower: product - slack, upper: product + slack, place })
+        };
+        let slack = slack(&[3.0, 4.0]);
+        assert!((0.01..0.0101).contains(&slack), "{slack}");
+        for product in [4.0, 4.0 - 0.9 * slack, 4.0 + 0.9 * slack] {
+            assert!(check(0, product, 0, slack).is_ok());
+        }
+        for product in [4.0 - 1.1 * slack, 4.0 + 1.1 * slack, f32::NAN] {
+            let error = check(0, product, 0, slack).unwrap_err().to_string();
+            assert_eq!(error, "the device's product of query 70 and document 0 is off by more than that of TF32");
+        }
+        // The device is not asked about these.
+        assert!(check(0, 0.0, 1, f32::INFINITY).is_ok() && check(1, 0.0, 0, slack).is_ok());
+    }
+}

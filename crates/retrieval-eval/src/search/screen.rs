@@ -61,8 +61,8 @@ impl Queries {
     pub(super) fn hit(&self, query: usize, documents: &impl Documents, place: u32) -> Hit {
         let row = documents.row(place as usize);
         let product = match row.as_slice() {
-            Some(row) => dot(self.row(query), row),
-            None => dot(self.row(query), &row.to_vec()),
+            Some(row) => dispatch(Dot(self.row(query), row)),
+            None => dispatch(Dot(self.row(query), &row.to_vec())),
         };
         Hit { index: documents.index(place as usize), score: product as f32 }
     }
@@ -116,6 +116,18 @@ impl Queries {
             top.cut(|place| self.hit(query, documents, place), |score| self.bounds(query, score));
         }
         Ok(())
+    }
+}
+
+/// The exact inner product, by the widest vectors: the same on every processor.
+struct Dot<'a>(&'a [f32], &'a [f32]);
+
+impl WithIntegers for Dot<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with<I: Integers>(self, _: I) -> f64 {
+        dot(self.0, self.1)
     }
 }
 
