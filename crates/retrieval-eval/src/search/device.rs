@@ -44,7 +44,7 @@ const ADDITION: f64 = 1.0 / (1 << 22) as f64;
 /// # Examples
 /// ```
 /// use burn::tensor::backend::Backend;
-/// use ndarray::{ArrayView2, Axis};
+/// use ndarray::ArrayView2;
 /// use retrieval_eval::{DeviceSearcher, EvalError, Hit, Searcher};
 ///
 /// fn ten_best<B: Backend>(
@@ -135,24 +135,20 @@ impl Pass<'_, '_, '_> {
             .map(|(query, (maxima, top))| block.promising(maxima, self.batch.k, self.queries.threshold(query, top)));
         let promising: Vec<Vec<usize>> = promising.collect();
         let products = read_groups(products, &promising)?;
-        let mut rest = products.as_slice();
-        let products = promising.iter().map(|groups| {
-            let (products, others) = rest.split_at(groups.len() * GROUP);
-            rest = others;
-            products
-        });
-        let products: Vec<&[f32]> = products.collect();
-        let of_query = tops.par_iter_mut().zip(&promising).zip(products).enumerate();
-        of_query
-            .map(|(query, ((top, groups), products))| self.offer(query, block.candidates(groups, products), top))
-            .collect()
+        let (mut products, mut candidates) = (products.as_slice(), Vec::with_capacity(promising.len()));
+        for groups in &promising {
+            let (of_query, others) = products.split_at(groups.len() * GROUP);
+            candidates.push(block.candidates(groups, of_query));
+            products = others;
+        }
+        let of_query = tops.par_iter_mut().zip(candidates).enumerate();
+        of_query.map(|(query, (top, candidates))| self.offer(query, candidates, top)).collect()
     }
 
     fn offer(&self, query: usize, candidates: impl Iterator<Item = Candidate>, top: &mut Top) -> Result<(), EvalError> {
         let mut candidates = candidates.peekable();
-        if let Some(sampled) = candidates.peek() {
-            self.check(query, sampled)?;
-        }
+        let Some(sampled) = candidates.peek() else { return Ok(()) };
+        self.check(query, sampled)?;
         for candidate in candidates {
             let offered = self.queries.offer(query, self.documents, candidate, top);
             offered.map_err(|nan| self.documents.nan_error(self.batch, nan))?;
