@@ -156,6 +156,19 @@ pub enum EvalError {
     /// Nothing was to be searched.
     #[error("probes = 0 clusters were to be searched")]
     NoProbes,
+    /// The device of [`DeviceSearcher`](crate::DeviceSearcher) failed: out of memory, or lost.
+    #[cfg(feature = "burn")]
+    #[error("the device failed")]
+    Device(#[from] burn::tensor::backend::ExecutionError),
+    /// A device multiplies with less precision than [`DeviceSearcher`](crate::DeviceSearcher) allows for.
+    #[cfg(feature = "burn")]
+    #[error("the device's product of query {query} and document {document} is off by more than that of TF32")]
+    DevicePrecision {
+        /// Row of the query.
+        query: usize,
+        /// Index of the document.
+        document: u32,
+    },
     /// A statistic over no queries.
     #[error("a statistic over no queries is undefined")]
     NoQueries,

@@ -39,6 +39,8 @@ pub use problem::Problem;
 pub use qrels::Qrels;
 pub use report::{MeasureValues, Report};
 pub use run::Run;
+#[cfg(feature = "burn")]
+pub use search::DeviceSearcher;
 pub use search::{ClusteredSearcher, ExactSearcher, Hit, Searcher};
 pub use statistics::{
     Bootstrap, BootstrapConfig, Comparison, Interval, Outcomes, Paired, RandomisationConfig, RandomisationTest,

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use ndarray::{Array2, ArrayView2, array, s};
+use std::io::Write;
+
+use ndarray::{Array1, Array2, ArrayView2, array, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -96,6 +98,18 @@ fn strided_documents_are_searched_as_their_copy() {
 }
 
 #[test]
+#[allow(unsafe_code, reason = "a file could change under its mapping; this one is the test's own")]
+fn a_mapped_file_is_searched_as_an_array() {
+    let (documents, queries) = (uniform(3_000, 21, 0), uniform(40, 21, 1));
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytemuck::cast_slice(documents.as_slice().unwrap())).unwrap();
+    // SAFETY: nothing else has the file.
+    let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+    let mapped = ArrayView2::from_shape(documents.dim(), bytemuck::cast_slice(&map)).unwrap();
+    assert_eq!(search(mapped, queries.view(), 30), search(documents.view(), queries.view(), 30));
+}
+
+#[test]
 fn more_results_than_documents_are_all_documents() {
     let hits = search(array![[1.0], [3.0], [2.0]].view(), array![[1.0]].view(), usize::MAX);
     assert_eq!(hits[0].iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 2, 0]);
@@ -136,4 +150,15 @@ fn nan_is_found_in_whichever_vector_has_it() {
     documents.row_mut(7).assign(&array![f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.0, 0.0]);
     let positive = queries.mapv(f32::abs);
     assert_eq!(error(&documents, &positive), "the inner product of query 0 and document 7 is not a number");
+}
+
+#[test]
+fn queries_too_long_or_short_for_fixed_point_lose_nothing() {
+    let mut documents = uniform(2_000, 4, 0);
+    documents.column_mut(0).assign(&Array1::linspace(0.1, 1.0, 2_000));
+    for size in [1e-30, 1e-15, 1e15, 1e30] {
+        let query = array![[size, 0.0, 0.0, 0.0]];
+        let hits = search(documents.view(), query.view(), 3);
+        assert_eq!(hits, naive(&documents, &query, 3), "{size}");
+    }
 }

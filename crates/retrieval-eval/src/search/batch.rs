@@ -11,7 +11,7 @@ use super::top::Top;
 use crate::error::EvalError;
 
 /// Queries searched at once.
-const QUERIES: usize = 1024;
+pub(super) const QUERIES: usize = 1024;
 /// Candidates that one thread may hold, 32 MiB of them.
 const CANDIDATES: usize = 1 << 22;
 
@@ -103,6 +103,11 @@ fn merged(of_threads: Vec<Vec<Top>>, documents: &impl Documents, queries: &Queri
     for tops in of_threads {
         of_query.iter_mut().zip(tops).for_each(|(all, top)| all.merge(top));
     }
+    hits(of_query, documents, queries)
+}
+
+/// What is in the tops of the queries.
+pub(super) fn hits(of_query: Vec<Top>, documents: &impl Documents, queries: &Queries) -> Vec<Vec<Hit>> {
     let hits = |(query, top): (usize, Top)| top.into_hits(|place| queries.hit(query, documents, place));
     of_query.into_par_iter().enumerate().map(hits).collect()
 }

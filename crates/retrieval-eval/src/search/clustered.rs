@@ -3,9 +3,9 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::batch::{Batch, NanScore, Worker, in_batches};
+use super::batch::{Batch, in_batches};
 use super::cells::Cells;
-use super::screen::{Panels, Queries};
+use super::screen::{Admitted, Documents, Panels, Queries};
 use super::{ExactSearcher, Hit, Searcher};
 use crate::error::EvalError;
 
@@ -99,13 +99,50 @@ impl ClusteredSearcher {
         Ok(self)
     }
 
-    fn search_batch(&self, batch: Batch<'_>) -> Result<Vec<Vec<Hit>>, EvalError> {
+    /// [`search`](Searcher::search) among the documents that `admits` allows: those for which it is true of the
+    /// query's row and the document's index. The query looks into the same clusters, so that lists are shorter where
+    /// these hold fewer than `k` that are admitted.
+    ///
+    /// `admits` is asked as in [`ExactSearcher::search_where`].
+    ///
+    /// # Errors
+    /// Those of [`search`](Searcher::search); products with documents that are not admitted cause none.
+    ///
+    /// # Examples
+    /// ```
+    /// use ndarray::array;
+    /// use retrieval_eval::{ClusteredSearcher, Hit};
+    ///
+    /// let documents = array![[1.0, 0.0], [0.6, 0.8], [0.8, 0.6], [0.0, 1.0]];
+    /// let centroids = array![[1.0, 0.0], [0.0, 1.0]];
+    /// let searcher = ClusteredSearcher::new(documents.view(), centroids.view(), &[0, 1, 0, 1])?;
+    /// let positives: [&[u32]; 1] = [&[0]];
+    /// let query = array![[1.0, 0.0]];
+    /// let negatives = searcher.search_where(query.view(), 1, |query, document| !positives[query].contains(&document))?;
+    /// assert_eq!(negatives, [[Hit { index: 2, score: 0.8 }]]);
+    /// # Ok::<(), retrieval_eval::EvalError>(())
+    /// ```
+    pub fn search_where(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        k: usize,
+        admits: impl Fn(usize, u32) -> bool + Sync,
+    ) -> Result<Vec<Vec<Hit>>, EvalError> {
+        in_batches(queries, k, self.cells.dim(), |batch| {
+            self.search_batch(batch, &Admitted::new(&self.cells, &batch, &admits))
+        })
+    }
+
+    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError> {
         check_finite(batch.queries, "query", batch.first)?;
         let visits = self.visits(batch)?;
         let parts = self.parts(&visits);
         let queries = Queries::new(batch.queries);
-        let hits =
-            batch.search(&self.cells, &queries, parts.len(), |part, worker| self.scan(&queries, &parts[part], worker));
+        let hits = batch.search(documents, &queries, parts.len(), |part, worker| {
+            let Part { visits, places } = &parts[part];
+            let panels = Panels::new(&queries, visits.iter().map(|visit| visit.query).collect());
+            worker.screen.look(documents, places.clone(), (&queries, &panels), &mut worker.tops)
+        });
         hits.map_err(|nan| EvalError::NanProduct {
             query: batch.first + nan.query,
             side: "document",
@@ -139,11 +176,6 @@ impl ClusteredSearcher {
         }
         parts
     }
-
-    fn scan(&self, queries: &Queries, part: &Part<'_>, worker: &mut Worker) -> Result<(), NanScore> {
-        let panels = Panels::new(queries, part.visits.iter().map(|visit| visit.query).collect());
-        worker.screen.look(&self.cells, part.places.clone(), (queries, &panels), &mut worker.tops)
-    }
 }
 
 impl Searcher for ClusteredSearcher {
@@ -154,7 +186,7 @@ impl Searcher for ClusteredSearcher {
     /// [`EvalError::NoResults`] for `k = 0`, [`EvalError::Dimensions`], [`EvalError::NotFiniteVector`] for a query with
     /// NaN or infinite components, [`EvalError::NanProduct`] where an inner product overflows into NaN.
     fn search(&self, queries: ArrayView2<'_, f32>, k: usize) -> Result<Vec<Vec<Hit>>, EvalError> {
-        in_batches(queries, k, self.cells.dim(), |batch| self.search_batch(batch))
+        in_batches(queries, k, self.cells.dim(), |batch| self.search_batch(batch, &self.cells))
     }
 }
 

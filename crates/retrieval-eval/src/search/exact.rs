@@ -3,7 +3,7 @@ use std::ops::Range;
 use ndarray::{ArrayView1, ArrayView2, Axis, Slice};
 
 use super::batch::{Batch, NanScore, in_batches};
-use super::screen::{Documents, Panels, Queries};
+use super::screen::{Admitted, Documents, Panels, Queries};
 use super::{Hit, Searcher};
 use crate::error::EvalError;
 
@@ -17,7 +17,9 @@ const PART: usize = 1024;
 /// left out by products in 16-bit fixed point, at up to twice the rate of f32, with a bound of their error that keeps all that can
 /// be among the best; the bound is tight where the directions of vectors matter more than their largest components.
 ///
-/// The documents are borrowed, from an array or a memory-mapped file. Beside the result, a search needs at most 48 MiB for each
+/// The documents are borrowed, from an array or a memory-mapped file: of a `memmap2::Mmap` of f32 rows,
+/// `ArrayView2::from_shape(shape, bytemuck::cast_slice(&map))`. Each batch of up to 1024 queries reads the rows once, in
+/// order, so that they may be more than memory holds. Beside the result, a search needs at most 48 MiB for each
 /// of rayon's threads, or 24 bytes · `k` where that is more, and 6 bytes · `dim` for each of up to 1024 queries at once.
 ///
 /// # Shapes
@@ -37,7 +39,7 @@ const PART: usize = 1024;
 #[doc(alias = "IndexFlatIP")]
 #[derive(Clone, Debug)]
 pub struct ExactSearcher<'a> {
-    documents: ArrayView2<'a, f32>,
+    pub(super) documents: ArrayView2<'a, f32>,
 }
 
 impl<'a> ExactSearcher<'a> {
@@ -52,18 +54,53 @@ impl<'a> ExactSearcher<'a> {
         }
     }
 
-    fn search_batch(&self, batch: Batch<'_>) -> Result<Vec<Vec<Hit>>, EvalError> {
+    /// [`search`](Searcher::search) among the documents that `admits` allows: those for which it is true of the
+    /// query's row and the document's index. Lists are shorter where fewer than `k` are admitted.
+    ///
+    /// `admits` is asked, from several threads, of documents that may be among the best so far: of few where it allows
+    /// most, of all where it allows fewer than `k`.
+    ///
+    /// # Errors
+    /// Those of [`search`](Searcher::search); documents that are not admitted cause none.
+    ///
+    /// # Examples
+    /// The nearest other document of each, as BEIR leaves out what has the id of the query:
+    /// ```
+    /// use ndarray::array;
+    /// use retrieval_eval::ExactSearcher;
+    ///
+    /// let documents = array![[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]];
+    /// let searcher = ExactSearcher::new(documents.view())?;
+    /// let hits = searcher.search_where(documents.view(), 1, |query, document| document as usize != query)?;
+    /// assert_eq!(hits.iter().map(|hits| hits[0].index).collect::<Vec<_>>(), [2, 2, 1]);
+    /// # Ok::<(), retrieval_eval::EvalError>(())
+    /// ```
+    #[doc(alias = "filter")]
+    #[doc(alias = "ignore_identical_ids")]
+    #[doc(alias = "IDSelector")]
+    pub fn search_where(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        k: usize,
+        admits: impl Fn(usize, u32) -> bool + Sync,
+    ) -> Result<Vec<Vec<Hit>>, EvalError> {
+        in_batches(queries, k, self.documents.dim(), |batch| {
+            self.search_batch(batch, &Admitted::new(self, &batch, &admits))
+        })
+    }
+
+    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError> {
         let queries = Queries::new(batch.queries);
         let panels = Panels::new(&queries, (0..batch.queries.nrows() as u32).collect());
         let count = self.documents.nrows();
-        let hits = batch.search(self, &queries, count.div_ceil(PART), |part, worker| {
+        let hits = batch.search(documents, &queries, count.div_ceil(PART), |part, worker| {
             let places = part * PART..count.min((part + 1) * PART);
-            worker.screen.look(self, places, (&queries, &panels), &mut worker.tops)
+            worker.screen.look(documents, places, (&queries, &panels), &mut worker.tops)
         });
         hits.map_err(|nan| self.nan_error(batch, nan))
     }
 
-    fn nan_error(&self, batch: Batch<'_>, nan: NanScore) -> EvalError {
+    pub(super) fn nan_error(&self, batch: Batch<'_>, nan: NanScore) -> EvalError {
         let has_nan = |rows: &ArrayView2<'_, f32>, row: usize| rows.row(row).iter().any(|value| value.is_nan());
         let query = batch.first + nan.query;
         if has_nan(&batch.queries, nan.query) {
@@ -97,6 +134,6 @@ impl Searcher for ExactSearcher<'_> {
     /// [`EvalError::NoResults`] for `k = 0`, [`EvalError::Dimensions`], and [`EvalError::NanVector`] or
     /// [`EvalError::NanProduct`] where a score is not a number.
     fn search(&self, queries: ArrayView2<'_, f32>, k: usize) -> Result<Vec<Vec<Hit>>, EvalError> {
-        in_batches(queries, k, self.documents.dim(), |batch| self.search_batch(batch))
+        in_batches(queries, k, self.documents.dim(), |batch| self.search_batch(batch, self))
     }
 }

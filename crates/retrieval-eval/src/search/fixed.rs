@@ -8,7 +8,7 @@ pub(super) const ONE: f32 = 32_000.0;
 const MOST_COLUMNS: usize = 1 << 21;
 
 /// Norms for which no f32 made of them is 0, infinite or without its full precision.
-const NORMS: std::ops::Range<f64> = 1e-15..1e15;
+pub(super) const NORMS: std::ops::Range<f64> = 1e-15..1e15;
 
 /// Adding this to a number of less than 2²² leaves it rounded, in the low bits.
 const ROUNDING: f32 = 12_582_912.0;

@@ -3,6 +3,8 @@
 mod batch;
 mod cells;
 mod clustered;
+#[cfg(feature = "burn")]
+mod device;
 mod exact;
 mod fixed;
 mod integer;
@@ -13,6 +15,8 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 pub use clustered::ClusteredSearcher;
+#[cfg(feature = "burn")]
+pub use device::DeviceSearcher;
 pub use exact::ExactSearcher;
 
 use crate::error::EvalError;

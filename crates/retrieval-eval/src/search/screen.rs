@@ -6,7 +6,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::Hit;
-use super::batch::NanScore;
+use super::batch::{Batch, NanScore};
 use super::fixed::{ONE, dot, quantise, words};
 use super::integer::{Integers, WithIntegers, dispatch, lanes};
 use super::top::{Candidate, Top};
@@ -61,8 +61,8 @@ impl Queries {
     pub(super) fn hit(&self, query: usize, documents: &impl Documents, place: u32) -> Hit {
         let row = documents.row(place as usize);
         let product = match row.as_slice() {
-            Some(row) => dot(self.row(query), row),
-            None => dot(self.row(query), &row.to_vec()),
+            Some(row) => dispatch(Dot(self.row(query), row)),
+            None => dispatch(Dot(self.row(query), &row.to_vec())),
         };
         Hit { index: documents.index(place as usize), score: product as f32 }
     }
@@ -74,6 +74,61 @@ impl Queries {
         let slack = if score.is_finite() { score.abs() * SLACK } else { 0.0 };
         (score - slack, score + slack)
     }
+
+    /// Unit vectors of the queries, row after row; zeros for one that has no direction.
+    #[cfg(feature = "burn")]
+    pub(super) fn directions(&self) -> Vec<f32> {
+        let row =
+            |(row, &norm): (ArrayView1<'_, f32>, &f32)| row.mapv(|value| if norm > 0.0 { value / norm } else { 0.0 });
+        self.values.rows().into_iter().zip(&self.norms).flat_map(row).collect()
+    }
+
+    /// Whether no document can be left out for the query.
+    pub(super) fn has_no_direction(&self, query: usize) -> bool {
+        self.norms[query].is_nan()
+    }
+
+    /// What bounds of a document's product have to reach to be of interest to the query's top.
+    pub(super) fn threshold(&self, query: usize, top: &Top) -> f32 {
+        if self.has_no_direction(query) { f32::NEG_INFINITY } else { top.threshold() }
+    }
+
+    /// Offers a document that reaches the threshold to the query's top, unless the query may not find it.
+    #[inline]
+    pub(super) fn offer(
+        &self,
+        query: usize,
+        documents: &impl Documents,
+        mut candidate: Candidate,
+        top: &mut Top,
+    ) -> Result<(), NanScore> {
+        if !documents.admits(query, documents.index(candidate.place as usize)) {
+            return Ok(());
+        }
+        if self.has_no_direction(query) || !candidate.upper.is_finite() {
+            let Hit { index, score } = self.hit(query, documents, candidate.place);
+            if score.is_nan() {
+                return Err(NanScore { query, document: index as usize });
+            }
+            (candidate.lower, candidate.upper) = self.bounds(query, score);
+        }
+        if top.offer(candidate) {
+            top.cut(|place| self.hit(query, documents, place), |score| self.bounds(query, score));
+        }
+        Ok(())
+    }
+}
+
+/// The exact inner product, by the widest vectors: the same on every processor.
+struct Dot<'a>(&'a [f32], &'a [f32]);
+
+impl WithIntegers for Dot<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with<I: Integers>(self, _: I) -> f64 {
+        dot(self.0, self.1)
+    }
 }
 
 /// What is searched: rows at places, each with an index.
@@ -83,6 +138,45 @@ pub(super) trait Documents: Sync {
     fn row(&self, place: usize) -> ArrayView1<'_, f32>;
 
     fn index(&self, place: usize) -> u32;
+
+    /// Whether a query of the batch may find the document of an index.
+    #[inline(always)]
+    fn admits(&self, _query: usize, _index: u32) -> bool {
+        true
+    }
+}
+
+/// Documents of which each query may find only some.
+pub(super) struct Admitted<'a, D, F> {
+    documents: &'a D,
+    /// Row of the batch's first query among all.
+    first: usize,
+    admits: F,
+}
+
+impl<'a, D: Documents, F: Fn(usize, u32) -> bool + Sync> Admitted<'a, D, F> {
+    /// Those that `admits` allows for a query, told by its row among all.
+    pub(super) fn new(documents: &'a D, batch: &Batch<'_>, admits: F) -> Self {
+        Self { documents, first: batch.first, admits }
+    }
+}
+
+impl<D: Documents, F: Fn(usize, u32) -> bool + Sync> Documents for Admitted<'_, D, F> {
+    fn rows(&self, places: Range<usize>) -> ArrayView2<'_, f32> {
+        self.documents.rows(places)
+    }
+
+    fn row(&self, place: usize) -> ArrayView1<'_, f32> {
+        self.documents.row(place)
+    }
+
+    fn index(&self, place: usize) -> u32 {
+        self.documents.index(place)
+    }
+
+    fn admits(&self, query: usize, index: u32) -> bool {
+        (self.admits)(self.first + query, index)
+    }
 }
 
 /// Queries side by side, in the lanes of vectors.
@@ -190,38 +284,22 @@ impl<D: Documents> WithIntegers for All<'_, D> {
     type Output = Result<(), NanScore>;
 
     #[inline(always)]
-    fn with<I: Integers>(mut self, integers: I) -> Result<(), NanScore> {
+    fn with<I: Integers>(self, integers: I) -> Result<(), NanScore> {
         let (panels, words) = (self.panels, words(self.queries.values.ncols()));
         for (panel, of_panel) in panels.queries.chunks(panels.lanes).enumerate() {
-            let thresholds = of_panel.iter().map(|&query| self.tops[query as usize].threshold());
+            let thresholds =
+                of_panel.iter().map(|&query| self.queries.threshold(query as usize, &self.tops[query as usize]));
             self.screen.thresholds.clear();
             self.screen.thresholds.extend(thresholds);
             // Nothing reaches NaN.
             self.screen.thresholds.resize(panels.lanes, f32::NAN);
             let values = &panels.values[panel * panels.lanes * words..][..panels.lanes * words];
             self.screen.panel(integers, values, words);
-            for (lane, candidate) in std::mem::take(&mut self.screen.candidates) {
-                self.offer(of_panel[lane as usize] as usize, candidate)?;
+            for (lane, mut candidate) in std::mem::take(&mut self.screen.candidates) {
+                candidate.place += self.start as u32;
+                let query = of_panel[lane as usize] as usize;
+                self.queries.offer(query, self.documents, candidate, &mut self.tops[query])?;
             }
-        }
-        Ok(())
-    }
-}
-
-impl<D: Documents> All<'_, D> {
-    fn offer(&mut self, query: usize, mut candidate: Candidate) -> Result<(), NanScore> {
-        let (queries, documents) = (self.queries, self.documents);
-        candidate.place += self.start as u32;
-        if queries.norms[query].is_nan() || !candidate.upper.is_finite() {
-            let Hit { index, score } = queries.hit(query, documents, candidate.place);
-            if score.is_nan() {
-                return Err(NanScore { query, document: index as usize });
-            }
-            (candidate.lower, candidate.upper) = queries.bounds(query, score);
-        }
-        let top = &mut self.tops[query];
-        if top.offer(candidate) {
-            top.cut(|place| queries.hit(query, documents, place), |score| queries.bounds(query, score));
         }
         Ok(())
     }

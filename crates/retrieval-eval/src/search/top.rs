@@ -56,7 +56,7 @@ impl Top {
     }
 
     /// Raises the threshold to the k-th lower bound.
-    fn raise(&mut self) {
+    pub(super) fn raise(&mut self) {
         if self.candidates.len() >= self.k {
             let (_, last, _) = self.candidates.select_nth_unstable_by(self.k - 1, |a, b| b.lower.total_cmp(&a.lower));
             self.threshold = self.threshold.max(last.lower);
