@@ -169,7 +169,7 @@ def left_out(name: str, error: Exception) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="k = 100 and the fastest peers only, each evaluation once")
+    parser.add_argument("--quick", action="store_true", help="k = 100, 7,000 queries and the fastest peers only, each evaluation once")
     parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where vectors and runs are kept")
     parser.add_argument("--cases", nargs="+", choices=["topk", "eval", "files"], default=["topk", "eval", "files"])
     parser.add_argument("--peers", nargs="+", choices=EVAL, help="of `eval` and `files`; default: all, or with --quick the fastest")
@@ -189,7 +189,7 @@ def main() -> None:
             files["trec_eval"] = files_trec_eval(built_trec_eval(args.trec_eval, Path(folder)))
         peers = {"eval": {name: EVAL[name] for name in wanted}, "files": files}
         peers = {kind: of_kind for kind, of_kind in peers.items() if kind in args.cases}
-        for queries, depth in SIZES if peers else []:
+        for queries, depth in (SIZES[:1] if args.quick else SIZES) if peers else []:
             evaluations(Results(queries, depth, args.data), peers, args.repetitions or (None if args.quick else EVALUATIONS))
 
 
