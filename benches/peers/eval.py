@@ -38,8 +38,9 @@ from kmeans import ROOT, mixture  # it also sets up the peer's linear algebra, b
 DOCUMENTS, QUERIES, SEED = 100_000, 1_000, 8
 # Queries and results of each.
 SIZES = [(7_000, 1_000), (100_000, 100)]
+QUICK_SIZES = [(3_000, 1_000)]
 QUICK_PEERS = ["pytrec_eval"]
-REPETITIONS, EVALUATIONS = 5, 3
+REPETITIONS, EVALUATIONS, QUICK_SEARCHES = 5, 3, 3
 
 
 class Process:
@@ -169,7 +170,7 @@ def left_out(name: str, error: Exception) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="k = 100, 7,000 queries and the fastest peers only, each evaluation once")
+    parser.add_argument("--quick", action="store_true", help="k = 100, 3,000 queries and the fastest peers only, each evaluation once")
     parser.add_argument("--data", type=Path, default=ROOT / "target/peers", help="where vectors and runs are kept")
     parser.add_argument("--cases", nargs="+", choices=["topk", "eval", "files"], default=["topk", "eval", "files"])
     parser.add_argument("--peers", nargs="+", choices=EVAL, help="of `eval` and `files`; default: all, or with --quick the fastest")
@@ -180,7 +181,7 @@ def main() -> None:
     subprocess.run(command, cwd=ROOT, check=True)
     args.data.mkdir(parents=True, exist_ok=True)
     if "topk" in args.cases:
-        topk(args.data, args.quick, args.repetitions or REPETITIONS)
+        topk(args.data, args.quick, args.repetitions or (QUICK_SEARCHES if args.quick else REPETITIONS))
     wanted = args.peers or (QUICK_PEERS if args.quick else EVAL)
     with tempfile.TemporaryDirectory() as folder:
         files = {name: FILES[name] for name in wanted if name in FILES}
@@ -189,7 +190,7 @@ def main() -> None:
             files["trec_eval"] = files_trec_eval(built_trec_eval(args.trec_eval, Path(folder)))
         peers = {"eval": {name: EVAL[name] for name in wanted}, "files": files}
         peers = {kind: of_kind for kind, of_kind in peers.items() if kind in args.cases}
-        for queries, depth in (SIZES[:1] if args.quick else SIZES) if peers else []:
+        for queries, depth in (QUICK_SIZES if args.quick else SIZES) if peers else []:
             evaluations(Results(queries, depth, args.data), peers, args.repetitions or (None if args.quick else EVALUATIONS))
 
 
