@@ -3,19 +3,19 @@
 #![cfg(any(feature = "cpu", feature = "wgpu"))]
 #![expect(clippy::unwrap_used, reason = "each test is a function of the backend")]
 
+#[macro_use]
+#[path = "common/device.rs"]
+mod device;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use kmeans::{Clusterer, Clustering, DeviceKMeans, Init, KMeansError, SphericalKMeansConfig};
 use ndarray::{Array2, Axis, array, s};
 
+use device::noise;
+
 /// Several blocks of a few hundred rows, the last of them shorter.
 const SMALL_BLOCK: usize = 1 << 14;
-
-/// Numbers in `-1..1` that repeat nowhere: Weyl's sequence through a sine.
-fn noise(index: usize, seed: usize) -> f32 {
-    let scattered = ((index + 1) as f64 * 0.618_033_988_749_895 + seed as f64 * 0.414_213_562).fract();
-    ((scattered * 43_758.545_3).sin() * 9_631.7).fract() as f32
-}
 
 fn normalised(mut rows: Array2<f32>) -> Array2<f32> {
     for mut row in rows.axis_iter_mut(Axis(0)) {
@@ -159,26 +159,6 @@ fn bad_input_gives_the_processors_errors<B: Backend>(device: &B::Device) {
     assert_eq!(clusterer.predict(narrow.view(), &other).unwrap_err().to_string(), expected);
     let refused = SphericalKMeansConfig::new(0).build_on::<B>(device).unwrap_err();
     assert!(matches!(refused, KMeansError::NoClusters));
-}
-
-macro_rules! on_backend {
-    ($module:ident, $backend:ty, [$($test:ident),* $(,)?]) => {
-        mod $module {
-            $(#[test]
-            fn $test() {
-                super::$test::<$backend>(&Default::default());
-            })*
-        }
-    };
-}
-
-macro_rules! on_every_backend {
-    ($tests:tt) => {
-        #[cfg(feature = "cpu")]
-        on_backend!(flex, burn::backend::Flex, $tests);
-        #[cfg(feature = "wgpu")]
-        on_backend!(wgpu, burn::backend::Wgpu, $tests);
-    };
 }
 
 on_every_backend!([

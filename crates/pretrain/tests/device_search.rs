@@ -3,15 +3,15 @@
 #![cfg(any(feature = "cpu", feature = "wgpu"))]
 #![expect(clippy::unwrap_used, reason = "each test is a function of the backend")]
 
+#[macro_use]
+#[path = "common/device.rs"]
+mod device;
+
 use burn::tensor::backend::Backend;
 use ndarray::{Array2, Axis, array, s};
 use retrieval_eval::{DeviceSearcher, ExactSearcher, Hit, Searcher};
 
-/// Numbers in `-1..1` that repeat nowhere: Weyl's sequence through a sine.
-fn noise(index: usize, seed: usize) -> f32 {
-    let scattered = ((index + 1) as f64 * 0.618_033_988_749_895 + seed as f64 * 0.414_213_562).fract();
-    ((scattered * 43_758.545_3).sin() * 9_631.7).fract() as f32
-}
+use device::noise;
 
 fn uniform(rows: usize, dim: usize, seed: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, dim), |(row, column)| noise(row * dim + column, seed))
@@ -127,26 +127,6 @@ fn bad_input_gives_the_processors_errors<B: Backend>(device: &B::Device) {
     documents = clean.clone();
     documents.row_mut(7).assign(&array![f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.0, 0.0]);
     same(&documents, &queries.slice(s![..1, ..]).mapv(f32::abs), 2);
-}
-
-macro_rules! on_backend {
-    ($module:ident, $backend:ty, [$($test:ident),* $(,)?]) => {
-        mod $module {
-            $(#[test]
-            fn $test() {
-                super::$test::<$backend>(&Default::default());
-            })*
-        }
-    };
-}
-
-macro_rules! on_every_backend {
-    ($tests:tt) => {
-        #[cfg(feature = "cpu")]
-        on_backend!(flex, burn::backend::Flex, $tests);
-        #[cfg(feature = "wgpu")]
-        on_backend!(wgpu, burn::backend::Wgpu, $tests);
-    };
 }
 
 on_every_backend!([

@@ -32,12 +32,18 @@ pub(crate) struct Input<'r> {
 
 impl Input<'static> {
     pub(crate) fn open(path: &Path) -> Result<Self, EvalError> {
-        File::open(path).and_then(Input::new).map_err(|source| EvalError::Io { path: path.to_owned(), source })
+        let file = File::open(path).map_err(|source| EvalError::Io { path: path.to_owned(), source })?;
+        Input::new(file, path)
     }
 }
 
 impl<'r> Input<'r> {
-    pub(crate) fn new(reader: impl Read + Send + 'r) -> std::io::Result<Self> {
+    /// `name` stands for the file in errors.
+    pub(crate) fn new(reader: impl Read + Send + 'r, name: &Path) -> Result<Self, EvalError> {
+        Self::recognised(reader).map_err(|source| EvalError::Io { path: name.to_owned(), source })
+    }
+
+    fn recognised(reader: impl Read + Send + 'r) -> std::io::Result<Self> {
         let mut reader = decompressed(reader)?;
         let mut start = Vec::new();
         let mut limited = reader.by_ref().take(LONGEST);
@@ -74,7 +80,7 @@ mod tests {
             ("\n{\"q1\": {}}", Content::Json),
             ("", Content::Trec),
         ] {
-            let mut input = Input::new(text.as_bytes()).unwrap();
+            let mut input = Input::new(text.as_bytes(), Path::new("text")).unwrap();
             assert_eq!(input.content, content, "{text:?}");
             let mut all = String::new();
             input.reader.read_to_string(&mut all).unwrap();

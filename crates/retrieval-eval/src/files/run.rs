@@ -34,8 +34,7 @@ impl Run {
     /// As [`Run::from_file`].
     pub fn read(reader: impl Read + Send, name: impl AsRef<Path>) -> Result<Self, EvalError> {
         let name = name.as_ref();
-        let input = Input::new(reader).map_err(|source| EvalError::Io { path: name.to_owned(), source })?;
-        Self::read_input(input, name)
+        Self::read_input(Input::new(reader, name)?, name)
     }
 
     fn read_input(Input { content, reader }: Input<'_>, name: &Path) -> Result<Self, EvalError> {
