@@ -108,7 +108,6 @@ impl Builder {
             ..self.counts
         };
         Dataset {
-            validation: Vec::new(),
             queries,
             passages: self.passages.texts,
             train: self.train,
