@@ -16,7 +16,7 @@ use crate::config::{Config, LossConfig, StudentConfig};
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::progress::{bar, count, duration, megabytes};
-use crate::run_folder::{InputHash, Member};
+use crate::run_folder::Member;
 use crate::student::{self, Origin, Student};
 use crate::train::{PairTokens, StepReport, Training};
 
@@ -36,8 +36,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let mut tokens = TokensOfArms::default();
         for member in self.run.members() {
             let folder = self.run.member(member);
-            let outputs = ["model", "metrics.jsonl", "plan.json"].map(|name| folder.join(name));
-            self.run.stage(&format!("train {member}"), &self.train_hash(member)?, &outputs, || {
+            self.run.stage(&self.train_stage(member)?, || {
                 let config = &member.arm.config;
                 let (student, tokenizer) = self.initial_student::<B>(config, member.seed)?;
                 let tokens = tokens.of(config, || PairTokens::new(&self.dataset, &tokenizer, &config.train))?;
@@ -98,13 +97,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// The vocabulary of a student from scratch, trained on the training text alone.
     fn vocabulary(&self, config: &StudentConfig) -> Result<TextTokenizer> {
-        let (stage, file) = match config.vocab_size == self.config.student.vocab_size {
-            true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
-            false => (format!("vocabulary {}", config.vocab_size), format!("tokenizer-{}.json", config.vocab_size)),
-        };
-        let path = self.run.file(&file);
-        let hash = self.data_hash.clone().with(&config.vocab_size)?;
-        self.run.stage_quietly(&stage, &hash, std::slice::from_ref(&path), || {
+        let stage = self.vocabulary_stage(config)?;
+        let path = &stage.outputs()[0];
+        self.run.stage_quietly(&stage, || {
             tracing::info!("vocabulary: up to {} pieces from the training text", count(config.vocab_size));
             let train = &self.dataset.train;
             let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
@@ -113,9 +108,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let passages = distinct(passages).into_iter().map(|i| &self.dataset.passages[i as usize]);
             let texts = queries.chain(passages).map(|text| text.text.as_str());
             let tokenizer = TextTokenizer::train_wordpiece(texts, config.vocab_size)?;
-            Ok(tokenizer.save(&path)?)
+            Ok(tokenizer.save(path)?)
         })?;
-        Ok(student::tokenizer_for(config.kind, TextTokenizer::from_file(&path)?))
+        Ok(student::tokenizer_for(config.kind, TextTokenizer::from_file(path)?))
     }
 
     fn loss(&self, config: &LossConfig) -> Result<Box<dyn ContrastiveLoss<B::InnerBackend>>> {
@@ -127,24 +122,6 @@ impl<B: AutodiffBackend> Pipeline<B> {
             0 => Box::new(loss.build_dense()?),
             tile => Box::new(loss.with_tile(tile).build()?),
         })
-    }
-
-    pub(super) fn train_hash(&self, member: Member<'_>) -> Result<InputHash> {
-        let config = &member.arm.config;
-        let mut train = config.train.clone();
-        (train.seed, train.checkpoint_every) = (member.seed, 0);
-        let mut hash = self.data_hash.clone().with(&(&config.sampler, &config.student, &config.loss, &train))?;
-        for draw in &member.arm.draws {
-            hash = hash.with(&(draw.cluster.of, &draw.sampler))?;
-        }
-        for clusters in member.arm.clusters() {
-            hash = hash.with(&self.cluster_hash(clusters)?.hex())?;
-        }
-        let hash = hash.with(&config.eval.max_passage_tokens)?;
-        match &config.student.from {
-            Some(folder) => hash.with_model(folder),
-            None => Ok(hash),
-        }
     }
 }
 

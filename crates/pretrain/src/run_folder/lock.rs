@@ -89,7 +89,7 @@ impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { process, host, command, since } = self;
         let age = (UNIX_EPOCH + Duration::from_secs(*since)).elapsed().unwrap_or_default();
-        write!(f, "process {process} on {host} since {} ago: {command}", duration(age.as_secs_f64()))
+        write!(f, "process {process} on {host}, which began {} ago: {command}", duration(age.as_secs_f64()))
     }
 }
 

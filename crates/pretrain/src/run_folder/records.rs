@@ -14,6 +14,9 @@ const FILE: &str = "stages.json";
 /// Moves when records of before say too little, or other code makes other files of the same inputs.
 const VERSION: u64 = 2;
 
+/// Settings that differ are named up to so many.
+const SHOWN: usize = 4;
+
 /// What a finished stage read and wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,18 +41,24 @@ impl StageRecord {
         hash.finalize().to_hex().to_string()
     }
 
-    /// How the run of the stage that left this record differs from `stage`; nothing if it is that very run.
+    /// How the settings and the content from outside that this was made of differ from those of `stage`.
     pub(super) fn difference(&self, stage: &Stage) -> Option<String> {
-        let keys: Vec<String> = keys_that_differ(&self.settings, &stage.settings)
-            .map(|(key, then, now)| format!("{key} = {then}, not {now}"))
-            .collect();
-        let read: Vec<String> = keys_that_differ(&self.read, &stage.read).map(|(what, ..)| format!("other {what}")).collect();
-        match (keys.is_empty(), read.is_empty()) {
-            (true, true) => None,
-            (false, _) => Some(format!("was made with {}", keys.join(", "))),
-            (true, false) => Some(format!("was made from {}", read.join(" and "))),
+        let mut settings = keys_that_differ(&self.settings, &stage.settings)
+            .map(|(key, then, now)| format!("{key} = {then}, not {now}"));
+        let shown: Vec<String> = settings.by_ref().take(SHOWN).collect();
+        let more = settings.count();
+        if !shown.is_empty() {
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            return Some(format!("was made with {}{more}", shown.join(", ")));
         }
+        let changed = stage.read.iter().find(|(what, hash)| self.read.get(*what) != Some(hash));
+        changed.map(|(what, _)| made_from_other(what))
     }
+}
+
+/// How a file differs whose stage read other content.
+pub(super) fn made_from_other(what: &str) -> String {
+    format!("was made from other {what}")
 }
 
 /// The keys of either map with both values, where these differ.

@@ -38,6 +38,7 @@ pub struct Stage {
     pub command: &'static str,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) read: BTreeMap<String, String>,
+    pub(super) after: Vec<(String, Stage)>,
     pub(super) outputs: Vec<PathBuf>,
 }
 
@@ -49,6 +50,7 @@ impl Stage {
             command,
             settings: BTreeMap::new(),
             read: BTreeMap::new(),
+            after: Vec::new(),
             outputs: Vec::new(),
         }
     }
@@ -66,10 +68,21 @@ impl Stage {
         Ok(self)
     }
 
-    /// The stage with content that it reads, by what to call it and by its hash.
+    /// The stage with content from outside the run that it reads, by what to call it and by its hash.
     pub fn reading(mut self, what: &str, hash: impl Into<String>) -> Self {
         self.read.insert(what.to_owned(), hash.into());
         self
+    }
+
+    /// The stage with one before it whose files it reads, by what to call them.
+    pub fn after(mut self, what: impl Into<String>, stage: Self) -> Self {
+        self.after.push((what.into(), stage));
+        self
+    }
+
+    /// The files that it writes, and the model folders.
+    pub fn outputs(&self) -> &[PathBuf] {
+        &self.outputs
     }
 
     /// The stage with the files that it writes; of a model folder those count that decide its vectors.

@@ -1,11 +1,11 @@
 //! How a stage knows that it is done, and that the stages before it are.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::RunFolder;
-use super::records::StageRecord;
+use super::records::{StageRecord, made_from_other};
 use super::stage::Stage;
 use crate::error::{PretrainError, Result};
 use crate::files::model_files;
@@ -16,8 +16,8 @@ impl RunFolder {
     /// wrote are there, unchanged.
     ///
     /// # Errors
-    /// Whatever `work` gives; the stage then counts as not done. [`PretrainError::RunInUse`] if another process holds the
-    /// folder.
+    /// Whatever `work` gives; the stage then counts as not done. As [`require`](Self::require) for the stages before it, and
+    /// [`PretrainError::RunInUse`] if another process holds the folder.
     pub fn stage(&self, stage: &Stage, work: impl FnOnce() -> Result<()>) -> Result<()> {
         match self.stage_quietly(stage, work)? {
             Some(seconds) => tracing::info!("{}: done in {}", stage.name, duration(seconds)),
@@ -29,6 +29,7 @@ impl RunFolder {
     /// As [`stage`](Self::stage), without a message; the seconds that the work took, or none if it was skipped.
     pub(crate) fn stage_quietly(&self, stage: &Stage, work: impl FnOnce() -> Result<()>) -> Result<Option<f64>> {
         self.hold()?;
+        stage.after.iter().try_for_each(|(_, before)| self.require(before))?;
         match self.require(stage) {
             Ok(()) => return Ok(None),
             Err(PretrainError::StageMissing { .. }) => {}
@@ -41,9 +42,11 @@ impl RunFolder {
         let start = Instant::now();
         work()?;
         let seconds = start.elapsed().as_secs_f64();
-        let (settings, read) = (stage.settings.clone(), stage.read.clone());
-        let record = StageRecord { settings, read, wrote: self.written(stage)?, seconds };
-        self.hashes.save();
+        let mut read = stage.read.clone();
+        for (what, before) in &stage.after {
+            read.insert(what.clone(), self.finished(before)?);
+        }
+        let record = StageRecord { settings: stage.settings.clone(), read, wrote: self.written(stage)?, seconds };
         self.records.borrow_mut().insert(&stage.name, record)?;
         Ok(Some(seconds))
     }
@@ -51,20 +54,25 @@ impl RunFolder {
     /// The hash of what a finished stage wrote, by its record; the files themselves may be gone.
     ///
     /// # Errors
-    /// [`PretrainError::StageMissing`] or [`PretrainError::StageStale`] if it was not run with these settings on this
-    /// content.
+    /// [`PretrainError::StageMissing`] or [`PretrainError::StageStale`] if it, or one before it, was not run with these
+    /// settings on this content.
     pub fn finished(&self, stage: &Stage) -> Result<String> {
         let records = self.records.borrow();
         let Some(record) = records.get(&stage.name) else {
             return Err(match stage.outputs.iter().find(|path| path.exists()) {
                 Some(path) => stale(path, "is of a stage that was not finished", stage),
-                None => missing(stage),
+                None => PretrainError::StageMissing { path: self.place(stage).to_owned(), stage: stage.command },
             });
         };
-        match record.difference(stage) {
-            None => Ok(record.content()),
-            Some(problem) => Err(stale(&stage.outputs[0], &problem, stage)),
+        if let Some(problem) = record.difference(stage) {
+            return Err(stale(self.place(stage), &problem, stage));
         }
+        for (what, before) in &stage.after {
+            if record.read.get(what) != Some(&self.finished(before)?) {
+                return Err(stale(self.place(stage), &made_from_other(what), stage));
+            }
+        }
+        Ok(record.content())
     }
 
     /// Nothing, where the stage is finished and the files that it wrote are there, unchanged.
@@ -77,7 +85,6 @@ impl RunFolder {
             return Err(PretrainError::StageMissing { path: path.clone(), stage: stage.command });
         }
         let written = self.written(stage)?;
-        self.hashes.save();
         let records = self.records.borrow();
         let recorded = records.get(&stage.name).map(|record| &record.wrote);
         let of_either = recorded.into_iter().flat_map(BTreeMap::keys).chain(written.keys());
@@ -107,6 +114,11 @@ impl RunFolder {
         self.records.borrow().get(name).cloned()
     }
 
+    /// What stands for all that a stage leaves.
+    fn place<'a>(&'a self, stage: &'a Stage) -> &'a Path {
+        stage.outputs.first().map_or(&self.root, PathBuf::as_path)
+    }
+
     /// The hashes of the files that a stage leaves, as they are now.
     fn written(&self, stage: &Stage) -> Result<BTreeMap<String, String>> {
         let mut written = BTreeMap::new();
@@ -117,12 +129,9 @@ impl RunFolder {
                 written.insert(name, self.hashes.of(&file)?);
             }
         }
+        self.hashes.save();
         Ok(written)
     }
-}
-
-fn missing(stage: &Stage) -> PretrainError {
-    PretrainError::StageMissing { path: stage.outputs[0].clone(), stage: stage.command }
 }
 
 fn stale(path: &Path, problem: &str, stage: &Stage) -> PretrainError {
@@ -131,8 +140,6 @@ fn stale(path: &Path, problem: &str, stage: &Stage) -> PretrainError {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::config::Config;
 
@@ -204,6 +211,28 @@ mod tests {
         let same = stage(&output, 1).reading("data", "d");
         assert!(problem(&same).contains("out changed since it was written"), "{}", problem(&same));
         assert!(run_in(folder.path()).finished(&same).is_ok(), "the record alone is still that of the stage");
+    }
+
+    #[test]
+    fn a_stage_follows_the_content_of_the_one_before_and_not_its_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["one", "two"].map(|name| folder.path().join(name));
+        let later = |k: usize| Stage::new("train", "train").after("clusters", stage(&first, k)).writing([second.clone()]);
+        let refused = |later: &Stage| run_in(folder.path()).stage(later, || panic!("ran")).unwrap_err().to_string();
+        assert!(refused(&later(1)).contains("one is missing: run `pretrain cluster` first"));
+
+        ran(folder.path(), &stage(&first, 1), "x");
+        assert!(ran(folder.path(), &later(1), "y"));
+        assert!(refused(&later(2)).contains("one was made with k = 1, not 2: run `pretrain cluster` again"));
+
+        ran(folder.path(), &stage(&first, 2), "x");
+        assert!(!ran(folder.path(), &later(2), "y"), "the same content from other settings");
+        ran(folder.path(), &stage(&first, 3), "z");
+        let message = run_in(folder.path()).require(&later(3)).unwrap_err().to_string();
+        assert!(message.contains("two was made from other clusters: run `pretrain train` again"), "{message}");
+        assert!(ran(folder.path(), &later(3), "y"));
+        std::fs::write(&first, "edited").unwrap();
+        assert!(refused(&later(3)).contains("one changed since it was written: run `pretrain cluster` again"));
     }
 
     #[test]
