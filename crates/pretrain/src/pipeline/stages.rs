@@ -5,7 +5,7 @@ use embed::Side;
 
 use super::Pipeline;
 use super::evaluate::Baseline;
-use crate::config::{ClusterOf, EmbedderKind, EvalConfig, StudentConfig};
+use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
 use crate::error::Result;
 use crate::run_folder::{Clusters, Member, Stage};
 
@@ -49,6 +49,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let (config, folder) = (&member.arm.config, self.run.member(member));
         let mut train = config.train.clone();
         (train.seed, train.checkpoint_every) = (member.seed, 0);
+        if train.keep == Keep::Last {
+            train.evaluate_every = 0;
+        }
         let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
         let mut stage = Stage::new(format!("train {member}"), "train")
             .with_settings("cluster.of", &drawn_from)?
@@ -60,6 +63,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
         for config in member.arm.clusters() {
             let clusters = self.clusters(config)?;
             stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);
+        }
+        if train.keep == Keep::Best {
+            stage = self.with_judgement(stage)?;
         }
         self.with_student(stage, &config.student)
     }
