@@ -48,12 +48,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// The stored clusters that `config` describes.
     pub(super) fn clustering(&self, config: &ClusterConfig) -> Result<Clustering> {
-        let clusters = self.clusters(config)?;
+        let clusters = self.stored_clusters(config)?;
         self.run.require(&self.cluster_stage(clusters)?)?;
         Clustering::load(&clusters.folder).map_err(|source| clusters.failed(source))
     }
 
-    pub(super) fn clusters(&self, config: &ClusterConfig) -> Result<&Clusters> {
+    pub(super) fn stored_clusters(&self, config: &ClusterConfig) -> Result<&Clusters> {
         let missing = || PretrainError::StageMissing { path: self.run.root().to_owned(), stage: "cluster" };
         self.run.clusters_of(config).ok_or_else(missing)
     }

@@ -36,6 +36,12 @@ impl Start {
         }))
     }
 
+    /// The most tokens of a text in training.
+    pub(super) fn max_tokens(&self) -> usize {
+        let [query, passage] = self.of.1;
+        query.max(passage)
+    }
+
     fn new<B: AutodiffBackend>(
         of: (StudentConfig, [usize; 2]),
         pipeline: &Pipeline<B>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use embed::{SaveFolder, TextTokenizer};
+use embed::SaveFolder;
 use infonce::{ContrastiveLoss, InfoNceConfig};
 use stratified_sampler::BatchSampler;
 
@@ -74,17 +74,13 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 }
             }
             if at(config.train.checkpoint_every, step) && step < steps {
-                self.save(student, &start.tokenizer, &folder.join(format!("checkpoints/step-{step}")))?;
+                save(student, start, &folder.join(format!("checkpoints/step-{step}")))?;
             }
             Ok(())
         })?;
         recorder.finish()?;
         let kept = best.map_or(trained, |(_, student)| student);
-        self.save(&kept, &start.tokenizer, &folder.join("model"))
-    }
-
-    fn save<S: SaveFolder>(&self, student: &S, tokenizer: &TextTokenizer, folder: &Path) -> Result<()> {
-        Ok(student.save_folder(folder, tokenizer, self.config.eval.max_passage_tokens)?)
+        save(&kept, start, &folder.join("model"))
     }
 
     fn loss(&self, config: &LossConfig) -> Result<Box<dyn ContrastiveLoss<B::InnerBackend>>> {
@@ -97,6 +93,11 @@ impl<B: AutodiffBackend> Pipeline<B> {
             tile => Box::new(loss.with_tile(tile).build()?),
         })
     }
+}
+
+/// A student's folder, with the longest text that it is trained on as its limit.
+fn save(student: &impl SaveFolder, start: &Start, folder: &Path) -> Result<()> {
+    Ok(student.save_folder(folder, &start.tokenizer, start.max_tokens())?)
 }
 
 fn announce<B: AutodiffBackend>(
