@@ -43,7 +43,7 @@ pub struct InfoNceConfig {
     pub temperature: f32,
     /// Which side picks; from query to passage by default.
     pub direction: Direction,
-    /// Whether pairs that share a query or a passage are no negatives of each other; true by default.
+    /// Whether false negatives are masked: known positives, and pairs that share a query or a passage; true by default.
     pub mask_duplicates: bool,
     /// Rows of the logits that [`Tiled`] holds at once, at least 1; it bounds memory and changes results by rounding only.
     pub tile: usize,
@@ -70,7 +70,7 @@ impl InfoNceConfig {
         self
     }
 
-    /// These settings with duplicates masked or not.
+    /// These settings with false negatives masked or not.
     #[must_use]
     pub fn with_mask_duplicates(mut self, mask_duplicates: bool) -> Self {
         self.mask_duplicates = mask_duplicates;

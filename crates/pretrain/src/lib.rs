@@ -33,7 +33,7 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     ClusterConfig, ClusterOf, Config, DataConfig, DataFormat, Difference, EmbedderConfig, EmbedderKind, EvalConfig,
-    LossConfig, PoolingKind, RunConfig, SamplerConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
+    LossConfig, PoolingKind, RateDecay, RunConfig, SamplerConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
 };
 pub use device::{BackendTask, DeviceKind};
 pub use error::{PretrainError, Result, one_line};

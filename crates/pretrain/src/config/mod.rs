@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sections::{
     ClusterConfig, ClusterOf, DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, LossConfig,
-    PoolingKind, RunConfig, SamplerConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
+    PoolingKind, RateDecay, RunConfig, SamplerConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
 };
 
 use crate::error::{PretrainError, Result};
