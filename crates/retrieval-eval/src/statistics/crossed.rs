@@ -7,8 +7,8 @@ use super::{ROUNDING, SeedValues};
 ///
 /// Queries and seeds are crossed random factors. With n queries, S seeds, and mean squares MS_q between queries and MS_s
 /// between seeds, `t² = n S mean² / (MS_q + MS_s)` with `(MS_q + MS_s)² / (MS_q² / (n − 1) + MS_s² / (S − 1))` degrees of
-/// freedom. A test of the means over seeds would take every query for another training, and call luck of the seeds
-/// significant. With one seed it is [`TTest`](super::TTest), and says nothing of other seeds.
+/// freedom. A test of each query's mean over the seeds would call their luck significant. With one seed it is
+/// [`TTest`](super::TTest), and says nothing of other seeds.
 ///
 /// # Source
 /// Clark (1973), *Journal of Verbal Learning and Verbal Behavior* 12, min F′, which is conservative where queries and
@@ -44,7 +44,7 @@ impl CrossedTTest {
         let mean = differences.mean();
         let by_query = Factor::new(&differences.query_means(), mean);
         let by_seed = Factor::new(&differences.seed_means(), mean);
-        // Of the mean: MS_q and MS_s over all values.
+        // (MS_q + MS_s) / (n S).
         let variance = by_query.variance + by_seed.variance;
         if variance.sqrt() <= ROUNDING * differences.largest() {
             return None;
