@@ -16,7 +16,7 @@ use self::compare::CompareArgs;
 use self::eval::EvalArgs;
 use self::plan::{PlanArgs, RunPlanArgs};
 use self::vectors::ClusterArgs;
-use crate::config::{ClusterOf, Config};
+use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result, one_line};
 use crate::memory::keep_freed_blocks;
@@ -73,7 +73,7 @@ enum Command {
     Clusters {
         #[command(flatten)]
         run: RunArgs,
-        /// The arm, `queries` or `passages`; default: the first that clusters texts
+        /// The arm by its name; default: the first that draws from clusters of texts
         #[arg(long)]
         arm: Option<String>,
         /// Terms to print for each cluster
@@ -108,7 +108,7 @@ struct RunArgs {
 /// Which training of a run.
 #[derive(Debug, Args)]
 struct MemberArgs {
-    /// The arm: none, queries, passages, both or random; default: the run's last
+    /// The arm by its name; default: the run's last
     #[arg(long)]
     arm: Option<String>,
     /// The seed; default: the run's first
@@ -226,36 +226,16 @@ impl BackendTask for Task {
                 print_found(&pipeline.search(&index, query, *k as usize)?)
             }
             Command::Clusters { arm, terms, texts, .. } => {
-                let arm = clustered_arm(pipeline.config(), arm.as_deref())?;
-                print_clusters(&pipeline.clusters(arm, *terms, *texts)?)
+                print_clusters(&pipeline.clusters(arm.as_deref(), *terms, *texts)?)
             }
         }
     }
 }
 
 impl MemberArgs {
-    fn of(&self, run: &RunFolder) -> Result<Member> {
-        let members = run.members();
-        let arm = |member: &Member| self.arm.as_ref().is_none_or(|arm| arm == member.arm.name());
-        let seed = |member: &Member| self.seed.unwrap_or(members[0].seed) == member.seed;
-        members.iter().rev().find(|member| arm(member) && seed(member)).copied().ok_or_else(|| {
-            let names: Vec<String> =
-                members.iter().map(|member| format!("{} seed {}", member.arm.name(), member.seed)).collect();
-            let asked = self.arm.clone().unwrap_or_else(|| "with that seed".to_owned());
-            PretrainError::NoSuchArm { arm: asked, arms: names.join(", ") }
-        })
+    fn of<'a>(&self, run: &'a RunFolder) -> Result<Member<'a>> {
+        run.find(self.arm.as_deref(), self.seed)
     }
-}
-
-fn clustered_arm(config: &Config, asked: Option<&str>) -> Result<ClusterOf> {
-    let of_texts = |arm: &ClusterOf| matches!(arm, ClusterOf::Queries | ClusterOf::Passages);
-    let arms: Vec<ClusterOf> = config.arms().into_iter().filter(of_texts).collect();
-    arms.iter().find(|arm| asked.is_none_or(|name| name == arm.name())).copied().ok_or_else(|| {
-        PretrainError::NoSuchArm {
-            arm: asked.unwrap_or("with clusters of texts").to_owned(),
-            arms: arms.iter().map(|arm| arm.name()).collect::<Vec<_>>().join(", "),
-        }
-    })
 }
 
 /// Prints the comparison as a table on stdout.

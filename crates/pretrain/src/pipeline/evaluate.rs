@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::embed_texts::embed_all;
-use super::train_arm::label;
 use crate::bm25::Bm25;
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json, write_rows};
@@ -71,10 +70,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let folder = self.run.member(member);
             let outputs = ["eval.json", "passages.npy"].map(|name| folder.join(name));
             let hash = self.eval_hash(self.train_hash(member)?)?;
-            self.run.stage(&format!("evaluate {}", label(member)), &hash, &outputs, || {
+            self.run.stage(&format!("evaluate {}", member), &hash, &outputs, || {
                 let embedder = self.trained(member)?;
                 let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
-                let scores = self.score(&*embedder, passages.view(), member.arm.title())?;
+                let scores = self.score(&*embedder, passages.view(), &member.arm.title)?;
                 write_rows(&folder.join("passages.npy"), passages.view())?;
                 write_json(&folder.join("eval.json"), &scores)
             })?;
@@ -88,7 +87,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The arms and seeds that are trained; none where the data has no training pairs.
-    pub(super) fn trained_members(&self) -> Vec<Member> {
+    pub(super) fn trained_members(&self) -> Vec<Member<'_>> {
         if self.dataset.train.is_empty() { Vec::new() } else { self.run.members() }
     }
 
@@ -139,7 +138,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The stored scores of a member.
-    pub(super) fn scores(&self, member: Member) -> Result<Scores> {
+    pub(super) fn scores(&self, member: Member<'_>) -> Result<Scores> {
         read_scores(&self.run.member(member).join("eval.json"))
     }
 
@@ -153,7 +152,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The trained student of a member, read from the folder that it was saved to.
-    pub(super) fn trained(&self, member: Member) -> Result<Box<dyn Embedder>> {
+    pub(super) fn trained(&self, member: Member<'_>) -> Result<Box<dyn Embedder>> {
         let folder = self.run.member(member).join("model");
         self.student_in(&folder)
     }
@@ -168,7 +167,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     fn untrained(&self) -> Result<Box<dyn Embedder>> {
-        let (student, tokenizer) = self.initial_student::<B::InnerBackend>(self.first_seed())?;
+        let (student, tokenizer) = self.initial_student::<B::InnerBackend>(&self.config, self.first_seed())?;
         let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
         Ok(Box::new(NeuralEmbedder::new(student, tokenizer, limits, &self.device)?))
     }

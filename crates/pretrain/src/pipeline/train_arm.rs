@@ -12,6 +12,7 @@ use infonce::{ContrastiveLoss, InfoNceConfig};
 use stratified_sampler::BatchSampler;
 
 use super::Pipeline;
+use crate::config::{Config, LossConfig, StudentConfig};
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::progress::{bar, count, duration, megabytes};
@@ -32,16 +33,14 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// The clusters are missing, the student cannot be made, or the loss diverges.
     pub fn train(&self) -> Result<()> {
         self.require_pairs()?;
-        let mut tokens = None;
+        let mut tokens = TokensOfArms::default();
         for member in self.run.members() {
             let folder = self.run.member(member);
             let outputs = ["model", "metrics.jsonl", "plan.json"].map(|name| folder.join(name));
-            self.run.stage(&format!("train {}", label(member)), &self.train_hash(member)?, &outputs, || {
-                let (student, tokenizer) = self.initial_student::<B>(member.seed)?;
-                let tokens = match &tokens {
-                    Some(tokens) => tokens,
-                    None => tokens.insert(PairTokens::new(&self.dataset, &tokenizer, &self.config.train)?),
-                };
+            self.run.stage(&format!("train {member}"), &self.train_hash(member)?, &outputs, || {
+                let config = &member.arm.config;
+                let (student, tokenizer) = self.initial_student::<B>(config, member.seed)?;
+                let tokens = tokens.of(config, || PairTokens::new(&self.dataset, &tokenizer, &config.train))?;
                 self.train_member(member, (student, &tokenizer), tokens)
             })?;
         }
@@ -50,25 +49,25 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn train_member(
         &self,
-        member: Member,
+        member: Member<'_>,
         (student, tokenizer): (Student<B>, &TextTokenizer),
         tokens: &PairTokens,
     ) -> Result<()> {
-        let folder = self.run.member(member);
+        let (folder, config) = (self.run.member(member), &member.arm.config);
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;
-        let loss = self.loss()?;
+        let loss = self.loss(&config.loss)?;
         let training = Training::<B> {
             tokens,
             sampler: &*sampler,
             loss: &*loss,
-            config: &self.config.train,
+            config: &config.train,
             device: &self.device,
         };
         announce(member, &training, &*sampler, student.num_params());
         let metrics = folder.join("metrics.jsonl");
         let mut recorder = Recorder::new(&metrics, training.steps(), member)?;
-        let every = self.config.train.checkpoint_every;
+        let every = config.train.checkpoint_every;
         let trained = training.run(student, &mut |report, student| {
             recorder.record(report)?;
             let step = report.step + 1;
@@ -86,24 +85,26 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The student before its first step, and its tokenizer.
-    pub(super) fn initial_student<C>(&self, seed: u64) -> Result<(Student<C>, TextTokenizer)>
+    pub(super) fn initial_student<C>(&self, config: &Config, seed: u64) -> Result<(Student<C>, TextTokenizer)>
     where
         C: Backend<Device = B::Device>,
     {
-        let config = &self.config.student;
-        let origin = match &config.from {
+        let origin = match &config.student.from {
             Some(folder) => Origin::Folder(folder),
-            None => Origin::Scratch(Box::new(self.vocabulary()?)),
+            None => Origin::Scratch(Box::new(self.vocabulary(&config.student)?)),
         };
-        Ok(student::initial(config, origin, seed, &self.device)?)
+        Ok(student::initial(&config.student, origin, seed, &self.device)?)
     }
 
     /// The vocabulary of a student from scratch, trained on the training text alone.
-    fn vocabulary(&self) -> Result<TextTokenizer> {
-        let config = &self.config.student;
-        let path = self.run.file("tokenizer.json");
-        let hash = self.data_hash.clone().with(&(config.vocab_size, config.kind))?;
-        self.run.stage_quietly("vocabulary", &hash, std::slice::from_ref(&path), || {
+    fn vocabulary(&self, config: &StudentConfig) -> Result<TextTokenizer> {
+        let (stage, file) = match config.vocab_size == self.config.student.vocab_size {
+            true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
+            false => (format!("vocabulary {}", config.vocab_size), format!("tokenizer-{}.json", config.vocab_size)),
+        };
+        let path = self.run.file(&file);
+        let hash = self.data_hash.clone().with(&config.vocab_size)?;
+        self.run.stage_quietly(&stage, &hash, std::slice::from_ref(&path), || {
             tracing::info!("vocabulary: up to {} pieces from the training text", count(config.vocab_size));
             let train = &self.dataset.train;
             let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
@@ -117,8 +118,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         Ok(student::tokenizer_for(config.kind, TextTokenizer::from_file(&path)?))
     }
 
-    fn loss(&self) -> Result<Box<dyn ContrastiveLoss<B::InnerBackend>>> {
-        let config = &self.config.loss;
+    fn loss(&self, config: &LossConfig) -> Result<Box<dyn ContrastiveLoss<B::InnerBackend>>> {
         let loss = InfoNceConfig::default()
             .with_temperature(config.temperature)
             .with_direction(config.direction)
@@ -129,11 +129,17 @@ impl<B: AutodiffBackend> Pipeline<B> {
         })
     }
 
-    pub(super) fn train_hash(&self, member: Member) -> Result<InputHash> {
-        let config = &self.config;
+    pub(super) fn train_hash(&self, member: Member<'_>) -> Result<InputHash> {
+        let config = &member.arm.config;
         let mut train = config.train.clone();
         (train.seed, train.checkpoint_every) = (member.seed, 0);
-        let hash = self.cluster_hash(member.arm)?.with(&(&config.sampler, &config.student, &config.loss, &train))?;
+        let mut hash = self.data_hash.clone().with(&(&config.sampler, &config.student, &config.loss, &train))?;
+        for draw in &member.arm.draws {
+            hash = hash.with(&(draw.cluster.of, &draw.sampler))?;
+        }
+        for clusters in member.arm.clusters() {
+            hash = hash.with(&self.cluster_hash(clusters)?.hex())?;
+        }
         let hash = hash.with(&config.eval.max_passage_tokens)?;
         match &config.student.from {
             Some(folder) => hash.with_model(folder),
@@ -142,13 +148,29 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 }
 
-/// The member's name in stage records and messages.
-pub(super) fn label(member: Member) -> String {
-    format!("{} seed {}", member.arm.name(), member.seed)
+/// The tokens of the pairs, which arms with one vocabulary and the same limits share.
+#[derive(Default)]
+struct TokensOfArms {
+    of: Option<(StudentConfig, [usize; 2])>,
+    tokens: Option<PairTokens>,
+}
+
+impl TokensOfArms {
+    fn of(&mut self, config: &Config, make: impl FnOnce() -> Result<PairTokens>) -> Result<&PairTokens> {
+        let of = (config.student.clone(), [config.train.max_query_tokens, config.train.max_passage_tokens]);
+        if self.of.as_ref() != Some(&of) {
+            self.tokens = None;
+        }
+        self.of = Some(of);
+        match &mut self.tokens {
+            Some(tokens) => Ok(tokens),
+            none => Ok(none.insert(make()?)),
+        }
+    }
 }
 
 fn announce<B: AutodiffBackend>(
-    member: Member,
+    member: Member<'_>,
     training: &Training<'_, B>,
     sampler: &dyn BatchSampler,
     parameters: usize,
@@ -160,7 +182,7 @@ fn announce<B: AutodiffBackend>(
     };
     tracing::info!(
         "train {}: {} steps of {} pairs, {batches}; {} parameters, {} with optimizer state",
-        label(member),
+        member,
         count(training.steps()),
         sampler.batch_size(),
         count(parameters),
@@ -180,9 +202,9 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn new(path: &'a Path, steps: usize, member: Member) -> Result<Self> {
+    fn new(path: &'a Path, steps: usize, member: Member<'_>) -> Result<Self> {
         let out = File::create(path).map(BufWriter::new).map_err(|source| PretrainError::io(path, source))?;
-        let name = label(member);
+        let name = member.to_string();
         let bar = bar(steps as u64, &format!("train {name}"));
         Ok(Self { path, out, bar, steps, seconds: 0.0, pairs: 0, name })
     }
