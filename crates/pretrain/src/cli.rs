@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::compare::CompareArgs;
 use self::eval::EvalArgs;
-use self::plan::{PlanArgs, RunPlanArgs};
+use self::plan::PlanArgs;
 use self::vectors::ClusterArgs;
 use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
@@ -217,8 +217,8 @@ impl BackendTask for Task {
                 print_comparison(&pipeline.compare()?, pipeline.folder().root())
             }
             Command::Plan(PlanArgs::Labels(labels)) => labels.plan(),
-            Command::Plan(PlanArgs::Run(RunPlanArgs { member, epoch, .. })) => {
-                let plan = pipeline.plan(member.of(pipeline.folder())?, *epoch)?;
+            Command::Plan(PlanArgs::Run(plan)) => {
+                let plan = pipeline.plan(plan.member.of(pipeline.folder())?, plan.epoch, plan.share())?;
                 print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))
             }
             Command::Search { member, query, k, .. } => {

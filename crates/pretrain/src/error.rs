@@ -95,6 +95,12 @@ pub enum PretrainError {
         /// The data's path.
         path: PathBuf,
     },
+    /// The data has no validation split.
+    #[error("{} has no validation split; data.validation_share cuts one from the training pairs", path.display())]
+    NoValidation {
+        /// The data's path.
+        path: PathBuf,
+    },
     /// Texts could not be embedded.
     #[error(transparent)]
     Embed(#[from] embed::EmbedError),

@@ -65,23 +65,24 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// The clusters of an arm and the side whose texts they are of.
     fn clusters_of_texts(&self, arm: Option<&str>) -> Result<(Side, &ClusterConfig)> {
-        let of_texts = |config: &ClusterConfig| match config.of {
-            ClusterOf::Queries => Some(Side::Query),
-            ClusterOf::Passages => Some(Side::Passage),
-            ClusterOf::None | ClusterOf::Both | ClusterOf::Topics | ClusterOf::Random => None,
-        };
-        let clusters = |arm: &'_ Arm| -> Option<(Side, &ClusterConfig)> {
-            arm.clusters().find_map(|config| Some((of_texts(config)?, config)))
-        };
         let named = |of: &&Arm| arm.is_none_or(|name| of.name == name || of.title == name);
-        self.run.arms().iter().filter(named).find_map(clusters).ok_or_else(|| {
-            let arms = self.run.arms().iter().filter(|arm| clusters(arm).is_some());
+        self.run.arms().iter().filter(named).find_map(clusters_of_texts).ok_or_else(|| {
+            let arms = self.run.arms().iter().filter(|arm| clusters_of_texts(arm).is_some());
             PretrainError::NoSuchArm {
                 arm: arm.unwrap_or("with clusters of texts").to_owned(),
                 arms: arms.map(|arm| arm.name.as_str()).collect::<Vec<_>>().join(", "),
             }
         })
     }
+}
+
+/// The first clusters of texts that an arm draws from, and the side that the texts are of.
+fn clusters_of_texts(arm: &Arm) -> Option<(Side, &ClusterConfig)> {
+    arm.clusters().find_map(|config| match config.of {
+        ClusterOf::Queries => Some((Side::Query, config)),
+        ClusterOf::Passages => Some((Side::Passage, config)),
+        ClusterOf::None | ClusterOf::Both | ClusterOf::Topics | ClusterOf::Random => None,
+    })
 }
 
 /// The texts of the largest cosines, largest first.

@@ -4,10 +4,13 @@ mod cluster;
 mod compare;
 mod embed_texts;
 mod evaluate;
+mod initial;
 mod inspect;
 mod plan;
+mod recorder;
 mod search;
 mod train_arm;
+mod validation;
 
 use burn::tensor::backend::AutodiffBackend;
 use kmeans::KMeansError;
@@ -17,13 +20,13 @@ pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use search::{Found, Index};
-
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
 use crate::data::{Beir, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::{InputHash, RunFolder};
+use crate::student;
 
 const SUMMARY: &str = "pairs.json";
 const SNAPSHOT: &str = "dataset.json";
@@ -140,8 +143,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
             if arm.draws.iter().any(|draw| draw.cluster.of == ClusterOf::Topics) && self.dataset.topics.is_none() {
                 return Err(PretrainError::NoTopics { path: self.config.data.path.clone() });
             }
+            if arm.config.train.evaluate_every > 0 && self.dataset.validation.is_empty() {
+                return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
+            }
             if arm.config.student.from.is_some() {
-                self.initial_student::<B::InnerBackend>(&arm.config, seed)?;
+                let (student, tokenizer) = (&arm.config.student, self.tokenizer(&arm.config.student)?);
+                student::initial::<B::InnerBackend>(student, &tokenizer, seed, &self.device)?;
             }
         }
         Ok(())

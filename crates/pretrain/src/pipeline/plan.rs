@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use kmeans::Clustering;
-use stratified_sampler::{BatchSampler, Leftovers, UniqueBy};
+use stratified_sampler::{BatchSampler, Leftovers, Shard, UniqueBy};
 
 use super::Pipeline;
 use crate::config::{Arm, ClusterConfig, ClusterOf, Draw, SamplerKind, UniqueKey};
@@ -13,17 +13,25 @@ use crate::plan_file::{Plan, PlanFile};
 use crate::run_folder::Member;
 
 impl<B: AutodiffBackend> Pipeline<B> {
-    /// Writes the batches that `member` trains on in `epoch`.
+    /// Writes the batches that `member` trains on in `epoch`, or of each batch the share of a rank, given with how many ranks there are.
     ///
     /// # Errors
-    /// The arm is not clustered yet, no batch can be drawn, or the files cannot be written.
-    pub fn plan(&self, member: Member<'_>, epoch: u64) -> Result<PlanFile> {
-        let sampler = self.sampler(member)?;
+    /// The arm is not clustered yet, no batch can be drawn or shared, or the files cannot be written.
+    pub fn plan(&self, member: Member<'_>, epoch: u64, share: Option<(usize, usize)>) -> Result<PlanFile> {
+        let whole = self.sampler(member)?;
+        let (sampler, name): (Box<dyn BatchSampler>, String) = match share {
+            None => (whole, format!("plan-epoch-{epoch}.npy")),
+            Some((rank, world)) => {
+                let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
+                let share = Shard::new(whole, rank, world).map_err(failed)?;
+                (Box::new(share), format!("plan-epoch-{epoch}-rank-{rank}-of-{world}.npy"))
+            }
+        };
         let settings = &member.arm.config.sampler;
         let stratified = settings.kind == SamplerKind::Stratified && settings.curriculum.is_none();
         let leftovers = (stratified && !member.arm.is_unclustered()).then_some(settings.leftovers);
         let plan = Plan { sampler: &*sampler, epoch, seed: member.seed, leftovers };
-        plan.write(&self.run.member(member).join(format!("plan-epoch-{epoch}.npy")))
+        plan.write(&self.run.member(member).join(name))
     }
 
     /// How `member` draws its batches.
