@@ -68,6 +68,15 @@ impl Config {
         if data.format == DataFormat::Beir {
             require(!data.test_split.is_empty(), "data.test_split", "\"\"", "a split's name")?;
         }
+        let inside = (0.0..1.0).contains(&data.validation_share);
+        require(inside, "data.validation_share", data.validation_share, "0 or more and below 1")?;
+        if !data.validation_split.is_empty() {
+            let split = &data.validation_split;
+            let of_its_own = *split != data.test_split && split != "train";
+            require(of_its_own, "data.validation_split", split, "another split than those of training and test")?;
+            let only = data.format == DataFormat::Beir && data.validation_share == 0.0;
+            require(only, "data.validation_split", split, "nothing but with data.format = \"beir\" and no validation_share")?;
+        }
         require(data.sample != Some(0), "data.sample", 0, "1 or more")
     }
 
