@@ -18,5 +18,6 @@ pub use beir::Beir;
 pub use dataset::{Counts, Dataset, Pair, TestQuery, Text, Topics};
 pub use error::DataError;
 pub use pairs::Pairs;
+pub(crate) use rust_docs::ItemId;
 pub use rust_docs::{RustDocs, RustDocsCounts};
 pub use split::PairSplit;
