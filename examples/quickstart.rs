@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pretrain::tensor::AutodiffBackend;
-use pretrain::{BackendTask, ClusterOf, Config, DeviceKind, Member, Pipeline, Result, RunFolder, cli};
+use pretrain::{BackendTask, Config, DeviceKind, Pipeline, Result, RunFolder, cli};
 
 const SEARCHES: [&str; 3] = [
     "split a string at grapheme cluster boundaries",
@@ -82,16 +82,16 @@ impl BackendTask for Quickstart {
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
         cli::start_threads(self.config.run.threads)?;
-        let member = Member { arm: ClusterOf::Passages, seed: self.config.seeds()[0] };
         if let Some(query) = &self.args.search {
             let pipeline = Pipeline::<B>::open(self.config, device)?;
-            return cli::print_found(&pipeline.search(&pipeline.index(member)?, query, 5)?);
+            let index = pipeline.index(pipeline.folder().find(None, None)?)?;
+            return cli::print_found(&pipeline.search(&index, query, 5)?);
         }
         let pipeline = Pipeline::<B>::create(self.config, self.args.force, device)?;
         let comparison = pipeline.run()?;
         cli::print_comparison(&comparison, pipeline.folder().root())?;
         println!("\n{STUDY}\n");
-        let index = pipeline.index(member)?;
+        let index = pipeline.index(pipeline.folder().find(None, None)?)?;
         for query in SEARCHES {
             println!("search: {query}");
             cli::print_found(&pipeline.search(&index, query, 3)?)?;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bert;
+mod document_frequency;
 mod embedder;
 mod encoder;
 mod error;
@@ -14,6 +15,7 @@ mod tokens;
 mod weights;
 
 pub use bert::{Bert, BertConfig, Pooling};
+pub use document_frequency::inverse_document_frequency;
 pub use embedder::{Embedder, Side};
 pub use encoder::{Encoder, SaveFolder};
 pub use error::EmbedError;

@@ -144,7 +144,8 @@ pub(crate) fn constant<B: Backend, const D: usize>(
     initialized(Tensor::full(Shape::new(shape), value, device))
 }
 
-fn initialized<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
+/// A parameter that is there already, and trained.
+pub(crate) fn initialized<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
     Param::initialized(ParamId::new(), tensor.require_grad())
 }
 

@@ -15,9 +15,9 @@ use clap::{Args, Parser, Subcommand};
 
 use self::compare::CompareArgs;
 use self::eval::EvalArgs;
-use self::plan::{PlanArgs, RunPlanArgs};
+use self::plan::PlanArgs;
 use self::vectors::ClusterArgs;
-use crate::config::{ClusterOf, Config};
+use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result, one_line};
 use crate::memory::keep_freed_blocks;
@@ -74,7 +74,7 @@ enum Command {
     Clusters {
         #[command(flatten)]
         run: RunArgs,
-        /// The arm, `queries` or `passages`; default: the first that clusters texts
+        /// The arm by its name; default: the first that draws from clusters of texts
         #[arg(long)]
         arm: Option<String>,
         /// Terms to print for each cluster
@@ -109,7 +109,7 @@ struct RunArgs {
 /// Which training of a run.
 #[derive(Debug, Args)]
 struct MemberArgs {
-    /// The arm: none, queries, passages, both or random; default: the run's last
+    /// The arm by its name; default: the run's last
     #[arg(long)]
     arm: Option<String>,
     /// The seed; default: the run's first
@@ -218,8 +218,8 @@ impl BackendTask for Task {
                 print_comparison(&pipeline.compare()?, pipeline.folder().root())
             }
             Command::Plan(PlanArgs::Labels(labels)) => labels.plan(),
-            Command::Plan(PlanArgs::Run(RunPlanArgs { member, epoch, .. })) => {
-                let plan = pipeline.plan(member.of(pipeline.folder())?, *epoch)?;
+            Command::Plan(PlanArgs::Run(plan)) => {
+                let plan = pipeline.plan(plan.member.of(pipeline.folder())?, plan.epoch, plan.share())?;
                 print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))
             }
             Command::Search { member, query, k, .. } => {
@@ -227,36 +227,16 @@ impl BackendTask for Task {
                 print_found(&pipeline.search(&index, query, *k as usize)?)
             }
             Command::Clusters { arm, terms, texts, .. } => {
-                let arm = clustered_arm(pipeline.config(), arm.as_deref())?;
-                print_clusters(&pipeline.clusters(arm, *terms, *texts)?)
+                print_clusters(&pipeline.clusters(arm.as_deref(), *terms, *texts)?)
             }
         }
     }
 }
 
 impl MemberArgs {
-    fn of(&self, run: &RunFolder) -> Result<Member> {
-        let members = run.members();
-        let arm = |member: &Member| self.arm.as_ref().is_none_or(|arm| arm == member.arm.name());
-        let seed = |member: &Member| self.seed.unwrap_or(members[0].seed) == member.seed;
-        members.iter().rev().find(|member| arm(member) && seed(member)).copied().ok_or_else(|| {
-            let names: Vec<String> =
-                members.iter().map(|member| format!("{} seed {}", member.arm.name(), member.seed)).collect();
-            let asked = self.arm.clone().unwrap_or_else(|| "with that seed".to_owned());
-            PretrainError::NoSuchArm { arm: asked, arms: names.join(", ") }
-        })
+    fn of<'a>(&self, run: &'a RunFolder) -> Result<Member<'a>> {
+        run.find(self.arm.as_deref(), self.seed)
     }
-}
-
-fn clustered_arm(config: &Config, asked: Option<&str>) -> Result<ClusterOf> {
-    let of_texts = |arm: &ClusterOf| matches!(arm, ClusterOf::Queries | ClusterOf::Passages);
-    let arms: Vec<ClusterOf> = config.arms().into_iter().filter(of_texts).collect();
-    arms.iter().find(|arm| asked.is_none_or(|name| name == arm.name())).copied().ok_or_else(|| {
-        PretrainError::NoSuchArm {
-            arm: asked.unwrap_or("with clusters of texts").to_owned(),
-            arms: arms.iter().map(|arm| arm.name()).collect::<Vec<_>>().join(", "),
-        }
-    })
 }
 
 /// Prints the comparison as a table on stdout.

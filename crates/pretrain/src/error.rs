@@ -52,6 +52,32 @@ pub enum PretrainError {
         /// What would be accepted.
         expected: &'static str,
     },
+    /// The keys of an arm make no configuration.
+    #[error("arm `{arm}`")]
+    Arm {
+        /// The arm's name.
+        arm: String,
+        /// What is wrong with them.
+        source: Box<PretrainError>,
+    },
+    /// An arm's name cannot be a folder's.
+    #[error("arm `{arm}`: a name has letters, digits, spaces and any of -_.,= within, at most 64 in all")]
+    ArmName {
+        /// The name.
+        arm: String,
+    },
+    /// Two arms would share a folder.
+    #[error("two arms are named `{arm}`")]
+    ArmRepeated {
+        /// The name in files.
+        arm: String,
+    },
+    /// The data has no gold topics.
+    #[error("{} has no topics to draw batches from", path.display())]
+    NoTopics {
+        /// The data.
+        path: PathBuf,
+    },
     /// The data could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -66,6 +92,12 @@ pub enum PretrainError {
     /// The data has no test queries.
     #[error("{} has no test queries", path.display())]
     NoTestQueries {
+        /// The data's path.
+        path: PathBuf,
+    },
+    /// The data has no validation split.
+    #[error("{} has no validation split; data.validation_share cuts one from the training pairs", path.display())]
+    NoValidation {
         /// The data's path.
         path: PathBuf,
     },

@@ -33,12 +33,13 @@ pub mod tensor {
 
 pub use bm25::Bm25;
 pub use config::{
-    ClusterConfig, ClusterOf, Config, DataConfig, DataFormat, Difference, EmbedderConfig, EmbedderKind, EvalConfig,
-    LossConfig, PoolingKind, RunConfig, SamplerConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
+    Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Difference,
+    Draw, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RunConfig, SamplerConfig, SamplerKind,
+    SamplerOverrides, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};
 pub use error::{PretrainError, Result, one_line};
-pub use pipeline::{ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
+pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
 pub use plan_file::PlanFile;
 pub use run_folder::{InputHash, Member, RunFolder, StageRecord};
 pub use student::Student;

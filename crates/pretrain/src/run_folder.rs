@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterOf, Config};
+use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json, write_whole};
 use crate::progress::duration;
@@ -19,8 +19,9 @@ const RECORDS: &str = "stages.json";
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
-    arms: Vec<ClusterOf>,
+    arms: Vec<Arm>,
     seeds: Vec<u64>,
+    clusters: Vec<Clusters>,
     records: RefCell<BTreeMap<String, StageRecord>>,
 }
 
@@ -34,12 +35,27 @@ pub struct StageRecord {
 }
 
 /// One arm trained with one seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Member {
-    /// What is clustered.
-    pub arm: ClusterOf,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Member<'a> {
+    /// How batches are drawn, and what is trained.
+    pub arm: &'a Arm,
     /// The seed of initial weights and batches.
     pub seed: u64,
+}
+
+impl std::fmt::Display for Member<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} seed {}", self.arm.name, self.seed)
+    }
+}
+
+/// Clusters that one arm or several draw from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Clusters {
+    /// The name in stage records and messages.
+    pub(crate) name: String,
+    pub(crate) config: ClusterConfig,
+    pub(crate) folder: PathBuf,
 }
 
 impl RunFolder {
@@ -58,7 +74,9 @@ impl RunFolder {
         }
         let path = root.join(RECORDS);
         let records = if path.exists() { read_json(&path)? } else { BTreeMap::new() };
-        Ok(Self { root, arms: config.arms(), seeds: config.seeds(), records: RefCell::new(records) })
+        let arms = config.arms()?;
+        let clusters = distinct_clusters(&root, &arms);
+        Ok(Self { root, arms, seeds: config.seeds(), clusters, records: RefCell::new(records) })
     }
 
     /// Writes the configuration into the folder, which is made where it is missing.
@@ -94,29 +112,47 @@ impl RunFolder {
         self.root.join(name)
     }
 
-    /// Every arm with every seed, in the order of training.
-    pub fn members(&self) -> Vec<Member> {
-        let of = |&arm: &ClusterOf| self.seeds.iter().map(move |&seed| Member { arm, seed });
-        self.arms.iter().flat_map(of).collect()
+    /// The arms, in the order of training.
+    pub fn arms(&self) -> &[Arm] {
+        &self.arms
     }
 
-    /// The folder of an arm's clusters.
-    pub fn clusters(&self, arm: ClusterOf) -> PathBuf {
-        self.arm(arm).join("clusters")
+    /// Every arm with every seed, in the order of training.
+    pub fn members(&self) -> Vec<Member<'_>> {
+        self.arms.iter().flat_map(|arm| self.seeds.iter().map(move |&seed| Member { arm, seed })).collect()
+    }
+
+    /// The member of the arm that `arm` names, as in files or in tables, and of `seed`; by default the last arm and the first seed.
+    ///
+    /// # Errors
+    /// [`PretrainError::NoSuchArm`].
+    pub fn find(&self, arm: Option<&str>, seed: Option<u64>) -> Result<Member<'_>> {
+        let seed = seed.unwrap_or(self.seeds[0]);
+        let named = |member: &Member<'_>| arm.is_none_or(|arm| member.arm.name == arm || member.arm.title == arm);
+        let members = self.members();
+        let found = members.iter().rev().find(|member| named(member) && member.seed == seed);
+        found.copied().ok_or_else(|| PretrainError::NoSuchArm {
+            arm: arm.unwrap_or("with that seed").to_owned(),
+            arms: members.iter().map(Member::to_string).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// The clusters that the stage `cluster` makes, each once, however many arms draw from them.
+    pub(crate) fn all_clusters(&self) -> &[Clusters] {
+        &self.clusters
+    }
+
+    /// The clusters that `config` describes, if an arm draws from such.
+    pub(crate) fn clusters_of(&self, config: &ClusterConfig) -> Option<&Clusters> {
+        self.clusters.iter().find(|clusters| clusters.config == *config)
     }
 
     /// The folder of one training; with one arm and one seed, the run folder itself.
-    pub fn member(&self, member: Member) -> PathBuf {
+    pub fn member(&self, member: Member<'_>) -> PathBuf {
+        let arm = arm_folder(&self.root, &self.arms, &member.arm.name);
         match self.seeds.len() {
-            1 => self.arm(member.arm),
-            _ => self.arm(member.arm).join(format!("seed-{}", member.seed)),
-        }
-    }
-
-    fn arm(&self, arm: ClusterOf) -> PathBuf {
-        match self.arms.len() {
-            1 => self.root.clone(),
-            _ => self.root.join("arms").join(arm.name()),
+            1 => arm,
+            _ => arm.join(format!("seed-{}", member.seed)),
         }
     }
 
@@ -177,6 +213,33 @@ impl RunFolder {
     }
 }
 
+/// With one arm, the run folder itself.
+fn arm_folder(root: &Path, arms: &[Arm], name: &str) -> PathBuf {
+    match arms.len() {
+        1 => root.to_owned(),
+        _ => root.join("arms").join(name),
+    }
+}
+
+/// The clusters of all arms in the folder of the first arm that draws from them.
+fn distinct_clusters(root: &Path, arms: &[Arm]) -> Vec<Clusters> {
+    let mut found: Vec<Clusters> = Vec::new();
+    for arm in arms {
+        for (at, config) in arm.clusters().enumerate() {
+            if found.iter().any(|clusters| clusters.config == *config) {
+                continue;
+            }
+            let (name, folder) = match at {
+                0 => (arm.name.clone(), "clusters".to_owned()),
+                at => (format!("{} {}", arm.name, at + 1), format!("clusters-{}", at + 1)),
+            };
+            let folder = arm_folder(root, arms, &arm.name).join(folder);
+            found.push(Clusters { name, config: config.clone(), folder });
+        }
+    }
+    found
+}
+
 /// The hash of all that a stage's output depends on.
 #[derive(Debug, Clone, Default)]
 pub struct InputHash(blake3::Hasher);
@@ -213,7 +276,7 @@ impl InputHash {
         Ok(self)
     }
 
-    fn hex(&self) -> String {
+    pub(crate) fn hex(&self) -> String {
         self.0.finalize().to_hex().to_string()
     }
 }
@@ -302,6 +365,29 @@ mod tests {
             RunFolder::prepare(&config(several.path(), &["run.arms=[\"none\",\"queries\"]", "run.seeds=[0,1]"]), false)
                 .unwrap();
         assert_eq!(run.member(run.members()[3]), several.path().join("arms/queries/seed-1"));
-        assert_eq!(run.clusters(ClusterOf::Queries), several.path().join("arms/queries/clusters"));
+        assert_eq!(run.all_clusters()[0].folder, several.path().join("arms/queries/clusters"));
+    }
+
+    #[test]
+    fn arms_that_draw_from_the_same_clusters_share_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let arms = r#"run.arms=["none", "passages",
+            { name = "groups", sampler = { kind = "topic-aware", group = 2 } },
+            { name = "fine", cluster = { k = 50 } },
+            { name = "rising", sampler = { curriculum = { clock = "epochs", starts = [0.0, 1.0],
+                samplers = [{ cluster = { k = 50 } }, { cluster = { k = 60 } }] } } }]"#;
+        let run = RunFolder::prepare(&config(folder.path(), &[arms]), false).unwrap();
+        let folders: Vec<_> = run.all_clusters().iter().map(|clusters| (clusters.name.as_str(), &clusters.folder)).collect();
+        let arms = folder.path().join("arms");
+        assert_eq!(
+            folders,
+            [
+                ("passages", &arms.join("passages/clusters")),
+                ("fine", &arms.join("fine/clusters")),
+                ("rising 2", &arms.join("rising/clusters-2")),
+            ]
+        );
+        assert_eq!(run.find(Some("groups"), None).unwrap().arm.draws[0].clusters(), Some(&run.all_clusters()[0].config));
+        assert!(run.find(Some("coarse"), None).unwrap_err().to_string().contains("fine seed 0"));
     }
 }

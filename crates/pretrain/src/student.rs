@@ -25,43 +25,36 @@ pub enum Student<B: Backend> {
     Static(StaticEncoder<B>),
 }
 
-/// Where a student's weights and vocabulary come from.
-pub(crate) enum Origin<'a> {
-    /// A model folder.
-    Folder(&'a Path),
-    /// Fresh weights over a vocabulary.
-    Scratch(Box<TextTokenizer>),
-}
-
-/// The student before its first step, and its tokenizer; the same seed gives the same weights.
-///
+/// The student before its first step, over the tokens of `tokenizer`; the same seed gives the same weights.
 pub(crate) fn initial<B: Backend>(
     config: &StudentConfig,
-    origin: Origin<'_>,
+    tokenizer: &TextTokenizer,
     seed: u64,
     device: &B::Device,
-) -> Result<(Student<B>, TextTokenizer), EmbedError> {
+) -> Result<Student<B>, EmbedError> {
     B::seed(device, seed);
-    match (config.kind, origin) {
-        (StudentKind::Static, Origin::Scratch(tokenizer)) => {
-            let table = StaticConfig::new(tokenizer.vocab_size(), config.dim).init(device)?;
-            Ok((Student::Static(table), *tokenizer))
+    match (config.kind, &config.from) {
+        (StudentKind::Static, None) => {
+            let table = StaticConfig::new(tokenizer.vocab_size(), config.dim).with_std(config.init_std);
+            Ok(Student::Static(table.init(device)?))
         }
-        (StudentKind::Bert, Origin::Scratch(tokenizer)) => {
-            let bert = bert_from_scratch(config, &tokenizer).init(device)?;
-            Ok((Student::Bert(with_pooling(bert, config.pooling)), *tokenizer))
+        (StudentKind::Bert, None) => {
+            let bert = bert_from_scratch(config, tokenizer).init(device)?;
+            Ok(Student::Bert(with_pooling(bert, config.pooling)))
         }
-        (StudentKind::Static, Origin::Folder(folder)) => {
-            let (table, tokenizer) = load_static(folder, device)?;
-            Ok((Student::Static(table), tokenizer))
-        }
-        (StudentKind::Bert, Origin::Folder(folder)) => {
+        (StudentKind::Static, Some(folder)) => Ok(Student::Static(load_static(folder, device)?.0)),
+        (StudentKind::Bert, Some(folder)) => {
             let mut options = FolderOptions::default();
             options.layers = config.layers;
-            let (bert, tokenizer, _) = load_bert(folder, &options, device)?;
-            Ok((Student::Bert(with_pooling(bert, config.pooling)), tokenizer))
+            let (bert, _, _) = load_bert(folder, &options, device)?;
+            Ok(Student::Bert(with_pooling(bert, config.pooling)))
         }
     }
+}
+
+/// Whether the student begins with its tokens weighted by inverse document frequency.
+pub(crate) fn begins_weighted(config: &StudentConfig) -> bool {
+    config.idf && config.kind == StudentKind::Static
 }
 
 fn with_pooling<B: Backend>(bert: Bert<B>, pooling: Option<PoolingKind>) -> Bert<B> {
@@ -84,9 +77,19 @@ fn bert_from_scratch(student: &StudentConfig, tokenizer: &TextTokenizer) -> Bert
         .with_max_position_embeddings(POSITIONS)
 }
 
-/// A freshly trained tokenizer, with the special tokens that the student's kind wants around a text.
-pub(crate) fn tokenizer_for(kind: StudentKind, tokenizer: TextTokenizer) -> TextTokenizer {
+/// The tokenizer with the special tokens that the student's kind wants around a text.
+pub(crate) fn with_special_tokens(kind: StudentKind, tokenizer: TextTokenizer) -> TextTokenizer {
     tokenizer.with_special_tokens(kind == StudentKind::Bert)
+}
+
+impl<B: Backend> Student<B> {
+    /// The student with the rows of a static table multiplied by `weights`, one a token; a BERT as it is.
+    pub(crate) fn weighted(self, weights: &[f32]) -> Self {
+        match self {
+            Self::Static(table) => Self::Static(table.scaled_rows(weights)),
+            bert => bert,
+        }
+    }
 }
 
 impl<B: Backend> Encoder<B> for Student<B> {

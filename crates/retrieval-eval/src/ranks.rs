@@ -2,8 +2,8 @@ use rustc_hash::FxHashMap;
 
 use crate::metric::{JudgedRanking, Metric, RankedJudgement};
 
-/// Up to this many judgements, a vectorised scan of the results for each beats a table.
-pub(crate) const SCANNED: usize = 12;
+/// Up to this many judgements, a vectorised scan of the results for each beats a table of the judgements.
+const SCANNED: usize = 12;
 
 /// The memory of one thread, reused from query to query.
 #[derive(Default)]

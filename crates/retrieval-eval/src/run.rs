@@ -3,9 +3,12 @@ use crate::ids::Ids;
 use crate::metric::RankedJudgement;
 use crate::problem::Problem;
 use crate::ranking::{Ranked, Ranking, hash};
-use crate::ranks::{SCANNED, position};
+use crate::ranks::position;
 use crate::search::Hit;
 use crate::strings::Strings;
+
+/// Up to this many judgements, a vectorised scan of the results for each beats a table of all results.
+const SCANNED: usize = 256;
 
 /// The results of a retrieval system: for each query, its documents with their scores, best first.
 ///

@@ -26,6 +26,19 @@ pub(super) struct RunPlanArgs {
     /// The epoch, counted from 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) epoch: u64,
+    /// Write the share of one of several ranks, from 0, of every batch
+    #[arg(long, value_name = "N", requires = "world", conflicts_with = "labels")]
+    rank: Option<usize>,
+    /// How many ranks share a batch
+    #[arg(long, value_name = "N", requires = "rank", conflicts_with = "labels")]
+    world: Option<usize>,
+}
+
+impl RunPlanArgs {
+    /// The rank and how many there are, if not all of a batch is asked for.
+    pub(super) fn share(&self) -> Option<(usize, usize)> {
+        self.rank.zip(self.world)
+    }
 }
 
 /// Written by hand, since clap derives no choice between a positional argument and a group of options.

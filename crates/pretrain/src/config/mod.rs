@@ -1,6 +1,9 @@
 //! The whole configuration of a run: one TOML file, every key overridable.
 
+mod arm;
+mod cluster;
 mod overrides;
+mod sampler;
 mod sections;
 mod validate;
 
@@ -8,9 +11,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use arm::{Arm, ArmConfig, ArmTable, Draw};
+pub use cluster::{ClusterConfig, ClusterOf};
+pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
-    ClusterConfig, ClusterOf, DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, LossConfig,
-    PoolingKind, RunConfig, SamplerConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
+    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RunConfig, SplitBy,
+    StudentConfig, StudentKind, TrainConfig,
 };
 
 use crate::error::{PretrainError, Result};
@@ -78,14 +84,6 @@ impl Config {
         let config: Self = table.try_into().map_err(|error| PretrainError::config("--set", "", &error))?;
         config.validate()?;
         Ok(config)
-    }
-
-    /// The arms that are trained, in order.
-    pub fn arms(&self) -> Vec<ClusterOf> {
-        match self.run.arms.as_slice() {
-            [] => vec![self.cluster.of],
-            arms => arms.to_vec(),
-        }
     }
 
     /// The seeds that every arm is trained with.
@@ -174,12 +172,29 @@ mod tests {
             ("data.test_share=1.0", "data.test_share"),
             ("eval.measures=[]", "eval.measures"),
             ("eval.measures=[\"nDCG@ten\"]", "eval.measures"),
-            ("run.arms=[\"none\",\"none\"]", "run.arms"),
+            ("run.arms=[\"none\",\"none\"]", "two arms"),
+            ("sampler.kind=topic-aware", "sampler.group"),
+            ("student.init_std=0.0", "student.init_std"),
+            ("train.keep=best", "train.keep"),
+            ("train.evaluate_every=10", "train.evaluate_every"),
+            ("sampler.curriculum={clock=\"steps\",samplers=[{}]}", "sampler.curriculum"),
+            ("cluster.levels=[10,10]", "cluster.levels"),
+            ("cluster.balance={min=3,max=2}", "cluster.balance"),
+            ("sampler.unique=[\"query\",\"query\"]", "sampler.unique"),
             ("embedder.kind=bert", "embedder.path"),
         ] {
             let message = error("", &[setting]);
             assert!(message.contains(key), "{setting}: {message}");
         }
+    }
+
+    #[test]
+    fn a_setting_reaches_a_table_within_a_section() {
+        let settings = ["cluster.balance.min=3", "run.arms=[{name=\"a\",cluster={k=2}}]"].map(String::from);
+        let config = Config::parse("[[run.arm]]\nname = \"b\"", &settings).unwrap();
+        assert_eq!(config.cluster.balance.unwrap().min, 3);
+        assert_eq!(config.arms().unwrap()[0].config.cluster.k, 2);
+        assert!(error("", &["cluster.k.x=3"]).contains("cluster.k.x=3"));
     }
 
     #[test]
@@ -190,7 +205,8 @@ mod tests {
         let config = Config::parse("", &settings).unwrap();
         assert_eq!(config.cluster.of, ClusterOf::Queries);
         assert_eq!(config.train.learning_rate, 1e-3);
-        assert_eq!(config.arms(), [ClusterOf::None, ClusterOf::Both]);
+        let of: Vec<ClusterOf> = config.arms().unwrap().iter().map(|arm| arm.config.cluster.of).collect();
+        assert_eq!(of, [ClusterOf::None, ClusterOf::Both]);
         assert_eq!(config.data.path.to_str(), Some("../x y"));
     }
 

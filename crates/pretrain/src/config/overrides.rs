@@ -11,14 +11,30 @@ const WITHOUT_EFFECT: [&str; 3] = ["run.dir", "run.threads", "train.checkpoint_e
 pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let malformed = || PretrainError::Setting { setting: setting.to_owned() };
     let (key, value) = setting.split_once('=').ok_or_else(malformed)?;
-    let (section, key) = key.trim().split_once('.').ok_or_else(malformed)?;
-    table
-        .entry(section)
-        .or_insert_with(|| Value::Table(Table::new()))
-        .as_table_mut()
-        .ok_or_else(malformed)?
-        .insert(key.to_owned(), parse_value(value.trim()));
+    let (tables, key) = key.trim().rsplit_once('.').ok_or_else(malformed)?;
+    let inner = tables.split('.').try_fold(table, |table, name| {
+        table.entry(name).or_insert_with(|| Value::Table(Table::new())).as_table_mut().ok_or_else(malformed)
+    })?;
+    if (tables, key) == ("run", "arms") {
+        inner.remove("arm");
+    }
+    inner.insert(key.to_owned(), parse_value(value.trim()));
     Ok(())
+}
+
+/// `config` with the keys of some sections replaced.
+pub(super) fn with_sections(config: &Config, sections: &[(&'static str, &Table)]) -> Result<Config> {
+    let mut whole = Table::try_from(config).map_err(|source| PretrainError::ConfigText { source: Box::new(source) })?;
+    for &(name, keys) in sections {
+        if let Some(Value::Table(section)) = whole.get_mut(name) {
+            section.extend(keys.clone());
+        }
+    }
+    whole.try_into().map_err(|error: toml::de::Error| PretrainError::ConfigFile {
+        name: sections.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+        line: None,
+        message: error.message().to_owned(),
+    })
 }
 
 /// A TOML value, or the text itself where it is none: paths and words need no quotes.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use infonce::Direction;
 use serde::{Deserialize, Serialize};
-use stratified_sampler::Leftovers;
+
+use super::ArmConfig;
 
 /// Where pairs, corpus and test queries come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,92 +100,6 @@ impl Default for EmbedderConfig {
     }
 }
 
-/// What is clustered, and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClusterConfig {
-    /// What is clustered where `run.arms` names no arms.
-    pub of: ClusterOf,
-    /// How many clusters.
-    pub k: usize,
-    /// How many runs of k-means; the best is kept whole.
-    pub runs: usize,
-    /// The most iterations of one run.
-    pub max_iterations: usize,
-    /// A run stops when the objective's relative gain falls below this.
-    pub tolerance: f64,
-    /// The seed of the initial centroids.
-    pub seed: u64,
-    /// Whether k-means computes on the run's device, in burn, rather than on the processor.
-    pub on_device: bool,
-}
-
-/// What is clustered: an arm of the comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClusterOf {
-    /// Nothing: batches are drawn from all pairs alike.
-    None,
-    /// The distinct training queries.
-    Queries,
-    /// The distinct training passages.
-    Passages,
-    /// Each pair's query and passage together, as the unit mean of both.
-    Both,
-    /// Random labels: a control.
-    Random,
-}
-
-impl ClusterOf {
-    /// The arm's name in files and configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Queries => "queries",
-            Self::Passages => "passages",
-            Self::Both => "both",
-            Self::Random => "random",
-        }
-    }
-
-    /// The arm's name in tables.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::None => "unclustered",
-            Self::Queries => "query clusters",
-            Self::Passages => "passage clusters",
-            Self::Both => "pair clusters",
-            Self::Random => "random labels",
-        }
-    }
-}
-
-impl Default for ClusterConfig {
-    fn default() -> Self {
-        Self { of: ClusterOf::Passages, k: 10, runs: 1, max_iterations: 25, tolerance: 1e-4, seed: 0, on_device: false }
-    }
-}
-
-/// How batches are drawn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SamplerConfig {
-    /// Pairs in a batch.
-    pub batch_size: usize,
-    /// What becomes of the pairs that fill no batch of their stratum.
-    pub leftovers: Leftovers,
-    /// Whether a batch shorter than `batch_size` is left out, so that every step has equal weight.
-    pub drop_last: bool,
-    /// Clusters below this many pairs are leftovers as a whole.
-    pub min_stratum: usize,
-}
-
-impl Default for SamplerConfig {
-    fn default() -> Self {
-        Self { batch_size: 1024, leftovers: Leftovers::Mix, drop_last: true, min_stratum: 0 }
-    }
-}
-
 /// The encoder that is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -205,6 +120,10 @@ pub struct StudentConfig {
     pub pooling: Option<PoolingKind>,
     /// The size of a vocabulary trained from scratch.
     pub vocab_size: usize,
+    /// The standard deviation of a static table's first values, from scratch.
+    pub init_std: f64,
+    /// Whether the rows of a static table begin scaled by the inverse document frequency of their token in the training text.
+    pub idf: bool,
 }
 
 /// A kind of trainable encoder.
@@ -238,6 +157,8 @@ impl Default for StudentConfig {
             intermediate: 0,
             pooling: None,
             vocab_size: 16_384,
+            init_std: 0.05,
+            idf: true,
         }
     }
 }
@@ -292,6 +213,20 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Steps between two checkpoints; 0: none.
     pub checkpoint_every: usize,
+    /// Steps between two evaluations on the validation split, the last step's always among them; 0: none.
+    pub evaluate_every: usize,
+    /// Which step's student is exported.
+    pub keep: Keep,
+}
+
+/// Which step's student is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The last step's.
+    Last,
+    /// The one with the highest first measure on the validation split; of equal ones the first.
+    Best,
 }
 
 impl Default for TrainConfig {
@@ -310,6 +245,8 @@ impl Default for TrainConfig {
             max_passage_tokens: 64,
             seed: 0,
             checkpoint_every: 0,
+            evaluate_every: 0,
+            keep: Keep::Last,
         }
     }
 }
@@ -351,8 +288,9 @@ impl Default for EvalConfig {
 pub struct RunConfig {
     /// The run folder.
     pub dir: PathBuf,
-    /// Trainings over the same embeddings; empty: one, of `cluster.of`.
-    pub arms: Vec<ClusterOf>,
+    /// Trainings over the same embeddings, by name or as tables (`[[run.arm]]`); empty: one, of `cluster.of`.
+    #[serde(alias = "arm")]
+    pub arms: Vec<ArmConfig>,
     /// Seeds that every arm is trained with; empty: `train.seed` alone.
     pub seeds: Vec<u64>,
     /// Worker threads; 0: one a core.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use retrieval_eval::Measure;
 
-use super::{Config, DataFormat, EmbedderKind, StudentKind};
+use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind};
 use crate::error::{PretrainError, Result};
 
 fn require(holds: bool, key: &'static str, value: impl Display, expected: &'static str) -> Result<()> {
@@ -31,13 +31,19 @@ fn without_repeats<T: PartialEq>(key: &'static str, values: &[T]) -> Result<()> 
 impl Config {
     pub(super) fn validate(&self) -> Result<()> {
         self.validate_data()?;
-        self.validate_clusters()?;
-        self.validate_student()?;
-        self.validate_training()?;
+        self.validate_sections()?;
         self.validate_eval()?;
-        without_repeats("run.arms", &self.run.arms)?;
+        self.arms()?;
         without_repeats("run.seeds", &self.run.seeds)?;
         require(!self.run.dir.as_os_str().is_empty(), "run.dir", "\"\"", "a folder")
+    }
+
+    /// The sections that an arm may change.
+    pub(super) fn validate_sections(&self) -> Result<()> {
+        self.validate_clusters()?;
+        self.validate_sampler()?;
+        self.validate_student()?;
+        self.validate_training()
     }
 
     fn validate_data(&self) -> Result<()> {
@@ -65,7 +71,46 @@ impl Config {
         at_least(1, "cluster.max_iterations", cluster.max_iterations)?;
         let tolerance = cluster.tolerance;
         require(tolerance.is_finite() && tolerance >= 0.0, "cluster.tolerance", tolerance, "0 or more")?;
-        at_least(2, "sampler.batch_size", self.sampler.batch_size)
+        require(cluster.max_points_per_centroid != Some(0), "cluster.max_points_per_centroid", 0, "1 or more")?;
+        require(cluster.block_bytes != Some(0), "cluster.block_bytes", 0, "1 or more")?;
+        let levels = &cluster.levels;
+        let rising = levels.first() != Some(&0) && levels.is_sorted_by(|one, next| one < next);
+        require(rising, "cluster.levels", format!("{levels:?}"), "rising numbers of 1 or more")?;
+        let nested_here = levels.is_empty() || !cluster.on_device;
+        require(nested_here, "cluster.levels", format!("{levels:?}"), "none with cluster.on_device")?;
+        match cluster.balance {
+            Some(bounds) => {
+                let ordered = bounds.max.is_none_or(|max| max >= bounds.min.max(1));
+                require(ordered, "cluster.balance", format!("{bounds:?}"), "max at least min, and 1 or more")
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn validate_sampler(&self) -> Result<()> {
+        let sampler = &self.sampler;
+        at_least(2, "sampler.batch_size", sampler.batch_size)?;
+        require(sampler.cap != Some(0), "sampler.cap", 0, "1 or more")?;
+        without_repeats("sampler.unique", &sampler.unique)?;
+        let topic_aware = sampler.kind == SamplerKind::TopicAware && sampler.curriculum.is_none();
+        let said = sampler.strata_per_batch.is_some() != sampler.group.is_some();
+        let keys = format!("{:?}, strata_per_batch = {:?}", sampler.group, sampler.strata_per_batch);
+        require(said || !topic_aware, "sampler.group", keys, "one of sampler.group and sampler.strata_per_batch")?;
+        let (group, strata) = (sampler.group.unwrap_or(1), sampler.strata_per_batch.unwrap_or(1));
+        let divides = |part: usize| part > 0 && sampler.batch_size.is_multiple_of(part);
+        require(divides(group), "sampler.group", group, "a divisor of sampler.batch_size")?;
+        require(divides(strata), "sampler.strata_per_batch", strata, "a divisor of sampler.batch_size")?;
+        match &sampler.curriculum {
+            Some(curriculum) => {
+                let samplers = curriculum.samplers.len();
+                require(samplers > 0, "sampler.curriculum", "no samplers", "samplers")?;
+                let one = curriculum.starts.is_empty() != curriculum.knots.is_empty();
+                require(one, "sampler.curriculum", "starts and knots", "one of the two")?;
+                let starts = curriculum.starts.len();
+                require(starts == 0 || starts == samplers, "sampler.curriculum", starts, "a start for each sampler")
+            }
+            None => Ok(()),
+        }
     }
 
     fn validate_student(&self) -> Result<()> {
@@ -73,6 +118,8 @@ impl Config {
         require(student.layers != Some(0), "student.layers", 0, "1 or more")?;
         at_least(1, "student.dim", student.dim)?;
         at_least(1, "student.heads", student.heads)?;
+        let std = student.init_std;
+        require(std > 0.0 && std <= 100.0, "student.init_std", std, "above 0 and at most 100")?;
         if student.from.is_some() {
             return Ok(());
         }
@@ -97,6 +144,8 @@ impl Config {
         require(positive(train.epsilon.into()), "train.epsilon", train.epsilon, "above 0")?;
         let clip = train.clip_norm;
         require(clip.is_finite() && clip >= 0.0, "train.clip_norm", clip, "0 or more")?;
+        let evaluates = train.evaluate_every > 0;
+        require(evaluates || train.keep == Keep::Last, "train.keep", "best", "last, or train.evaluate_every of 1 or more")?;
         at_least(2, "train.max_query_tokens", train.max_query_tokens)?;
         at_least(2, "train.max_passage_tokens", train.max_passage_tokens)
     }

@@ -108,6 +108,7 @@ impl Builder {
             ..self.counts
         };
         Dataset {
+            validation: Vec::new(),
             queries,
             passages: self.passages.texts,
             train: self.train,

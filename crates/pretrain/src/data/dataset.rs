@@ -29,6 +29,9 @@ pub struct Dataset {
     pub train: Vec<Pair>,
     /// Test queries in the order of the data, each with at least one relevant passage.
     pub test: Vec<TestQuery>,
+    #[serde(default)]
+    #[allow(missing_docs)]
+    pub validation: Vec<TestQuery>,
     /// The passages' gold topics, where the data has them.
     pub topics: Option<Topics>,
     /// What was read, left out and kept.

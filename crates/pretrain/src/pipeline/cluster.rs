@@ -1,8 +1,10 @@
-//! Stage `cluster`: labels of the training pairs, for every arm that has clusters.
+//! Stage `cluster`: labels of the training pairs, for every arm that draws from clusters.
+
+use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
-use kmeans::{Clusterer, Clustering, KMeansError, RandomLabels, SphericalKMeansConfig};
+use kmeans::{Balanced, Bounds, Clusterer, Clustering, Hierarchy, Iteration, KMeansError, RandomLabels};
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rustc_hash::FxHashMap;
 
@@ -11,7 +13,7 @@ use crate::config::{ClusterConfig, ClusterOf};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::progress::{bar, count};
-use crate::run_folder::InputHash;
+use crate::run_folder::{Clusters, InputHash};
 
 /// What an arm clusters, and which of its rows each training pair is.
 pub(super) struct ClusteredRows {
@@ -22,69 +24,71 @@ pub(super) struct ClusteredRows {
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
-    /// Clusters what each arm clusters: the training texts of one side, or all of them where nothing is trained.
+    /// Clusters what the arms draw from: the training texts of one side, or all of them where nothing is trained.
     ///
     /// # Errors
     /// The embeddings are missing, or k-means cannot be done on them.
     pub fn cluster(&self) -> Result<()> {
-        for arm in self.config.arms().into_iter().filter(|&arm| arm != ClusterOf::None) {
-            let folder = self.run.clusters(arm);
+        for clusters in self.run.all_clusters() {
+            let folder = &clusters.folder;
             let outputs =
                 ["labels.npy", "centroids.npy", "clusters.json", "pair-labels.npy"].map(|name| folder.join(name));
-            self.run.stage(&format!("cluster {}", arm.name()), &self.cluster_hash(arm)?, &outputs, || {
-                let rows = self.clustered_rows(arm);
-                if matches!(arm, ClusterOf::Both | ClusterOf::Random) {
+            self.run.stage(&format!("cluster {}", clusters.name), &self.cluster_hash(&clusters.config)?, &outputs, || {
+                let rows = self.clustered_rows(clusters.config.of);
+                if matches!(clusters.config.of, ClusterOf::Both | ClusterOf::Random) {
                     self.require_pairs()?;
                 }
-                let vectors = self.row_vectors(arm, &rows)?;
-                let clustering = self.fit(arm, vectors.view())?;
-                let failed = |source| PretrainError::Cluster { arm: arm.title().to_owned(), source };
-                clustering.save(&folder).map_err(failed)?;
+                let vectors = self.row_vectors(clusters.config.of, &rows)?;
+                let fitted = self.fit(clusters, vectors.view())?;
+                fitted.save(folder).map_err(|source| clusters.failed(source))?;
                 write_indices(&folder.join("rows.npy"), &rows.items)?;
-                write_indices(&folder.join("pair-labels.npy"), &rows.expand(&clustering.labels))
+                write_indices(&folder.join("pair-labels.npy"), &rows.expand(&fitted.clustering().labels))
             })?;
         }
         Ok(())
     }
 
-    pub(super) fn cluster_hash(&self, arm: ClusterOf) -> Result<InputHash> {
-        match arm {
-            ClusterOf::None => Ok(self.data_hash.clone()),
-            ClusterOf::Random => self.data_hash.clone().with(&(arm, self.config.cluster.k, self.config.cluster.seed)),
-            _ => self.embed_hash()?.with(&(arm, ClusterConfig { of: arm, ..self.config.cluster.clone() })),
+    pub(super) fn cluster_hash(&self, config: &ClusterConfig) -> Result<InputHash> {
+        match config.of {
+            ClusterOf::None | ClusterOf::Topics => Ok(self.data_hash.clone()),
+            ClusterOf::Random => self.data_hash.clone().with(&(config.of, config.clusters(), config.seed)),
+            _ => self.embed_hash()?.with(config),
         }
     }
 
-    /// The stored clusters of an arm.
-    pub(super) fn clustering(&self, arm: ClusterOf) -> Result<Clustering> {
-        let folder = self.run.clusters(arm);
-        if !folder.join("clusters.json").exists() {
-            return Err(PretrainError::StageMissing { path: folder, stage: "cluster" });
+    /// The stored clusters that `config` describes.
+    pub(super) fn clustering(&self, config: &ClusterConfig) -> Result<Clustering> {
+        let missing = || PretrainError::StageMissing { path: self.run.root().to_owned(), stage: "cluster" };
+        let clusters = self.run.clusters_of(config).ok_or_else(missing)?;
+        if !clusters.folder.join("clusters.json").exists() {
+            return Err(PretrainError::StageMissing { path: clusters.folder.clone(), stage: "cluster" });
         }
-        Clustering::load(&folder).map_err(|source| PretrainError::Cluster { arm: arm.title().to_owned(), source })
+        Clustering::load(&clusters.folder).map_err(|source| clusters.failed(source))
     }
 
     /// The distinct texts that an arm clusters, or its pairs.
-    pub(super) fn clustered_rows(&self, arm: ClusterOf) -> ClusteredRows {
+    pub(super) fn clustered_rows(&self, of: ClusterOf) -> ClusteredRows {
         let train = &self.dataset.train;
         let all = |texts: usize| ClusteredRows { items: (0..texts as u32).collect(), row_of_pair: Vec::new() };
-        match arm {
+        match of {
             ClusterOf::Queries if train.is_empty() => all(self.dataset.queries.len()),
             ClusterOf::Passages if train.is_empty() => all(self.dataset.passages.len()),
             ClusterOf::Queries => ClusteredRows::distinct(train.iter().map(|pair| pair.query)),
             ClusterOf::Passages => ClusteredRows::distinct(train.iter().map(|pair| pair.passage)),
-            ClusterOf::None | ClusterOf::Both | ClusterOf::Random => ClusteredRows::distinct(0..train.len() as u32),
+            ClusterOf::None | ClusterOf::Both | ClusterOf::Topics | ClusterOf::Random => {
+                ClusteredRows::distinct(0..train.len() as u32)
+            }
         }
     }
 
-    fn row_vectors(&self, arm: ClusterOf, rows: &ClusteredRows) -> Result<Array2<f32>> {
+    fn row_vectors(&self, of: ClusterOf, rows: &ClusteredRows) -> Result<Array2<f32>> {
         let items: Vec<usize> = rows.items.iter().map(|&item| item as usize).collect();
-        match arm {
+        match of {
             ClusterOf::Queries => Ok(self.vectors(Side::Query)?.select(Axis(0), &items)),
             ClusterOf::Passages => Ok(self.vectors(Side::Passage)?.select(Axis(0), &items)),
             ClusterOf::Both => self.pair_vectors(),
             // Labels that look at no vector still want rows to count.
-            ClusterOf::None | ClusterOf::Random => Ok(Array2::ones((items.len(), 1))),
+            ClusterOf::None | ClusterOf::Topics | ClusterOf::Random => Ok(Array2::ones((items.len(), 1))),
         }
     }
 
@@ -104,42 +108,109 @@ impl<B: AutodiffBackend> Pipeline<B> {
         Ok(rows)
     }
 
-    fn fit(&self, arm: ClusterOf, rows: ArrayView2<'_, f32>) -> Result<Clustering> {
-        let config = &self.config.cluster;
-        let failed = |source| PretrainError::Cluster { arm: arm.title().to_owned(), source };
-        let clusterer = self.clusterer(arm).map_err(failed)?;
-        tracing::info!("cluster {}: {} rows of {} into {}", arm.name(), count(rows.nrows()), rows.ncols(), config.k);
-        let bar = bar((config.max_iterations * config.runs) as u64, &format!("cluster {}", arm.name()));
-        let clustering = clusterer
-            .fit_with(&rows.into(), &mut |iteration| {
-                bar.inc(1);
-                bar.set_message(format!("mean cosine {:.4}", iteration.objective));
-            })
-            .map_err(failed)?;
+    fn fit(&self, clusters: &Clusters, rows: ArrayView2<'_, f32>) -> Result<Fitted> {
+        let (config, name) = (&clusters.config, &clusters.name);
+        tracing::info!("cluster {name}: {} rows of {} into {}", count(rows.nrows()), rows.ncols(), config.clusters());
+        let bar = bar((config.max_iterations * config.runs) as u64, &format!("cluster {name}"));
+        let fitted = self.fitted(config, rows, &mut |iteration| {
+            bar.inc(1);
+            bar.set_message(format!("mean cosine {:.4}", iteration.objective));
+        });
         bar.finish_and_clear();
-        let sizes = &clustering.sizes;
+        let fitted = fitted.map_err(|source| clusters.failed(source))?;
+        let Clustering { objective, sizes, .. } = fitted.clustering();
         tracing::info!(
-            "cluster {}: mean cosine {:.4}, clusters of {} to {} rows",
-            arm.name(),
-            clustering.objective,
+            "cluster {name}: mean cosine {objective:.4}, clusters of {} to {} rows",
             count(sizes.iter().min().copied().unwrap_or(0) as usize),
             count(sizes.iter().max().copied().unwrap_or(0) as usize),
         );
-        Ok(clustering)
+        let empty = sizes.iter().filter(|&&size| size == 0).count();
+        if empty > 0 {
+            tracing::warn!("cluster {name}: {} of {} clusters are empty: rows repeat", count(empty), count(sizes.len()));
+        }
+        Ok(fitted)
     }
 
-    fn clusterer(&self, arm: ClusterOf) -> std::result::Result<Box<dyn Clusterer>, KMeansError> {
-        let config = &self.config.cluster;
-        let k_means = SphericalKMeansConfig::new(config.k)
-            .with_n_runs(config.runs)
-            .with_max_iterations(config.max_iterations)
-            .with_tolerance(config.tolerance)
-            .with_seed(config.seed);
-        Ok(match arm {
-            ClusterOf::Random => Box::new(RandomLabels { clusters: config.k, seed: config.seed }),
-            _ if config.on_device => Box::new(k_means.build_on::<B::InnerBackend>(&self.device)?),
-            _ => Box::new(k_means.build()?),
-        })
+    fn fitted(
+        &self,
+        config: &ClusterConfig,
+        rows: ArrayView2<'_, f32>,
+        observer: &mut dyn FnMut(&Iteration),
+    ) -> std::result::Result<Fitted, KMeansError> {
+        if let Some(hierarchy) = config.hierarchy().filter(|_| config.of != ClusterOf::Random) {
+            let nested = hierarchy.build()?.fit_with(&rows.into(), &mut |seen| observer(&seen.iteration))?;
+            return Fitted::nested(nested, config.balance, rows);
+        }
+        let clustering = self.clusterer(config)?.fit_with(&rows.into(), observer)?;
+        match config.balance {
+            Some(bounds) => Ok(Fitted::Balanced(clustering.balanced(rows, bounds)?)),
+            None => Ok(Fitted::Flat(clustering)),
+        }
+    }
+
+    fn clusterer(&self, config: &ClusterConfig) -> std::result::Result<Box<dyn Clusterer>, KMeansError> {
+        if config.of == ClusterOf::Random {
+            return Ok(Box::new(RandomLabels { clusters: config.clusters(), seed: config.seed }));
+        }
+        if !config.on_device {
+            return Ok(Box::new(config.kmeans().build()?));
+        }
+        let on_device = config.kmeans().build_on::<B::InnerBackend>(&self.device)?;
+        Ok(Box::new(match config.block_bytes {
+            Some(block_bytes) => on_device.with_block_bytes(block_bytes),
+            None => on_device,
+        }))
+    }
+}
+
+/// Clusters as they were made, which say more in files than their labels.
+enum Fitted {
+    Flat(Clustering),
+    Balanced(Balanced),
+    Nested {
+        hierarchy: Hierarchy,
+        /// The finest level's, within bounds where the configuration has them.
+        finest: Box<Fitted>,
+    },
+}
+
+impl Fitted {
+    fn nested(
+        hierarchy: Hierarchy,
+        bounds: Option<Bounds>,
+        rows: ArrayView2<'_, f32>,
+    ) -> std::result::Result<Self, KMeansError> {
+        let finest = hierarchy.levels.last().ok_or(KMeansError::NoLevels)?.clustering.clone();
+        let finest = Box::new(match bounds {
+            Some(bounds) => Self::Balanced(finest.balanced(rows, bounds)?),
+            None => Self::Flat(finest),
+        });
+        Ok(Self::Nested { hierarchy, finest })
+    }
+
+    fn clustering(&self) -> &Clustering {
+        match self {
+            Self::Flat(clustering) => clustering,
+            Self::Balanced(balanced) => &balanced.clustering,
+            Self::Nested { finest, .. } => finest.clustering(),
+        }
+    }
+
+    fn save(&self, folder: &Path) -> std::result::Result<(), KMeansError> {
+        match self {
+            Self::Flat(clustering) => clustering.save(folder),
+            Self::Balanced(balanced) => balanced.save(folder),
+            Self::Nested { hierarchy, finest } => {
+                hierarchy.save(folder)?;
+                finest.save(folder)
+            }
+        }
+    }
+}
+
+impl Clusters {
+    fn failed(&self, source: KMeansError) -> PretrainError {
+        PretrainError::Cluster { arm: self.name.clone(), source }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::evaluate::{Scores, mean};
-use crate::config::ClusterOf;
+use crate::config::{Arm, Difference};
 use crate::error::Result;
 use crate::files::write_json;
 use crate::run_folder::Member;
@@ -23,6 +23,17 @@ pub struct Comparison {
     pub seeds: Vec<u64>,
     /// One row a system.
     pub rows: Vec<Row>,
+    /// For each named arm the keys in which it differs from the sections.
+    pub arms: Vec<ArmKeys>,
+}
+
+/// What makes an arm: the keys in which it differs from the run's sections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmKeys {
+    /// The arm's name in the table.
+    pub arm: String,
+    /// `section.key = value`.
+    pub keys: Vec<String>,
 }
 
 /// What one system reached.
@@ -56,14 +67,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// An arm was not evaluated yet.
     pub fn compare(&self) -> Result<Comparison> {
         let trained = !self.dataset.train.is_empty();
-        let arms = if trained { self.config.arms() } else { Vec::new() };
-        let baseline = match arms.contains(&ClusterOf::None) {
-            true => Some(self.arm_queries(ClusterOf::None)?),
-            false => None,
-        };
+        let arms = if trained { self.run.arms() } else { &[] };
+        let unclustered = arms.iter().find(|arm| arm.is_unclustered());
+        let baseline = unclustered.map(|arm| self.arm_queries(arm)).transpose()?;
         let mut rows = Vec::new();
-        for &arm in &arms {
-            let against = baseline.as_deref().filter(|_| arm != ClusterOf::None);
+        for arm in arms {
+            let against = baseline.as_deref().filter(|_| unclustered != Some(arm));
             rows.push(self.arm_row(arm, against)?);
         }
         for system in self.baselines() {
@@ -75,23 +84,29 @@ impl<B: AutodiffBackend> Pipeline<B> {
             queries: self.dataset.test.len(),
             seeds: self.config.seeds(),
             rows,
+            arms: arms.iter().map(|arm| self.arm_keys(arm)).filter(|arm| !arm.keys.is_empty()).collect(),
         };
         write_json(&self.run.file("compare.json"), &comparison)?;
         Ok(comparison)
     }
 
-    fn arm_scores(&self, arm: ClusterOf) -> Result<Vec<Scores>> {
+    fn arm_keys(&self, arm: &Arm) -> ArmKeys {
+        let key = |Difference { key, right, .. }: Difference| format!("{key} = {right}");
+        ArmKeys { arm: arm.title.clone(), keys: self.config.differences_of(arm).into_iter().map(key).collect() }
+    }
+
+    fn arm_scores(&self, arm: &Arm) -> Result<Vec<Scores>> {
         self.config.seeds().into_iter().map(|seed| self.scores(Member { arm, seed })).collect()
     }
 
     /// The first measure of each test query, averaged over seeds.
-    fn arm_queries(&self, arm: ClusterOf) -> Result<Vec<f64>> {
+    fn arm_queries(&self, arm: &Arm) -> Result<Vec<f64>> {
         let scores = self.arm_scores(arm)?;
         let of_query = |query: usize| mean(&scores.iter().map(|scores| scores.per_query[0][query]).collect::<Vec<_>>());
         Ok((0..self.dataset.test.len()).map(of_query).collect())
     }
 
-    fn arm_row(&self, arm: ClusterOf, against: Option<&[f64]>) -> Result<Row> {
+    fn arm_row(&self, arm: &Arm, against: Option<&[f64]>) -> Result<Row> {
         let scores = self.arm_scores(arm)?;
         let of_measure = |measure: usize| scores.iter().map(|scores| scores.means[measure]).collect::<Vec<f64>>();
         let measures = 0..self.config.eval.measures.len();
@@ -100,7 +115,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             None => None,
         };
         Ok(Row {
-            system: arm.title().to_owned(),
+            system: arm.title.clone(),
             means: measures.clone().map(|measure| mean(&of_measure(measure))).collect(),
             deviations: (scores.len() > 1).then(|| measures.map(|measure| deviation(&of_measure(measure))).collect()),
             gain,
@@ -143,7 +158,11 @@ impl std::fmt::Display for Comparison {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        write!(f, "{table}")
+        write!(f, "{table}")?;
+        if !self.arms.is_empty() {
+            writeln!(f)?;
+        }
+        self.arms.iter().try_for_each(|ArmKeys { arm, keys }| write!(f, "\n{arm}: {}", keys.join(", ")))
     }
 }
 
@@ -174,6 +193,7 @@ mod tests {
             measures: vec!["nDCG@10".into()],
             queries: 3,
             seeds: vec![0],
+            arms: vec![ArmKeys { arm: "passage clusters".into(), keys: vec!["cluster.k = 3".into()] }],
             rows: vec![
                 row("unclustered", None),
                 row("passage clusters", Some(Gain { relative: 0.02, low: -0.01, high: 0.05 })),

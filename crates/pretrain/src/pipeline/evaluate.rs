@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::embed_texts::embed_all;
-use super::train_arm::label;
+use super::initial::Start;
 use crate::bm25::Bm25;
+use crate::data::TestQuery;
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json, write_rows};
 use crate::run_folder::{InputHash, Member};
@@ -71,10 +72,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let folder = self.run.member(member);
             let outputs = ["eval.json", "passages.npy"].map(|name| folder.join(name));
             let hash = self.eval_hash(self.train_hash(member)?)?;
-            self.run.stage(&format!("evaluate {}", label(member)), &hash, &outputs, || {
+            self.run.stage(&format!("evaluate {}", member), &hash, &outputs, || {
                 let embedder = self.trained(member)?;
                 let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
-                let scores = self.score(&*embedder, passages.view(), member.arm.title())?;
+                let scores = self.score(&*embedder, passages.view(), &member.arm.title)?;
                 write_rows(&folder.join("passages.npy"), passages.view())?;
                 write_json(&folder.join("eval.json"), &scores)
             })?;
@@ -88,7 +89,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The arms and seeds that are trained; none where the data has no training pairs.
-    pub(super) fn trained_members(&self) -> Vec<Member> {
+    pub(super) fn trained_members(&self) -> Vec<Member<'_>> {
         if self.dataset.train.is_empty() { Vec::new() } else { self.run.members() }
     }
 
@@ -111,7 +112,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 Baseline::Bm25 => {
                     let index = Bm25::new(&self.passage_texts())?;
                     let hits = index.search_all(&self.test_texts(), self.config.eval.depth)?;
-                    self.judge(&hits, baseline.title())?
+                    self.scores_of(baseline.title(), self.judge(&self.dataset.test, &hits)?)
                 }
                 Baseline::Embedder => self.score_embedder()?,
             };
@@ -139,7 +140,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The stored scores of a member.
-    pub(super) fn scores(&self, member: Member) -> Result<Scores> {
+    pub(super) fn scores(&self, member: Member<'_>) -> Result<Scores> {
         read_scores(&self.run.member(member).join("eval.json"))
     }
 
@@ -153,7 +154,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// The trained student of a member, read from the folder that it was saved to.
-    pub(super) fn trained(&self, member: Member) -> Result<Box<dyn Embedder>> {
+    pub(super) fn trained(&self, member: Member<'_>) -> Result<Box<dyn Embedder>> {
         let folder = self.run.member(member).join("model");
         self.student_in(&folder)
     }
@@ -168,7 +169,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     fn untrained(&self) -> Result<Box<dyn Embedder>> {
-        let (student, tokenizer) = self.initial_student::<B::InnerBackend>(self.first_seed())?;
+        let mut start = None;
+        let start = Start::of_arm(&mut start, self, &self.config)?;
+        let student = self.initial_student::<B::InnerBackend>(&self.config, self.first_seed(), start)?;
+        let tokenizer = start.tokenizer.clone();
         let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
         Ok(Box::new(NeuralEmbedder::new(student, tokenizer, limits, &self.device)?))
     }
@@ -183,38 +187,44 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn score(&self, embedder: &dyn Embedder, passages: ArrayView2<'_, f32>, system: &str) -> Result<Scores> {
         let queries = embed_all(embedder, &self.test_texts(), Side::Query)?;
-        self.search_and_judge(queries.view(), passages, system)
+        Ok(self.scores_of(system, self.search_and_judge(&self.dataset.test, queries.view(), passages)?))
     }
 
     /// The clustering embedder's own scores, from the rows that are stored already.
     fn score_embedder(&self) -> Result<Scores> {
         let rows: Vec<usize> = self.dataset.test.iter().map(|test| test.query as usize).collect();
         let queries: Array2<f32> = self.vectors(Side::Query)?.select(Axis(0), &rows);
-        self.search_and_judge(queries.view(), self.vectors(Side::Passage)?.view(), Baseline::Embedder.title())
+        let passages = self.vectors(Side::Passage)?;
+        let per_query = self.search_and_judge(&self.dataset.test, queries.view(), passages.view())?;
+        Ok(self.scores_of(Baseline::Embedder.title(), per_query))
     }
 
-    fn search_and_judge(
+    /// For each measure its value of each of `queries`, which `rows` embed, from a search of all `passages`.
+    pub(super) fn search_and_judge(
         &self,
-        queries: ArrayView2<'_, f32>,
+        queries: &[TestQuery],
+        rows: ArrayView2<'_, f32>,
         passages: ArrayView2<'_, f32>,
-        system: &str,
-    ) -> Result<Scores> {
-        let hits = ExactSearcher::new(passages)?.search(queries, self.config.eval.depth)?;
-        self.judge(&hits, system)
+    ) -> Result<Vec<Vec<f64>>> {
+        let hits = ExactSearcher::new(passages)?.search(rows, self.config.eval.depth)?;
+        self.judge(queries, &hits)
     }
 
-    fn judge(&self, hits: &[Vec<Hit>], system: &str) -> Result<Scores> {
+    fn judge(&self, queries: &[TestQuery], hits: &[Vec<Hit>]) -> Result<Vec<Vec<f64>>> {
         let names = &self.config.eval.measures;
         let measures: Vec<Measure> = names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>()?;
-        let qrels = IndexedQrels::new(self.dataset.test.iter().map(|test| test.relevant.clone()))?;
+        let qrels = IndexedQrels::new(queries.iter().map(|query| query.relevant.clone()))?;
         let report = evaluate_hits(&qrels, hits, &measures, EvalOptions::default().with_complete(true))?;
-        let per_query: Vec<Vec<f64>> = report.measures.into_iter().map(|measure| measure.values).collect();
-        Ok(Scores {
+        Ok(report.measures.into_iter().map(|measure| measure.values).collect())
+    }
+
+    fn scores_of(&self, system: &str, per_query: Vec<Vec<f64>>) -> Scores {
+        Scores {
             system: system.to_owned(),
-            measures: names.clone(),
+            measures: self.config.eval.measures.clone(),
             means: per_query.iter().map(|values| mean(values)).collect(),
             per_query,
-        })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use embed::Side;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Pipeline;
-use crate::config::ClusterOf;
+use crate::config::{Arm, ClusterConfig, ClusterOf};
 use crate::data::Text;
 use crate::error::{PretrainError, Result};
 
@@ -28,23 +28,19 @@ pub struct ClusterSummary {
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
-    /// Every cluster of an arm, largest first, with `terms` terms and `texts` texts each.
+    /// Every cluster of an arm, by default the first that draws from clusters of texts, largest first, with `terms` terms and
+    /// `texts` texts each.
     ///
     /// # Errors
     /// The arm has no clusters of texts, or is not clustered yet.
-    pub fn clusters(&self, arm: ClusterOf, terms: usize, texts: usize) -> Result<Vec<ClusterSummary>> {
-        let (side, all) = match arm {
-            ClusterOf::Queries => (Side::Query, &self.dataset.queries),
-            ClusterOf::Passages => (Side::Passage, &self.dataset.passages),
-            ClusterOf::None | ClusterOf::Both | ClusterOf::Random => {
-                return Err(PretrainError::NoSuchArm {
-                    arm: arm.name().to_owned(),
-                    arms: "queries, passages (clusters of texts)".to_owned(),
-                });
-            }
+    pub fn clusters(&self, arm: Option<&str>, terms: usize, texts: usize) -> Result<Vec<ClusterSummary>> {
+        let (side, config) = self.clusters_of_texts(arm)?;
+        let all = match side {
+            Side::Query => &self.dataset.queries,
+            Side::Passage => &self.dataset.passages,
         };
-        let clustering = self.clustering(arm)?;
-        let rows = self.clustered_rows(arm);
+        let clustering = self.clustering(config)?;
+        let rows = self.clustered_rows(config.of);
         let vectors = self.vectors(side)?;
         let words: Vec<FxHashSet<String>> = rows.items.iter().map(|&item| words_of(&all[item as usize].text)).collect();
         let terms_of = top_terms(&words, &clustering.labels, clustering.sizes.len(), terms);
@@ -66,6 +62,27 @@ impl<B: AutodiffBackend> Pipeline<B> {
         summaries.sort_by_key(|summary| (std::cmp::Reverse(summary.size), summary.label));
         Ok(summaries)
     }
+
+    /// The clusters of an arm and the side whose texts they are of.
+    fn clusters_of_texts(&self, arm: Option<&str>) -> Result<(Side, &ClusterConfig)> {
+        let named = |of: &&Arm| arm.is_none_or(|name| of.name == name || of.title == name);
+        self.run.arms().iter().filter(named).find_map(clusters_of_texts).ok_or_else(|| {
+            let arms = self.run.arms().iter().filter(|arm| clusters_of_texts(arm).is_some());
+            PretrainError::NoSuchArm {
+                arm: arm.unwrap_or("with clusters of texts").to_owned(),
+                arms: arms.map(|arm| arm.name.as_str()).collect::<Vec<_>>().join(", "),
+            }
+        })
+    }
+}
+
+/// The first clusters of texts that an arm draws from, and the side that the texts are of.
+fn clusters_of_texts(arm: &Arm) -> Option<(Side, &ClusterConfig)> {
+    arm.clusters().find_map(|config| match config.of {
+        ClusterOf::Queries => Some((Side::Query, config)),
+        ClusterOf::Passages => Some((Side::Passage, config)),
+        ClusterOf::None | ClusterOf::Both | ClusterOf::Topics | ClusterOf::Random => None,
+    })
 }
 
 /// The texts of the largest cosines, largest first.

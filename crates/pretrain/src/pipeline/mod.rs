@@ -4,26 +4,29 @@ mod cluster;
 mod compare;
 mod embed_texts;
 mod evaluate;
+mod initial;
 mod inspect;
 mod plan;
+mod recorder;
 mod search;
 mod train_arm;
+mod validation;
 
 use burn::tensor::backend::AutodiffBackend;
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
-pub use compare::{Comparison, Gain, Row};
+pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use search::{Found, Index};
-
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
 use crate::data::{Beir, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::{InputHash, RunFolder};
+use crate::student;
 
 const SUMMARY: &str = "pairs.json";
 const SNAPSHOT: &str = "dataset.json";
@@ -123,20 +126,30 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn check(&self) -> Result<()> {
         self.require_pairs()?;
         self.require_test()?;
-        let (pairs, clusters) = (self.dataset.train.len(), self.config.cluster.k);
-        for arm in self.config.arms() {
-            let rows = self.clustered_rows(arm).items.len();
-            if arm != ClusterOf::None && rows < clusters {
-                let source = KMeansError::TooFewRows { rows, clusters };
-                return Err(PretrainError::Cluster { arm: arm.title().to_owned(), source });
-            }
-            if self.config.sampler.drop_last && pairs < self.config.sampler.batch_size {
-                let batch_size = self.config.sampler.batch_size;
-                return Err(PretrainError::NoBatches { arm: arm.title().to_owned(), batch_size, pairs });
+        for clusters in self.run.all_clusters() {
+            let (rows, k) = (self.clustered_rows(clusters.config.of).items.len(), clusters.config.clusters());
+            if rows < k {
+                let source = KMeansError::TooFewRows { rows, clusters: k };
+                return Err(PretrainError::Cluster { arm: clusters.name.clone(), source });
             }
         }
-        if self.config.student.from.is_some() {
-            self.initial_student::<B::InnerBackend>(self.config.seeds()[0])?;
+        let (pairs, seed) = (self.dataset.train.len(), self.config.seeds()[0]);
+        for arm in self.run.arms() {
+            let sampler = &arm.config.sampler;
+            if sampler.drop_last && pairs < sampler.batch_size {
+                let batch_size = sampler.batch_size;
+                return Err(PretrainError::NoBatches { arm: arm.title.clone(), batch_size, pairs });
+            }
+            if arm.draws.iter().any(|draw| draw.cluster.of == ClusterOf::Topics) && self.dataset.topics.is_none() {
+                return Err(PretrainError::NoTopics { path: self.config.data.path.clone() });
+            }
+            if arm.config.train.evaluate_every > 0 && self.dataset.validation.is_empty() {
+                return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
+            }
+            if arm.config.student.from.is_some() {
+                let (student, tokenizer) = (&arm.config.student, self.tokenizer(&arm.config.student)?);
+                student::initial::<B::InnerBackend>(student, &tokenizer, seed, &self.device)?;
+            }
         }
         Ok(())
     }

@@ -1,53 +1,103 @@
 //! The batches of an epoch: the sampler of an arm, and its plan.
 
 use burn::tensor::backend::AutodiffBackend;
-use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig, UniformConfig};
+use kmeans::Clustering;
+use stratified_sampler::{BatchSampler, Leftovers, Shard, UniqueBy};
 
 use super::Pipeline;
-use crate::config::ClusterOf;
+use crate::config::{Arm, ClusterConfig, ClusterOf, Draw, SamplerKind, UniqueKey};
+use crate::data::Pair;
 use crate::error::{PretrainError, Result};
 use crate::nearest::build_with_centroids;
 use crate::plan_file::{Plan, PlanFile};
 use crate::run_folder::Member;
 
 impl<B: AutodiffBackend> Pipeline<B> {
-    /// Writes the batches that `member` trains on in `epoch`.
+    /// Writes the batches that `member` trains on in `epoch`, or of each batch the share of a rank, given with how many ranks there are.
     ///
     /// # Errors
-    /// The arm is not clustered yet, no batch can be drawn, or the files cannot be written.
-    pub fn plan(&self, member: Member, epoch: u64) -> Result<PlanFile> {
-        let sampler = self.sampler(member)?;
-        let leftovers = (member.arm != ClusterOf::None).then_some(self.config.sampler.leftovers);
+    /// The arm is not clustered yet, no batch can be drawn or shared, or the files cannot be written.
+    pub fn plan(&self, member: Member<'_>, epoch: u64, share: Option<(usize, usize)>) -> Result<PlanFile> {
+        let whole = self.sampler(member)?;
+        let (sampler, name): (Box<dyn BatchSampler>, String) = match share {
+            None => (whole, format!("plan-epoch-{epoch}.npy")),
+            Some((rank, world)) => {
+                let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
+                let share = Shard::new(whole, rank, world).map_err(failed)?;
+                (Box::new(share), format!("plan-epoch-{epoch}-rank-{rank}-of-{world}.npy"))
+            }
+        };
+        let settings = &member.arm.config.sampler;
+        let stratified = settings.kind == SamplerKind::Stratified && settings.curriculum.is_none();
+        let leftovers = (stratified && !member.arm.is_unclustered()).then_some(settings.leftovers);
         let plan = Plan { sampler: &*sampler, epoch, seed: member.seed, leftovers };
-        plan.write(&self.run.member(member).join(format!("plan-epoch-{epoch}.npy")))
+        plan.write(&self.run.member(member).join(name))
     }
 
     /// How `member` draws its batches.
-    pub(super) fn sampler(&self, member: Member) -> Result<Box<dyn BatchSampler>> {
-        let arm = member.arm;
-        let failed = |source| PretrainError::Sample { arm: arm.title().to_owned(), source };
-        let config = &self.config.sampler;
-        let sampler: Box<dyn BatchSampler> = if arm == ClusterOf::None {
-            let uniform = UniformConfig::new(config.batch_size).with_seed(member.seed).with_drop_last(config.drop_last);
-            Box::new(uniform.build(self.dataset.train.len()).map_err(failed)?)
-        } else {
-            let clustering = self.clustering(arm)?;
-            let labels = self.clustered_rows(arm).expand(&clustering.labels);
-            let stratified = StratifiedConfig::new(config.batch_size)
-                .with_leftovers(config.leftovers)
-                .with_seed(member.seed)
-                .with_drop_last(config.drop_last)
-                .with_min_stratum(config.min_stratum);
-            let built = match config.leftovers {
-                Leftovers::Merge => build_with_centroids(stratified, &labels, clustering.centroids.view()),
-                _ => stratified.build(&labels),
-            };
-            Box::new(built.map_err(failed)?)
+    pub(super) fn sampler(&self, member: Member<'_>) -> Result<Box<dyn BatchSampler>> {
+        let Member { arm, seed } = member;
+        let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
+        let mut samplers = arm.draws.iter().map(|draw| self.draw(arm, draw, seed)).collect::<Result<Vec<_>>>()?;
+        let sampler = match &arm.config.sampler.curriculum {
+            Some(curriculum) => Box::new(curriculum.schedule().build(samplers).map_err(failed)?),
+            None => samplers.remove(0),
         };
         if sampler.len(0) == 0 {
-            let pairs = self.dataset.train.len();
-            return Err(PretrainError::NoBatches { arm: arm.title().to_owned(), batch_size: config.batch_size, pairs });
+            let (batch_size, pairs) = (sampler.batch_size(), self.dataset.train.len());
+            return Err(PretrainError::NoBatches { arm: arm.title.clone(), batch_size, pairs });
         }
         Ok(sampler)
+    }
+
+    /// One sampler of an arm.
+    fn draw(&self, arm: &Arm, draw: &Draw, seed: u64) -> Result<Box<dyn BatchSampler>> {
+        let Draw { cluster, sampler: config } = draw;
+        let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
+        let kind = if cluster.of == ClusterOf::None { SamplerKind::Uniform } else { config.kind };
+        let sampler: Box<dyn BatchSampler> = match kind {
+            SamplerKind::Uniform => {
+                Box::new(config.uniform(seed).build(self.dataset.train.len()).map_err(failed)?)
+            }
+            SamplerKind::TopicAware => {
+                Box::new(config.topic_aware(seed).build(&self.labels(cluster)?).map_err(failed)?)
+            }
+            SamplerKind::Stratified if config.leftovers == Leftovers::Merge && cluster.of.is_fitted() => {
+                let (labels, clustering) = self.labelled(cluster)?;
+                let near = build_with_centroids(config.stratified(seed), &labels, clustering.centroids.view());
+                Box::new(near.map_err(failed)?)
+            }
+            SamplerKind::Stratified => Box::new(config.stratified(seed).build(&self.labels(cluster)?).map_err(failed)?),
+        };
+        if config.unique.is_empty() {
+            return Ok(sampler);
+        }
+        let keys = config.unique.iter().map(|&key| self.keys(key)).collect();
+        Ok(Box::new(UniqueBy::new(sampler, keys).map_err(failed)?.with_drop_last(config.drop_last)))
+    }
+
+    /// For each training pair the stratum that it is drawn from.
+    fn labels(&self, cluster: &ClusterConfig) -> Result<Vec<u32>> {
+        match (cluster.of, &self.dataset.topics) {
+            (ClusterOf::Topics, Some(topics)) => {
+                Ok(self.dataset.train.iter().map(|pair| topics.of_passage[pair.passage as usize]).collect())
+            }
+            (ClusterOf::Topics, None) => Err(PretrainError::NoTopics { path: self.config.data.path.clone() }),
+            _ => Ok(self.labelled(cluster)?.0),
+        }
+    }
+
+    fn labelled(&self, cluster: &ClusterConfig) -> Result<(Vec<u32>, Clustering)> {
+        let clustering = self.clustering(cluster)?;
+        Ok((self.clustered_rows(cluster.of).expand(&clustering.labels), clustering))
+    }
+
+    /// For each training pair the number of what it may not share with another of its batch.
+    fn keys(&self, key: UniqueKey) -> Vec<u32> {
+        let of = |pair: &Pair| match key {
+            UniqueKey::Query => pair.query,
+            UniqueKey::Passage => pair.passage,
+        };
+        self.dataset.train.iter().map(of).collect()
     }
 }

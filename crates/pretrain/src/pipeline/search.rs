@@ -40,7 +40,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     ///
     /// # Errors
     /// The member is not trained or not evaluated yet.
-    pub fn index(&self, member: Member) -> Result<Index> {
+    pub fn index(&self, member: Member<'_>) -> Result<Index> {
         if self.trained_members().is_empty() {
             return Ok(Index { embedder: self.clustering_embedder()?, passages: self.vectors(Side::Passage)? });
         }

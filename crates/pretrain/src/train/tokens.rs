@@ -1,6 +1,6 @@
 //! The training pairs as token ids, tokenised once for all epochs.
 
-use embed::{TextTokenizer, TokenBatch};
+use embed::{TextTokenizer, TokenBatch, inverse_document_frequency};
 use rustc_hash::FxHashMap;
 
 use crate::config::TrainConfig;
@@ -50,6 +50,13 @@ impl PairTokens {
     /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
+    }
+
+    /// For each token of `vocab_size` its inverse document frequency among the distinct queries and passages.
+    pub fn inverse_document_frequency(&self, vocab_size: usize) -> Vec<f32> {
+        let mut texts = self.queries.clone();
+        (0..self.passages.len()).for_each(|passage| texts.push(self.passages.tokens(passage)));
+        inverse_document_frequency(&texts, vocab_size)
     }
 
     /// The pairs `indices` as one batch.

@@ -1,0 +1,95 @@
+//! What a training starts from: a tokenizer, the tokens of the pairs, and the student before its first step.
+
+use std::collections::BTreeSet;
+
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use embed::TextTokenizer;
+
+use super::Pipeline;
+use crate::config::{Config, StudentConfig};
+use crate::error::Result;
+use crate::progress::count;
+use crate::student::{self, Student};
+use crate::train::PairTokens;
+
+/// What every training of an arm starts from, whatever its seed.
+pub(super) struct Start {
+    of: (StudentConfig, [usize; 2]),
+    pub(super) tokenizer: TextTokenizer,
+    pub(super) tokens: PairTokens,
+    /// For each token its inverse document frequency in the training text, where the student wants it.
+    weights: Option<Vec<f32>>,
+}
+
+impl Start {
+    /// That of the arm of `config`: `known` if the arm before it started from the same.
+    pub(super) fn of_arm<'a, B: AutodiffBackend>(
+        known: &'a mut Option<Self>,
+        pipeline: &Pipeline<B>,
+        config: &Config,
+    ) -> Result<&'a Self> {
+        let of = (config.student.clone(), [config.train.max_query_tokens, config.train.max_passage_tokens]);
+        let same = known.take().filter(|start| start.of == of);
+        Ok(known.insert(match same {
+            Some(start) => start,
+            None => Self::new(of, pipeline, config)?,
+        }))
+    }
+
+    fn new<B: AutodiffBackend>(
+        of: (StudentConfig, [usize; 2]),
+        pipeline: &Pipeline<B>,
+        config: &Config,
+    ) -> Result<Self> {
+        let tokenizer = pipeline.tokenizer(&config.student)?;
+        let tokens = PairTokens::new(&pipeline.dataset, &tokenizer, &config.train)?;
+        let weighted = student::begins_weighted(&config.student);
+        let weights = weighted.then(|| tokens.inverse_document_frequency(tokenizer.vocab_size()));
+        Ok(Self { of, tokenizer, tokens, weights })
+    }
+}
+
+impl<B: AutodiffBackend> Pipeline<B> {
+    /// The student before its first step; the same seed gives the same weights.
+    pub(super) fn initial_student<C>(&self, config: &Config, seed: u64, start: &Start) -> Result<Student<C>>
+    where
+        C: Backend<Device = B::Device>,
+    {
+        let student = student::initial(&config.student, &start.tokenizer, seed, &self.device)?;
+        Ok(match &start.weights {
+            Some(weights) => student.weighted(weights),
+            None => student,
+        })
+    }
+
+    /// The student's tokenizer: that of the folder it comes from, or one trained on the training text.
+    pub(super) fn tokenizer(&self, config: &StudentConfig) -> Result<TextTokenizer> {
+        let tokenizer = match &config.from {
+            Some(folder) => TextTokenizer::from_folder(folder)?,
+            None => self.vocabulary(config)?,
+        };
+        Ok(student::with_special_tokens(config.kind, tokenizer))
+    }
+
+    /// The vocabulary of a student from scratch, trained on the training text alone.
+    fn vocabulary(&self, config: &StudentConfig) -> Result<TextTokenizer> {
+        let (stage, file) = match config.vocab_size == self.config.student.vocab_size {
+            true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
+            false => (format!("vocabulary {}", config.vocab_size), format!("tokenizer-{}.json", config.vocab_size)),
+        };
+        let path = self.run.file(&file);
+        let hash = self.data_hash.clone().with(&config.vocab_size)?;
+        self.run.stage_quietly(&stage, &hash, std::slice::from_ref(&path), || {
+            tracing::info!("vocabulary: up to {} pieces from the training text", count(config.vocab_size));
+            let train = &self.dataset.train;
+            let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
+            let (queries, passages): (Vec<u32>, Vec<u32>) = train.iter().map(|pair| (pair.query, pair.passage)).unzip();
+            let queries = distinct(queries).into_iter().map(|i| &self.dataset.queries[i as usize]);
+            let passages = distinct(passages).into_iter().map(|i| &self.dataset.passages[i as usize]);
+            let texts = queries.chain(passages).map(|text| text.text.as_str());
+            let tokenizer = TextTokenizer::train_wordpiece(texts, config.vocab_size)?;
+            Ok(tokenizer.save(&path)?)
+        })?;
+        Ok(TextTokenizer::from_file(&path)?)
+    }
+}

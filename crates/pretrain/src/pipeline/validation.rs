@@ -1,0 +1,60 @@
+//! The validation split, asked while a student trains.
+
+use std::time::Instant;
+
+use burn::tensor::backend::AutodiffBackend;
+use embed::{Embedder, NeuralEmbedder, Side, TextTokenizer, TokenLimits};
+
+use super::Pipeline;
+use super::evaluate::mean;
+use crate::error::{PretrainError, Result};
+use crate::student::Student;
+
+/// The queries and passages that a student in training is judged on.
+pub(super) struct Validation<'a, B: AutodiffBackend> {
+    pipeline: &'a Pipeline<B>,
+    tokenizer: TextTokenizer,
+    queries: Vec<&'a str>,
+    passages: Vec<&'a str>,
+}
+
+/// What a student reaches on the validation split.
+pub(super) struct Reached {
+    pub(super) measures: Vec<String>,
+    pub(super) means: Vec<f64>,
+    pub(super) seconds: f64,
+}
+
+impl std::fmt::Display for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |(name, mean): (&String, &f64)| format!("{name} {mean:.4}");
+        f.write_str(&self.measures.iter().zip(&self.means).map(shown).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl<'a, B: AutodiffBackend> Validation<'a, B> {
+    /// # Errors
+    /// The data has no validation split.
+    pub(super) fn new(pipeline: &'a Pipeline<B>, tokenizer: &TextTokenizer) -> Result<Self> {
+        let dataset = &pipeline.dataset;
+        if dataset.validation.is_empty() {
+            return Err(PretrainError::NoValidation { path: pipeline.config.data.path.clone() });
+        }
+        let text = |query: u32| dataset.queries[query as usize].text.as_str();
+        let queries = dataset.validation.iter().map(|query| text(query.query)).collect();
+        Ok(Self { pipeline, tokenizer: tokenizer.clone(), queries, passages: pipeline.passage_texts() })
+    }
+
+    /// What `student` reaches, searching the whole corpus.
+    pub(super) fn measure(&self, student: &Student<B::InnerBackend>) -> Result<Reached> {
+        let start = Instant::now();
+        let (pipeline, eval) = (self.pipeline, &self.pipeline.config.eval);
+        let limits = TokenLimits::new(eval.max_query_tokens, eval.max_passage_tokens);
+        let embedder = NeuralEmbedder::new(student.clone(), self.tokenizer.clone(), limits, &pipeline.device)?;
+        let queries = embedder.embed(&self.queries, Side::Query)?;
+        let passages = embedder.embed(&self.passages, Side::Passage)?;
+        let per_query = pipeline.search_and_judge(&pipeline.dataset.validation, queries.view(), passages.view())?;
+        let means = per_query.iter().map(|values| mean(values)).collect();
+        Ok(Reached { measures: eval.measures.clone(), means, seconds: start.elapsed().as_secs_f64() })
+    }
+}
