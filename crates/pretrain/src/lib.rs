@@ -22,6 +22,7 @@ mod pipeline;
 mod plan_file;
 mod progress;
 mod run_folder;
+mod sentences;
 mod student;
 mod train;
 
