@@ -34,9 +34,6 @@ pub struct Dataset {
     pub validation: Vec<TestQuery>,
     /// Test queries in the order of the data.
     pub test: Vec<TestQuery>,
-    #[serde(default)]
-    #[allow(missing_docs)]
-    pub validation: Vec<TestQuery>,
     /// The passages' gold topics, where the data has them.
     pub topics: Option<Topics>,
     /// What was read, left out and kept.
