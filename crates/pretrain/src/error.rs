@@ -202,6 +202,24 @@ pub enum PretrainError {
         /// The stage that makes it.
         stage: &'static str,
     },
+    /// What a stage left is not what a later one needs.
+    #[error("{} {problem}: run `pretrain {stage}` again", path.display())]
+    StageStale {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        problem: String,
+        /// The stage that makes it.
+        stage: &'static str,
+    },
+    /// Another process runs in the run folder.
+    #[error("{} is in use by {holder}", dir.display())]
+    RunInUse {
+        /// The run folder.
+        dir: PathBuf,
+        /// Which process, where, since when and for what.
+        holder: String,
+    },
     /// An arm was named that the run does not have.
     #[error("no arm {arm} in this run; its arms are {arms}")]
     NoSuchArm {

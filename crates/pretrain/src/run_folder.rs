@@ -1,19 +1,24 @@
 //! The run folder: where every stage leaves its files, and how a stage knows that it is done.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+mod hashes;
+mod lock;
+mod records;
+mod stage;
+mod stages;
+
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
+pub use self::records::StageRecord;
+pub use self::stage::Stage;
+use self::hashes::FileHashes;
+use self::lock::RunLock;
+use self::records::Records;
 use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};
-use crate::files::{read_json, write_json, write_whole};
-use crate::progress::duration;
+use crate::files::{remove_drafts, write_whole};
 
 const CONFIG: &str = "config.toml";
-const RECORDS: &str = "stages.json";
 
 /// The folder of one run.
 #[derive(Debug)]
@@ -22,16 +27,9 @@ pub struct RunFolder {
     arms: Vec<Arm>,
     seeds: Vec<u64>,
     clusters: Vec<Clusters>,
-    records: RefCell<BTreeMap<String, StageRecord>>,
-}
-
-/// What a finished stage was made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// The hash of all that the stage's output depends on.
-    pub inputs: String,
-    /// How long it took, in seconds.
-    pub seconds: f64,
+    records: RefCell<Records>,
+    hashes: FileHashes,
+    lock: OnceCell<RunLock>,
 }
 
 /// One arm trained with one seed.
@@ -59,31 +57,74 @@ pub(crate) struct Clusters {
 }
 
 impl RunFolder {
-    /// The folder `config.run.dir`; nothing is written yet.
+    /// The folder `config.run.dir` for stages to be run in; held by this process alone where it is there, else nothing is
+    /// written yet.
     ///
     /// # Errors
-    /// The folder holds a run of another configuration and `force` is not set, or is damaged.
+    /// Another process holds it, it holds a run of another configuration and `force` is not set, or it is damaged.
     pub fn prepare(config: &Config, force: bool) -> Result<Self> {
-        let root = config.run.dir.clone();
-        let path = root.join(CONFIG);
-        if path.exists() && !force {
-            let differences = Config::load(&path, &[])?.differences(config);
-            if !differences.is_empty() {
-                return Err(PretrainError::OtherConfiguration { dir: root, differences });
-            }
+        let run = Self::new(config)?;
+        if run.root.exists() {
+            run.hold()?;
         }
-        let path = root.join(RECORDS);
-        let records = if path.exists() { read_json(&path)? } else { BTreeMap::new() };
-        let arms = config.arms()?;
+        if !force {
+            run.refuse_another(config)?;
+        }
+        Ok(run)
+    }
+
+    /// The folder `config.run.dir` to be read, whoever else holds it.
+    ///
+    /// # Errors
+    /// It holds a run of another configuration, or is damaged.
+    pub fn open(config: &Config) -> Result<Self> {
+        let run = Self::new(config)?;
+        run.refuse_another(config)?;
+        Ok(run)
+    }
+
+    fn new(config: &Config) -> Result<Self> {
+        let root = config.run.dir.clone();
+        let (arms, seeds) = (config.arms()?, config.seeds());
         let clusters = distinct_clusters(&root, &arms);
-        Ok(Self { root, arms, seeds: config.seeds(), clusters, records: RefCell::new(records) })
+        let (records, hashes) = (RefCell::new(Records::of_run(&root)?), FileHashes::of_run(&root));
+        Ok(Self { root, arms, seeds, clusters, records, hashes, lock: OnceCell::new() })
+    }
+
+    /// Refuses the run of another configuration.
+    fn refuse_another(&self, config: &Config) -> Result<()> {
+        let path = self.root.join(CONFIG);
+        if !path.exists() {
+            return Ok(());
+        }
+        let differences = Config::load(&path, &[])?.differences(config);
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(PretrainError::OtherConfiguration { dir: self.root.clone(), differences }),
+        }
+    }
+
+    /// Holds the folder, which is made where it is missing, until this is dropped; whether it was not held before.
+    fn hold(&self) -> Result<bool> {
+        if self.lock.get().is_some() {
+            return Ok(false);
+        }
+        std::fs::create_dir_all(&self.root).map_err(|source| PretrainError::io(&self.root, source))?;
+        let lock = RunLock::take(&self.root)?;
+        remove_drafts(&self.root);
+        // What another process did until now.
+        *self.records.borrow_mut() = Records::of_run(&self.root)?;
+        Ok(self.lock.set(lock).is_ok())
     }
 
     /// Writes the configuration into the folder, which is made where it is missing.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Another process holds the folder or made a run of another configuration in it by now, or the file cannot be written.
     pub fn write_config(&self, config: &Config) -> Result<()> {
+        if self.hold()? {
+            self.refuse_another(config)?;
+        }
         let text = config.to_toml()?;
         write_whole(&self.root.join(CONFIG), |out| out.write_all(text.as_bytes()))
     }
@@ -155,62 +196,6 @@ impl RunFolder {
             _ => arm.join(format!("seed-{}", member.seed)),
         }
     }
-
-    /// Runs `work` unless the stage `name` is done from the same inputs and its `outputs` are there.
-    ///
-    /// # Errors
-    /// Whatever `work` gives; the stage then counts as not done.
-    pub fn stage(
-        &self,
-        name: &str,
-        inputs: &InputHash,
-        outputs: &[PathBuf],
-        work: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        match self.stage_quietly(name, inputs, outputs, work)? {
-            Some(seconds) => tracing::info!("{name}: done in {}", duration(seconds)),
-            None => tracing::info!("{name}: unchanged, skipped"),
-        }
-        Ok(())
-    }
-
-    /// As [`stage`](Self::stage), without a message; the seconds that the work took, or none if it was skipped.
-    pub(crate) fn stage_quietly(
-        &self,
-        name: &str,
-        inputs: &InputHash,
-        outputs: &[PathBuf],
-        work: impl FnOnce() -> Result<()>,
-    ) -> Result<Option<f64>> {
-        let inputs = inputs.hex();
-        let done = self.records.borrow().get(name).is_some_and(|record| record.inputs == inputs);
-        if done && outputs.iter().all(|path| path.exists()) {
-            return Ok(None);
-        }
-        self.forget(name)?;
-        let start = Instant::now();
-        work()?;
-        let seconds = start.elapsed().as_secs_f64();
-        self.records.borrow_mut().insert(name.to_owned(), StageRecord { inputs, seconds });
-        self.write_records()?;
-        Ok(Some(seconds))
-    }
-
-    /// The record of a finished stage.
-    pub fn record(&self, name: &str) -> Option<StageRecord> {
-        self.records.borrow().get(name).cloned()
-    }
-
-    fn forget(&self, name: &str) -> Result<()> {
-        if self.records.borrow_mut().remove(name).is_none() {
-            return Ok(());
-        }
-        self.write_records()
-    }
-
-    fn write_records(&self) -> Result<()> {
-        write_json(&self.file(RECORDS), &*self.records.borrow())
-    }
 }
 
 /// With one arm, the run folder itself.
@@ -240,61 +225,6 @@ fn distinct_clusters(root: &Path, arms: &[Arm]) -> Vec<Clusters> {
     found
 }
 
-/// The hash of all that a stage's output depends on.
-#[derive(Debug, Clone, Default)]
-pub struct InputHash(blake3::Hasher);
-
-impl InputHash {
-    /// The hash of nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The hash with another part, as its JSON.
-    ///
-    /// # Errors
-    /// `part` cannot be written as JSON.
-    pub fn with(mut self, part: &impl Serialize) -> Result<Self> {
-        let text = serde_json::to_vec(part).map_err(|source| PretrainError::json(Path::new("stage inputs"), source))?;
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(&text);
-        Ok(self)
-    }
-
-    /// The hash with the bytes of the files of a model folder that decide its vectors.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn with_model(mut self, folder: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        collect_files(folder, &mut files)?;
-        files.sort();
-        for file in files {
-            self.0.update(file.strip_prefix(folder).unwrap_or(&file).as_os_str().as_encoded_bytes());
-            self.0.update_mmap(&file).map_err(|source| PretrainError::io(&file, source))?;
-        }
-        Ok(self)
-    }
-
-    pub(crate) fn hex(&self) -> String {
-        self.0.finalize().to_hex().to_string()
-    }
-}
-
-/// The safetensors and JSON files below `folder`, at most one folder down, as model folders are laid out.
-fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let at = |source| PretrainError::io(folder, source);
-    for entry in std::fs::read_dir(folder).map_err(at)? {
-        let path = entry.map_err(at)?.path();
-        if path.is_dir() {
-            collect_files(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "safetensors" || extension == "json") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,41 +248,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_runs_once_for_the_same_inputs_and_again_for_others() {
+    fn a_folder_is_held_by_one_process_and_open_to_readers() {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), &[]);
-        let output = folder.path().join("out");
-        let mut runs = 0;
-        let mut go = |k: usize, keep: bool| {
-            let run = RunFolder::prepare(&config, false).unwrap();
-            let hash = InputHash::new().with(&k).unwrap();
-            run.stage("embed", &hash, std::slice::from_ref(&output), || {
-                runs += 1;
-                std::fs::write(&output, "x").unwrap();
-                Ok(())
-            })
-            .unwrap();
-            if !keep {
-                std::fs::remove_file(&output).unwrap();
-            }
-            runs
-        };
-        assert_eq!(go(1, true), 1);
-        assert_eq!(go(1, true), 1);
-        assert_eq!(go(2, false), 2);
-        assert_eq!(go(2, true), 3);
+        let config = config(&folder.path().join("run"), &[]);
+        let (first, second) = (RunFolder::prepare(&config, false).unwrap(), RunFolder::prepare(&config, false).unwrap());
+        assert!(!first.root().exists());
+        first.write_config(&config).unwrap();
+        assert!(matches!(second.write_config(&config).unwrap_err(), PretrainError::RunInUse { .. }));
+        assert!(matches!(RunFolder::prepare(&config, true).unwrap_err(), PretrainError::RunInUse { .. }));
+        RunFolder::open(&config).unwrap();
+        drop(first);
+        second.write_config(&config).unwrap();
     }
 
     #[test]
-    fn a_failed_stage_counts_as_not_done() {
+    fn another_configuration_that_came_meanwhile_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::prepare(&config(folder.path(), &[]), false).unwrap();
-        let hash = InputHash::new();
-        run.stage("train", &hash, &[], || Ok(())).unwrap();
-        assert!(run.record("train").is_some());
-        let other = InputHash::new().with(&1).unwrap();
-        let failed = run.stage("train", &other, &[], || Err(PretrainError::Setting { setting: "x".into() }));
-        assert!(failed.is_err() && run.record("train").is_none());
+        let dir = folder.path().join("run");
+        let (one, other) = (config(&dir, &[]), config(&dir, &["cluster.k=7"]));
+        let late = RunFolder::prepare(&other, false).unwrap();
+        RunFolder::prepare(&one, false).unwrap().write_config(&one).unwrap();
+        assert!(matches!(late.write_config(&other).unwrap_err(), PretrainError::OtherConfiguration { .. }));
     }
 
     #[test]

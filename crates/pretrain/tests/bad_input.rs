@@ -96,15 +96,19 @@ fn damaged_model_folders_are_named() {
 }
 
 #[test]
-fn a_vector_that_is_not_finite_is_named() {
+fn embeddings_that_changed_are_refused_and_made_again_by_a_run() {
     let bench = Bench::new();
     bench.succeed(&["embed", "config.toml"]);
     let path = bench.path("run/embeddings/passage.npy");
-    let mut bytes = std::fs::read(&path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let mut bytes = before.clone();
     let at = bytes.len() - 4 * 64 * 10;
     bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
-    fails(&bench, &[], &["passage clusters", "row"]);
+    let stderr = bench.fail(&["cluster", "config.toml"]);
+    assert!(stderr.contains("passage.npy changed") && stderr.contains("`pretrain embed`"), "{stderr}");
+    bench.succeed(&["run", "config.toml", "--set", "train.epochs=1", "--force"]);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[test]

@@ -188,6 +188,9 @@ impl Config {
         let clip = train.clip_norm;
         require(clip.is_finite() && clip >= 0.0, "train.clip_norm", clip, "0 or more")?;
         let evaluates = train.evaluate_every > 0;
+        let validation = self.data.validation_share > 0.0 || !self.data.validation_split.is_empty();
+        let expected = "0, or a validation split: data.validation_share or data.validation_split";
+        require(validation || !evaluates, "train.evaluate_every", train.evaluate_every, expected)?;
         require(evaluates || train.keep == Keep::Last, "train.keep", "best", "last, or train.evaluate_every of 1 or more")?;
         tokens("train.max_query_tokens", train.max_query_tokens)?;
         tokens("train.max_passage_tokens", train.max_passage_tokens)

@@ -13,7 +13,7 @@ use crate::config::{ClusterConfig, ClusterOf};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::progress::{bar, count};
-use crate::run_folder::{Clusters, InputHash};
+use crate::run_folder::Clusters;
 
 /// What an arm clusters, and which of its rows each training pair is.
 pub(super) struct ClusteredRows {
@@ -31,9 +31,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     pub fn cluster(&self) -> Result<()> {
         for clusters in self.run.all_clusters() {
             let folder = &clusters.folder;
-            let outputs =
-                ["labels.npy", "centroids.npy", "clusters.json", "pair-labels.npy"].map(|name| folder.join(name));
-            self.run.stage(&format!("cluster {}", clusters.name), &self.cluster_hash(&clusters.config)?, &outputs, || {
+            self.run.stage(&self.cluster_stage(clusters)?, || {
                 let rows = self.clustered_rows(clusters.config.of);
                 if matches!(clusters.config.of, ClusterOf::Both | ClusterOf::Random) {
                     self.require_pairs()?;
@@ -48,22 +46,16 @@ impl<B: AutodiffBackend> Pipeline<B> {
         Ok(())
     }
 
-    pub(super) fn cluster_hash(&self, config: &ClusterConfig) -> Result<InputHash> {
-        match config.of {
-            ClusterOf::None | ClusterOf::Topics => Ok(self.data_hash.clone()),
-            ClusterOf::Random => self.data_hash.clone().with(&(config.of, config.clusters(), config.seed)),
-            _ => self.embed_hash()?.with(config),
-        }
-    }
-
     /// The stored clusters that `config` describes.
     pub(super) fn clustering(&self, config: &ClusterConfig) -> Result<Clustering> {
-        let missing = || PretrainError::StageMissing { path: self.run.root().to_owned(), stage: "cluster" };
-        let clusters = self.run.clusters_of(config).ok_or_else(missing)?;
-        if !clusters.folder.join("clusters.json").exists() {
-            return Err(PretrainError::StageMissing { path: clusters.folder.clone(), stage: "cluster" });
-        }
+        let clusters = self.stored_clusters(config)?;
+        self.run.require(&self.cluster_stage(clusters)?)?;
         Clustering::load(&clusters.folder).map_err(|source| clusters.failed(source))
+    }
+
+    pub(super) fn stored_clusters(&self, config: &ClusterConfig) -> Result<&Clusters> {
+        let missing = || PretrainError::StageMissing { path: self.run.root().to_owned(), stage: "cluster" };
+        self.run.clusters_of(config).ok_or_else(missing)
     }
 
     /// The distinct texts that an arm clusters, or its pairs.

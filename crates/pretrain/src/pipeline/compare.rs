@@ -80,8 +80,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
             rows.push(self.arm_row(arm, against)?);
         }
         correct(&mut rows)?;
-        for system in self.baselines() {
-            let Some(scores) = self.baseline_scores(system)?.filter(|_| self.config.eval.baselines) else { continue };
+        let baselines = if self.config.eval.baselines { self.baselines() } else { Vec::new() };
+        for system in baselines {
+            let scores = self.baseline_scores(system)?;
             rows.push(Row { system: system.title().to_owned(), means: scores.means, deviations: None, gain: None });
         }
         let comparison = Comparison {

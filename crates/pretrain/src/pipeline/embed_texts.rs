@@ -9,10 +9,9 @@ use ndarray::Array2;
 
 use super::Pipeline;
 use crate::config::EmbedderKind;
-use crate::error::{PretrainError, Result};
+use crate::error::Result;
 use crate::files::{read_rows, write_rows};
 use crate::progress::{bar, count, duration, megabytes};
-use crate::run_folder::InputHash;
 
 /// Texts that are embedded to foretell how long all will take.
 const TRIAL: usize = 64;
@@ -23,8 +22,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// # Errors
     /// The embedder cannot be read, or gives a vector that is not finite.
     pub fn embed(&self) -> Result<()> {
-        let outputs = [self.embeddings(Side::Query), self.embeddings(Side::Passage)];
-        self.run.stage("embed", &self.embed_hash()?, &outputs, || {
+        self.run.stage(&self.embed_stage()?, || {
             let embedder = self.clustering_embedder()?;
             for side in [Side::Passage, Side::Query] {
                 let rows = embed_all(&*embedder, &self.texts(side), side)?;
@@ -52,31 +50,13 @@ impl<B: AutodiffBackend> Pipeline<B> {
         }
     }
 
-    pub(super) fn embed_hash(&self) -> Result<InputHash> {
-        let hash = self.data_hash.clone().with(&self.config.embedder)?;
-        match self.config.embedder.kind {
-            EmbedderKind::Lexical => Ok(hash),
-            EmbedderKind::Bert | EmbedderKind::Static => hash.with_model(&self.config.embedder.path),
-        }
-    }
-
     /// The stored rows of one side, one for each distinct text of the data.
     pub(super) fn vectors(&self, side: Side) -> Result<Array2<f32>> {
-        let path = self.embeddings(side);
-        if !path.exists() {
-            return Err(PretrainError::StageMissing { path, stage: "embed" });
-        }
-        let rows = read_rows(&path)?;
-        let expected = self.texts(side).len();
-        if rows.nrows() != expected {
-            let problem =
-                format!("{} rows where the data has {expected} texts; run `pretrain embed` again", rows.nrows());
-            return Err(PretrainError::Npy { path, problem });
-        }
-        Ok(rows)
+        self.run.require(&self.embed_stage()?)?;
+        read_rows(&self.embeddings(side))
     }
 
-    fn embeddings(&self, side: Side) -> PathBuf {
+    pub(super) fn embeddings(&self, side: Side) -> PathBuf {
         self.run.file(match side {
             Side::Query => "embeddings/query.npy",
             Side::Passage => "embeddings/passage.npy",

@@ -1,7 +1,5 @@
 //! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
 
-use std::path::{Path, PathBuf};
-
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -13,10 +11,10 @@ use super::embed_texts::embed_all;
 use super::initial::Start;
 use crate::bm25::Bm25;
 use crate::data::TestQuery;
-use crate::error::{PretrainError, Result};
+use crate::error::Result;
 use crate::files::{read_json, write_json, write_rows};
 use crate::judge::Judge;
-use crate::run_folder::{InputHash, Member};
+use crate::run_folder::Member;
 
 /// What one system reached on the test queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +51,7 @@ impl Baseline {
         }
     }
 
-    fn file(self) -> &'static str {
+    pub(super) fn file(self) -> &'static str {
         match self {
             Self::Untrained => "baselines/untrained.json",
             Self::Bm25 => "baselines/bm25.json",
@@ -71,9 +69,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         self.require_test()?;
         for member in self.trained_members() {
             let folder = self.run.member(member);
-            let outputs = ["eval.json", "passages.npy"].map(|name| folder.join(name));
-            let hash = self.eval_hash(self.train_hash(member)?)?;
-            self.run.stage(&format!("evaluate {}", member), &hash, &outputs, || {
+            self.run.stage(&self.evaluate_stage(member)?, || {
                 let embedder = self.trained(member)?;
                 let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
                 let scores = self.score(&*embedder, passages.view(), &member.arm.title)?;
@@ -102,8 +98,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn evaluate_baseline(&self, baseline: Baseline) -> Result<()> {
         let path = self.run.file(baseline.file());
-        let hash = self.eval_hash(self.baseline_hash(baseline)?)?;
-        self.run.stage(&format!("evaluate {}", baseline.title()), &hash, std::slice::from_ref(&path), || {
+        self.run.stage(&self.baseline_stage(baseline)?, || {
             let scores = match baseline {
                 Baseline::Untrained => {
                     let embedder = self.untrained()?;
@@ -122,53 +117,25 @@ impl<B: AutodiffBackend> Pipeline<B> {
         })
     }
 
-    fn baseline_hash(&self, baseline: Baseline) -> Result<InputHash> {
-        match baseline {
-            Baseline::Bm25 => Ok(self.data_hash.clone()),
-            Baseline::Embedder => self.embed_hash(),
-            Baseline::Untrained => {
-                let hash = self.data_hash.clone().with(&(&self.config.student, self.first_seed()))?;
-                match &self.config.student.from {
-                    Some(folder) => hash.with_model(folder),
-                    None => Ok(hash),
-                }
-            }
-        }
-    }
-
-    fn eval_hash(&self, system: InputHash) -> Result<InputHash> {
-        let eval = &self.config.eval;
-        let limits = (eval.max_query_tokens, eval.max_passage_tokens);
-        system.with(&(&eval.measures, eval.depth, limits, eval.ignore_identical_ids))
-    }
-
     /// The stored scores of a member.
     pub(super) fn scores(&self, member: Member<'_>) -> Result<Scores> {
-        read_scores(&self.run.member(member).join("eval.json"))
+        self.run.require(&self.evaluate_stage(member)?)?;
+        read_json(&self.run.member(member).join("eval.json"))
     }
 
-    /// The stored scores of a baseline, where it was judged.
-    pub(super) fn baseline_scores(&self, baseline: Baseline) -> Result<Option<Scores>> {
-        let path = self.run.file(baseline.file());
-        match path.exists() {
-            true => read_scores(&path).map(Some),
-            false => Ok(None),
-        }
+    /// The stored scores of a baseline.
+    pub(super) fn baseline_scores(&self, baseline: Baseline) -> Result<Scores> {
+        self.run.require(&self.baseline_stage(baseline)?)?;
+        read_json(&self.run.file(baseline.file()))
     }
 
     /// The trained student of a member, read from the folder that it was saved to.
     pub(super) fn trained(&self, member: Member<'_>) -> Result<Box<dyn Embedder>> {
+        self.run.require(&self.train_stage(member)?)?;
         let folder = self.run.member(member).join("model");
-        self.student_in(&folder)
-    }
-
-    fn student_in(&self, folder: &Path) -> Result<Box<dyn Embedder>> {
-        if !folder.exists() {
-            return Err(PretrainError::StageMissing { path: folder.to_owned(), stage: "train" });
-        }
         let eval = &self.config.eval;
         let options = FolderOptions::default().with_limits(eval.max_query_tokens, eval.max_passage_tokens);
-        Ok(load_embedder::<B::InnerBackend>(folder, &options, &self.device)?)
+        Ok(load_embedder::<B::InnerBackend>(&folder, &options, &self.device)?)
     }
 
     fn untrained(&self) -> Result<Box<dyn Embedder>> {
@@ -180,7 +147,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         Ok(Box::new(NeuralEmbedder::new(student, tokenizer, limits, &self.device)?))
     }
 
-    fn first_seed(&self) -> u64 {
+    pub(super) fn first_seed(&self) -> u64 {
         self.config.seeds()[0]
     }
 
@@ -229,13 +196,6 @@ impl<B: AutodiffBackend> Pipeline<B> {
             per_query: report.measures.into_iter().map(|measure| measure.values).collect(),
         }
     }
-}
-
-fn read_scores(path: &Path) -> Result<Scores> {
-    if !path.exists() {
-        return Err(PretrainError::StageMissing { path: PathBuf::from(path), stage: "eval" });
-    }
-    read_json(path)
 }
 
 /// The mean of each measure; 0 without queries.

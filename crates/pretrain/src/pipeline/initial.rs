@@ -36,6 +36,12 @@ impl Start {
         }))
     }
 
+    /// The most tokens of a text in training.
+    pub(super) fn max_tokens(&self) -> usize {
+        let [query, passage] = self.of.1;
+        query.max(passage)
+    }
+
     fn new<B: AutodiffBackend>(
         of: (StudentConfig, [usize; 2]),
         pipeline: &Pipeline<B>,
@@ -73,13 +79,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// The vocabulary of a student from scratch, trained on the training text alone.
     fn vocabulary(&self, config: &StudentConfig) -> Result<TextTokenizer> {
-        let (stage, file) = match config.vocab_size == self.config.student.vocab_size {
-            true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
-            false => (format!("vocabulary {}", config.vocab_size), format!("tokenizer-{}.json", config.vocab_size)),
-        };
-        let path = self.run.file(&file);
-        let hash = self.data_hash.clone().with(&config.vocab_size)?;
-        self.run.stage_quietly(&stage, &hash, std::slice::from_ref(&path), || {
+        let stage = self.vocabulary_stage(config)?;
+        let path = &stage.outputs()[0];
+        self.run.stage_quietly(&stage, || {
             tracing::info!("vocabulary: up to {} pieces from the training text", count(config.vocab_size));
             let train = &self.dataset.train;
             let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
@@ -88,8 +90,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let passages = distinct(passages).into_iter().map(|i| &self.dataset.passages[i as usize]);
             let texts = queries.chain(passages).map(|text| text.text.as_str());
             let tokenizer = TextTokenizer::train_wordpiece(texts, config.vocab_size)?;
-            Ok(tokenizer.save(&path)?)
+            Ok(tokenizer.save(path)?)
         })?;
-        Ok(TextTokenizer::from_file(&path)?)
+        Ok(TextTokenizer::from_file(path)?)
     }
 }

@@ -9,6 +9,7 @@ mod inspect;
 mod plan;
 mod recorder;
 mod search;
+mod stages;
 mod train_arm;
 mod validation;
 
@@ -27,7 +28,7 @@ use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs, RustD
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::progress::count;
-use crate::run_folder::{InputHash, RunFolder};
+use crate::run_folder::RunFolder;
 use crate::student;
 
 const SUMMARY: &str = "pairs.json";
@@ -46,7 +47,7 @@ pub struct Pipeline<B: AutodiffBackend> {
     config: Config,
     run: RunFolder,
     dataset: Dataset,
-    data_hash: InputHash,
+    data_hash: String,
     device: B::Device,
 }
 
@@ -63,10 +64,11 @@ impl<B: AutodiffBackend> Pipeline<B> {
         if config.data.format == DataFormat::RustDocs {
             write_json(&run.file(SNAPSHOT), &dataset)?;
         }
+        let hash = dataset.content_hash();
         let summary =
-            Summary { hash: dataset.content_hash(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
+            Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
         write_json(&run.file(SUMMARY), &summary)?;
-        Self::new(config, run, dataset, device)
+        Ok(Self { config, run, dataset, data_hash: hash, device })
     }
 
     /// The run that `config` describes, with the data that it was made from.
@@ -74,7 +76,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// # Errors
     /// There is no such run, its folder holds another configuration, or its data changed since.
     pub fn open(config: Config, device: B::Device) -> Result<Self> {
-        let run = RunFolder::prepare(&config, false)?;
+        let run = RunFolder::open(&config)?;
         let path = run.file(SUMMARY);
         if !path.exists() {
             return Err(PretrainError::NotARun { dir: run.root().to_owned() });
@@ -85,14 +87,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
             DataFormat::RustDocs => read_json(&run.file(SNAPSHOT))?,
             DataFormat::Beir | DataFormat::Pairs => load(&config)?,
         };
-        if dataset.content_hash() != summary.hash {
+        let data_hash = dataset.content_hash();
+        if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
         }
-        Self::new(config, run, dataset, device)
-    }
-
-    fn new(config: Config, run: RunFolder, dataset: Dataset, device: B::Device) -> Result<Self> {
-        let data_hash = InputHash::new().with(&dataset.content_hash())?;
         Ok(Self { config, run, dataset, data_hash, device })
     }
 

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use retrieval_eval::{ExactSearcher, Searcher};
 
 use super::Pipeline;
-use crate::error::{PretrainError, Result};
+use crate::error::Result;
 use crate::files::read_rows;
 use crate::run_folder::Member;
 
@@ -36,11 +36,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
         if self.trained_members().is_empty() {
             return Ok(Index { embedder: self.clustering_embedder()?, passages: self.vectors(Side::Passage)? });
         }
-        let path = self.run.member(member).join("passages.npy");
-        if !path.exists() {
-            return Err(PretrainError::StageMissing { path, stage: "eval" });
-        }
-        Ok(Index { embedder: self.trained(member)?, passages: read_rows(&path)? })
+        self.run.require(&self.evaluate_stage(member)?)?;
+        let passages = read_rows(&self.run.member(member).join("passages.npy"))?;
+        Ok(Index { embedder: self.trained(member)?, passages })
     }
 
     /// The `k` passages nearest to `query`, best first.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use embed::{SaveFolder, TextTokenizer};
+use embed::SaveFolder;
 use infonce::{ContrastiveLoss, InfoNceConfig};
 use stratified_sampler::BatchSampler;
 
@@ -16,7 +16,7 @@ use crate::config::{Keep, LossConfig};
 use crate::error::Result;
 use crate::files::write_json;
 use crate::progress::{count, megabytes};
-use crate::run_folder::{InputHash, Member};
+use crate::run_folder::Member;
 use crate::student::Student;
 use crate::train::Training;
 
@@ -32,9 +32,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         self.require_pairs()?;
         let mut start = None;
         for member in self.run.members() {
-            let folder = self.run.member(member);
-            let outputs = ["model", "metrics.jsonl", "plan.json"].map(|name| folder.join(name));
-            self.run.stage(&format!("train {member}"), &self.train_hash(member)?, &outputs, || {
+            self.run.stage(&self.train_stage(member)?, || {
                 let start = Start::of_arm(&mut start, self, &member.arm.config)?;
                 self.train_member(member, start)
             })?;
@@ -76,17 +74,13 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 }
             }
             if at(config.train.checkpoint_every, step) && step < steps {
-                self.save(student, &start.tokenizer, &folder.join(format!("checkpoints/step-{step}")))?;
+                save(student, start, &folder.join(format!("checkpoints/step-{step}")))?;
             }
             Ok(())
         })?;
         recorder.finish()?;
         let kept = best.map_or(trained, |(_, student)| student);
-        self.save(&kept, &start.tokenizer, &folder.join("model"))
-    }
-
-    fn save<S: SaveFolder>(&self, student: &S, tokenizer: &TextTokenizer, folder: &Path) -> Result<()> {
-        Ok(student.save_folder(folder, tokenizer, self.config.eval.max_passage_tokens)?)
+        save(&kept, start, &folder.join("model"))
     }
 
     fn loss(&self, config: &LossConfig) -> Result<Box<dyn ContrastiveLoss<B::InnerBackend>>> {
@@ -99,27 +93,11 @@ impl<B: AutodiffBackend> Pipeline<B> {
             tile => Box::new(loss.with_tile(tile).build()?),
         })
     }
+}
 
-    pub(super) fn train_hash(&self, member: Member<'_>) -> Result<InputHash> {
-        let config = &member.arm.config;
-        let mut train = config.train.clone();
-        (train.seed, train.checkpoint_every) = (member.seed, 0);
-        if train.keep == Keep::Last {
-            train.evaluate_every = 0;
-        }
-        let mut hash = self.data_hash.clone().with(&(&config.sampler, &config.student, &config.loss, &train))?;
-        for draw in &member.arm.draws {
-            hash = hash.with(&(draw.cluster.of, &draw.sampler))?;
-        }
-        for clusters in member.arm.clusters() {
-            hash = hash.with(&self.cluster_hash(clusters)?.hex())?;
-        }
-        let hash = hash.with(&config.eval.max_passage_tokens)?;
-        match &config.student.from {
-            Some(folder) => hash.with_model(folder),
-            None => Ok(hash),
-        }
-    }
+/// A student's folder, with the longest text that it is trained on as its limit.
+fn save(student: &impl SaveFolder, start: &Start, folder: &Path) -> Result<()> {
+    Ok(student.save_folder(folder, &start.tokenizer, start.max_tokens())?)
 }
 
 fn announce<B: AutodiffBackend>(

@@ -1,0 +1,114 @@
+//! What every stage reads and writes.
+
+use burn::tensor::backend::AutodiffBackend;
+use embed::Side;
+
+use super::Pipeline;
+use super::evaluate::Baseline;
+use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
+use crate::error::Result;
+use crate::run_folder::{Clusters, Member, Stage};
+
+impl<B: AutodiffBackend> Pipeline<B> {
+    pub(super) fn embed_stage(&self) -> Result<Stage> {
+        let config = &self.config.embedder;
+        let stage = Stage::new("embed", "embed")
+            .with_settings("embedder", config)?
+            .reading("data", &self.data_hash)
+            .writing([self.embeddings(Side::Query), self.embeddings(Side::Passage)]);
+        match config.kind {
+            EmbedderKind::Lexical => Ok(stage),
+            EmbedderKind::Bert | EmbedderKind::Static => Ok(stage.reading("embedder", self.run.model_hash(&config.path)?)),
+        }
+    }
+
+    pub(super) fn cluster_stage(&self, clusters: &Clusters) -> Result<Stage> {
+        let (config, folder) = (&clusters.config, &clusters.folder);
+        let files = ["labels.npy", "centroids.npy", "clusters.json", "rows.npy", "pair-labels.npy"];
+        let stage = Stage::new(format!("cluster {}", clusters.name), "cluster")
+            .with_settings("cluster", config)?
+            .reading("data", &self.data_hash)
+            .writing(files.map(|name| folder.join(name)));
+        match config.of {
+            // Labels that look at no vector.
+            ClusterOf::None | ClusterOf::Topics | ClusterOf::Random => Ok(stage),
+            _ => Ok(stage.after("embeddings", self.embed_stage()?)),
+        }
+    }
+
+    pub(super) fn vocabulary_stage(&self, config: &StudentConfig) -> Result<Stage> {
+        let (name, file) = match config.vocab_size == self.config.student.vocab_size {
+            true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
+            false => (format!("vocabulary {}", config.vocab_size), format!("tokenizer-{}.json", config.vocab_size)),
+        };
+        let stage = Stage::new(name, "train").with_settings("student.vocab_size", &config.vocab_size)?;
+        Ok(stage.reading("data", &self.data_hash).writing([self.run.file(&file)]))
+    }
+
+    pub(super) fn train_stage(&self, member: Member<'_>) -> Result<Stage> {
+        let (config, folder) = (&member.arm.config, self.run.member(member));
+        let mut train = config.train.clone();
+        (train.seed, train.checkpoint_every) = (member.seed, 0);
+        if train.keep == Keep::Last {
+            train.evaluate_every = 0;
+        }
+        let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
+        let mut stage = Stage::new(format!("train {member}"), "train")
+            .with_settings("cluster.of", &drawn_from)?
+            .with_settings("sampler", &config.sampler)?
+            .with_settings("loss", &config.loss)?
+            .with_settings("train", &train)?
+            .reading("data", &self.data_hash)
+            .writing(["model", "metrics.jsonl", "plan.json"].map(|name| folder.join(name)));
+        for config in member.arm.clusters() {
+            let clusters = self.stored_clusters(config)?;
+            stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);
+        }
+        if train.keep == Keep::Best {
+            stage = self.with_judgement(stage)?;
+        }
+        self.with_student(stage, &config.student)
+    }
+
+    pub(super) fn evaluate_stage(&self, member: Member<'_>) -> Result<Stage> {
+        let folder = self.run.member(member);
+        let stage = Stage::new(format!("evaluate {member}"), "eval")
+            .reading("data", &self.data_hash)
+            .after("model", self.train_stage(member)?)
+            .writing(["passages.npy", "eval.json"].map(|name| folder.join(name)));
+        self.with_judgement(stage)
+    }
+
+    pub(super) fn baseline_stage(&self, baseline: Baseline) -> Result<Stage> {
+        let stage = Stage::new(format!("evaluate {}", baseline.title()), "eval")
+            .reading("data", &self.data_hash)
+            .writing([self.run.file(baseline.file())]);
+        let stage = match baseline {
+            Baseline::Bm25 => stage,
+            Baseline::Embedder => stage.after("embeddings", self.embed_stage()?),
+            Baseline::Untrained => {
+                let train = &self.config.train;
+                let limits = [train.max_query_tokens, train.max_passage_tokens];
+                // Weights by document frequency are of texts as training cuts them.
+                let stage = stage.with_settings("train.limits", &limits)?.with_settings("seed", &self.first_seed())?;
+                self.with_student(stage, &self.config.student)?
+            }
+        };
+        self.with_judgement(stage)
+    }
+
+    /// The stage with what makes a student.
+    fn with_student(&self, stage: Stage, config: &StudentConfig) -> Result<Stage> {
+        let stage = stage.with_settings("student", config)?;
+        match &config.from {
+            Some(folder) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
+            None => Ok(stage),
+        }
+    }
+
+    /// The stage with what decides scores, which is less than the section `[eval]` says.
+    fn with_judgement(&self, stage: Stage) -> Result<Stage> {
+        let EvalConfig { baselines, resamples, .. } = EvalConfig::default();
+        stage.with_settings("eval", &EvalConfig { baselines, resamples, ..self.config.eval.clone() })
+    }
+}

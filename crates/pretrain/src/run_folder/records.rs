@@ -1,0 +1,202 @@
+//! What the finished stages of a run read and wrote.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::stage::Stage;
+use crate::error::{PretrainError, Result};
+use crate::files::{read_json, write_json};
+
+const FILE: &str = "stages.json";
+
+/// Moves when records of before say too little, or other code makes other files of the same inputs.
+const VERSION: u64 = 2;
+
+/// Settings that differ are named up to so many.
+const SHOWN: usize = 4;
+
+/// What a finished stage read and wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageRecord {
+    /// The settings that its files depend on, by key.
+    pub settings: BTreeMap<String, String>,
+    /// The hashes of what it read, by what it is called.
+    pub read: BTreeMap<String, String>,
+    /// The BLAKE3 hashes of the files that it wrote, by their path in the run folder.
+    pub wrote: BTreeMap<String, String>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl StageRecord {
+    /// The hash of all that the stage wrote.
+    pub fn content(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for (file, content) in &self.wrote {
+            hash.update(&(file.len() as u64).to_le_bytes()).update(file.as_bytes()).update(content.as_bytes());
+        }
+        hash.finalize().to_hex().to_string()
+    }
+
+    /// How the settings and the content from outside that this was made of differ from those of `stage`.
+    pub(super) fn difference(&self, stage: &Stage) -> Option<String> {
+        let mut settings = keys_that_differ(&self.settings, &stage.settings)
+            .map(|(key, then, now)| format!("{key} = {then}, not {now}"));
+        let shown: Vec<String> = settings.by_ref().take(SHOWN).collect();
+        let more = settings.count();
+        if !shown.is_empty() {
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            return Some(format!("was made with {}{more}", shown.join(", ")));
+        }
+        let changed = stage.read.iter().find(|(what, hash)| self.read.get(*what) != Some(hash));
+        changed.map(|(what, _)| made_from_other(what))
+    }
+}
+
+/// How a file differs whose stage read other content.
+pub(super) fn made_from_other(what: &str) -> String {
+    format!("was made from other {what}")
+}
+
+/// The keys of either map with both values, where these differ.
+fn keys_that_differ<'a>(
+    then: &'a BTreeMap<String, String>,
+    now: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+    let only_now = now.keys().filter(|key| !then.contains_key(*key));
+    let value = |map: &'a BTreeMap<String, String>, key| map.get(key).map_or("absent", String::as_str);
+    then.keys()
+        .chain(only_now)
+        .map(move |key| (key.as_str(), value(then, key), value(now, key)))
+        .filter(|(_, then, now)| then != now)
+}
+
+/// The records of a run folder, in `stages.json`.
+#[derive(Debug)]
+pub(super) struct Records {
+    path: PathBuf,
+    stages: BTreeMap<String, StageRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document<S> {
+    version: u64,
+    stages: S,
+}
+
+impl Records {
+    /// The records of the run in `root`; none where there is no run, or one of another version.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub(super) fn of_run(root: &Path) -> Result<Self> {
+        let path = root.join(FILE);
+        let stages = match path.exists() {
+            true => Self::read(&path)?,
+            false => BTreeMap::new(),
+        };
+        Ok(Self { path, stages })
+    }
+
+    fn read(path: &Path) -> Result<BTreeMap<String, StageRecord>> {
+        let document: serde_json::Value = read_json(path)?;
+        if document["version"] != VERSION {
+            tracing::warn!("{}: of another version of this program; all stages count as not done", path.display());
+            return Ok(BTreeMap::new());
+        }
+        let document: Document<_> =
+            serde_json::from_value(document).map_err(|source| PretrainError::json(path, source))?;
+        Ok(document.stages)
+    }
+
+    /// The record of a finished stage.
+    pub(super) fn get(&self, name: &str) -> Option<&StageRecord> {
+        self.stages.get(name)
+    }
+
+    /// Records that a stage is finished.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn insert(&mut self, name: &str, record: StageRecord) -> Result<()> {
+        self.stages.insert(name.to_owned(), record);
+        self.write()
+    }
+
+    /// Records that a stage is not finished any more.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn forget(&mut self, name: &str) -> Result<()> {
+        match self.stages.remove(name) {
+            Some(_) => self.write(),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self) -> Result<()> {
+        write_json(&self.path, &Document { version: VERSION, stages: &self.stages })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> StageRecord {
+        let map = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        StageRecord { settings: map("cluster.k", "10"), read: map("data", "d"), wrote: map("x", "h"), seconds: 0.5 }
+    }
+
+    #[test]
+    fn a_difference_names_every_key_with_both_values_or_what_was_read() {
+        let stage = |k: usize, data: &str| {
+            let cluster = BTreeMap::from([("k", k)]);
+            Stage::new("cluster", "cluster").with_settings("cluster", &cluster).unwrap().reading("data", data)
+        };
+        assert_eq!(record().difference(&stage(10, "d")), None);
+        assert_eq!(record().difference(&stage(20, "d")).unwrap(), "was made with cluster.k = 10, not 20");
+        assert_eq!(record().difference(&stage(10, "e")).unwrap(), "was made from other data");
+        let more = stage(10, "d").with_settings("seed", &3).unwrap();
+        assert_eq!(record().difference(&more).unwrap(), "was made with seed = absent, not 3");
+    }
+
+    #[test]
+    fn records_survive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut records = Records::of_run(folder.path()).unwrap();
+        records.insert("cluster", record()).unwrap();
+        assert_eq!(Records::of_run(folder.path()).unwrap().get("cluster"), Some(&record()));
+        records.forget("cluster").unwrap();
+        assert_eq!(Records::of_run(folder.path()).unwrap().get("cluster"), None);
+    }
+
+    #[test]
+    fn records_of_another_version_count_as_not_done_and_damaged_ones_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        for other in [r#"{"embed": {"inputs": "0f", "seconds": 1.5}}"#, r#"{"version": 1, "stages": [1]}"#, "[]"] {
+            std::fs::write(&path, other).unwrap();
+            assert!(Records::of_run(folder.path()).unwrap().stages.is_empty(), "{other}");
+        }
+        for damaged in ["{", r#"{"version": 2, "stages": {"embed": {}}}"#] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(Records::of_run(folder.path()).unwrap_err().to_string().contains(FILE), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn content_moves_with_every_file_and_hash() {
+        let base = record();
+        let wrote = |file: &str, hash: &str| StageRecord {
+            wrote: BTreeMap::from([(file.to_owned(), hash.to_owned())]),
+            ..record()
+        };
+        assert_eq!(base.content(), StageRecord { seconds: 9.0, ..record() }.content());
+        assert_ne!(base.content(), wrote("y", "h").content());
+        assert_ne!(base.content(), wrote("x", "g").content());
+    }
+}
