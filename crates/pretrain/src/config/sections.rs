@@ -177,7 +177,7 @@ pub struct LossConfig {
     pub temperature: f32,
     /// Which side looks for the other.
     pub direction: Direction,
-    /// Whether pairs that share a query or passage text are no negatives of one another.
+    /// Whether false negatives are masked: a query's other known positives, and pairs that share a query or passage text.
     pub mask_duplicates: bool,
     /// Rows of a tile of the loss that never forms the whole matrix; 0: the whole matrix.
     pub tile: usize,
@@ -284,8 +284,10 @@ impl Default for TrainConfig {
 pub struct EvalConfig {
     /// Measures by name; the first is the one that gains are reported of.
     pub measures: Vec<String>,
-    /// How many passages are retrieved for a query.
+    /// How many passages are retrieved for a query: at least the cut of every measure.
     pub depth: usize,
+    /// Whether a query never finds the passage that has its own id, as in BEIR (ArguAna, Quora).
+    pub ignore_identical_ids: bool,
     /// The longest query, in tokens with the special ones.
     pub max_query_tokens: usize,
     /// The longest passage, in tokens with the special ones.
@@ -301,6 +303,7 @@ impl Default for EvalConfig {
         Self {
             measures: ["nDCG@10", "MRR@10", "recall@100"].map(String::from).to_vec(),
             depth: 100,
+            ignore_identical_ids: true,
             max_query_tokens: 40,
             max_passage_tokens: 128,
             baselines: true,

@@ -72,7 +72,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
 }
 
 /// One unit row a text, with a forecast and a progress bar.
-pub(super) fn embed_all(embedder: &dyn Embedder, texts: &[&str], side: Side) -> Result<Array2<f32>> {
+pub(crate) fn embed_all(embedder: &dyn Embedder, texts: &[&str], side: Side) -> Result<Array2<f32>> {
     let what = match side {
         Side::Query => "queries",
         Side::Passage => "passages",

@@ -17,6 +17,8 @@ use burn::tensor::backend::AutodiffBackend;
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use embed_texts::embed_all;
+
 pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;

@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, NeuralEmbedder, Side, TextTokenizer, TokenLimits};
 
 use super::Pipeline;
-use super::evaluate::mean;
+use super::evaluate::means;
 use crate::error::{PretrainError, Result};
 use crate::student::Student;
 
@@ -53,8 +53,8 @@ impl<'a, B: AutodiffBackend> Validation<'a, B> {
         let embedder = NeuralEmbedder::new(student.clone(), self.tokenizer.clone(), limits, &pipeline.device)?;
         let queries = embedder.embed(&self.queries, Side::Query)?;
         let passages = embedder.embed(&self.passages, Side::Passage)?;
-        let per_query = pipeline.search_and_judge(&pipeline.dataset.validation, queries.view(), passages.view())?;
-        let means = per_query.iter().map(|values| mean(values)).collect();
+        let judge = pipeline.judge(&pipeline.dataset.validation);
+        let means = means(&judge.search(queries.view(), passages.view(), &pipeline.measures()?)?);
         Ok(Reached { measures: eval.measures.clone(), means, seconds: start.elapsed().as_secs_f64() })
     }
 }
