@@ -102,6 +102,24 @@ pub struct Clustering {
 }
 
 impl Clustering {
+    /// Number of clusters without a row: there are some where fewer rows differ than there are clusters, or where
+    /// `max_iterations` came before they were filled.
+    ///
+    /// # Examples
+    /// ```
+    /// use kmeans::{Clusterer, SphericalKMeansConfig};
+    /// use ndarray::array;
+    ///
+    /// let rows = array![[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
+    /// let clusterer = SphericalKMeansConfig::new(3).build()?;
+    /// assert_eq!(clusterer.fit(rows.view())?.empty_clusters(), 1);
+    /// # Ok::<(), kmeans::KMeansError>(())
+    /// ```
+    #[must_use]
+    pub fn empty_clusters(&self) -> usize {
+        self.sizes.iter().filter(|&&size| size == 0).count()
+    }
+
     /// The label of each row: its centroid of the largest inner product, the lowest on a tie. No bounds are kept: after
     /// [`balanced`](Self::balanced) some rows have other labels.
     ///

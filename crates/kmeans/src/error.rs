@@ -232,6 +232,15 @@ pub enum KMeansError {
         /// Bytes of a value.
         size: usize,
     },
+    /// A row of a file that has no direction, so that it cannot be scaled to norm 1.
+    #[error("{}", path.display())]
+    RowOf {
+        /// The file.
+        path: PathBuf,
+        /// [`NotFinite`](Self::NotFinite) or [`ZeroRow`](Self::ZeroRow).
+        #[source]
+        source: Box<KMeansError>,
+    },
     /// A stored label without a centroid.
     #[error("{}: row {row} has label {label} of {clusters} clusters", path.display())]
     LabelOutOfRange {

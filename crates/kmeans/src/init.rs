@@ -77,14 +77,27 @@ impl Chosen {
         Self { rows: vec![first], distances: vec![2.0; rows], measured: 0 }
     }
 
-    /// Draws single rows, each with a probability proportional to weight times distance, until there are `count`.
+    /// Draws single rows, each with a probability proportional to weight times distance, until there are `count`; where
+    /// every row is at one of those already, the others uniformly.
     fn grow(&mut self, rows: Source<'_>, weight: impl Fn(usize) -> f64, count: usize, rng: &mut ChaCha8Rng) {
         while self.rows.len() < count {
             self.measure(rows);
             let distances = self.distances.iter().enumerate();
-            let next = draw(distances.map(|(row, &distance)| weight(row) * f64::from(distance)), rng);
-            self.rows.push(next.unwrap_or_else(|| unchosen(rows.len(), &self.rows, rng)));
+            match draw(distances.map(|(row, &distance)| weight(row) * f64::from(distance)), rng) {
+                Some(row) => self.rows.push(row),
+                // Distances only fall: none of the rows to come is worth a pass.
+                None => return self.fill(count, rng),
+            }
         }
+    }
+
+    /// Draws rows without a look at them until there are `count`.
+    fn fill(&mut self, count: usize, rng: &mut ChaCha8Rng) {
+        let mut is_chosen = vec![false; self.distances.len()];
+        self.rows.iter().for_each(|&row| is_chosen[row] = true);
+        let others: Vec<usize> = (0..is_chosen.len()).filter(|&row| !is_chosen[row]).collect();
+        let drawn = index::sample(rng, others.len(), count - self.rows.len());
+        self.rows.extend(drawn.into_iter().map(|at| others[at]));
     }
 
     /// Draws each row by itself, with a probability proportional to its distance; `count` rows are expected, or fewer
@@ -130,15 +143,6 @@ fn draw(weights: impl Iterator<Item = f64> + Clone, rng: &mut ChaCha8Rng) -> Opt
     last
 }
 
-fn unchosen(rows: usize, chosen: &[usize], rng: &mut ChaCha8Rng) -> usize {
-    loop {
-        let row = rng.random_range(0..rows);
-        if !chosen.contains(&row) {
-            return row;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -173,6 +177,20 @@ mod tests {
                 assert_eq!(chosen.len(), clusters);
                 assert_eq!(chosen.into_iter().collect::<HashSet<_>>().len(), clusters);
             }
+        }
+    }
+
+    #[test]
+    fn rows_are_measured_as_often_as_there_are_directions_and_no_more() {
+        for (directions, clusters) in [(1, 1900), (5, 1900), (5, 2000), (5, 3)] {
+            let values = axes(2000, directions);
+            let rows = Source::f32(&values, directions);
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            let mut chosen = Chosen::new(2000, 0);
+            chosen.grow(rows, |_| 1.0, clusters, &mut rng);
+            assert_eq!(chosen.rows.iter().collect::<HashSet<_>>().len(), clusters);
+            // Each pass measures one more row.
+            assert_eq!(chosen.measured, directions.min(clusters - 1));
         }
     }
 

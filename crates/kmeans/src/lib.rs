@@ -36,7 +36,7 @@ pub use hierarchy::{HierarchicalKMeans, Hierarchy, HierarchyConfig, Level, Level
 #[cfg(feature = "linfa")]
 pub use linfa_interop::LinfaKMeans;
 pub use lloyd::SphericalKMeans;
-pub use npy::NpyVectors;
+pub use npy::{NpyOptions, NpyVectors};
 pub use quality::{Agreement, Quality, Sample};
 pub use random::RandomLabels;
 pub use vectors::Vectors;

@@ -51,6 +51,20 @@ fn k_means_parallel_takes_as_many_clusters_as_rows_and_more_than_distinct_rows()
 }
 
 #[test]
+fn clusters_beyond_the_distinct_rows_stay_empty_whatever_the_start() {
+    let distinct = unit_rows(5, 24, 5, 1.0, 4);
+    let rows = Array2::from_shape_fn((600, 24), |(row, column)| distinct[[row % 5, column]]);
+    for init in [Init::RandomRows, Init::KMeansPlusPlus, Init::KMeansParallel] {
+        // Above 20 clusters the rows are multiplied in fixed point, above 128 in the first pass too.
+        for clusters in [9, 60, 300] {
+            let clustering = fit(&rows, SphericalKMeansConfig::new(clusters).with_init(init));
+            assert_eq!(clustering.empty_clusters(), clusters - 5, "{init:?} {clusters}");
+            assert!(clustering.objective > 0.999_99, "{init:?} {clusters}: {}", clustering.objective);
+        }
+    }
+}
+
+#[test]
 fn the_name_in_files_is_that_of_the_paper() {
     let config: SphericalKMeansConfig = serde_json::from_str(r#"{"init": "k-means||"}"#).unwrap();
     assert_eq!(config.init, Init::KMeansParallel);

@@ -1,46 +1,18 @@
 //! Rows of a memory-mapped `.npy` file.
 
 mod common;
+#[path = "common/npy_file.rs"]
+mod npy_file;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::unit_rows;
 use half::f16;
 use kmeans::{Clusterer, Init, KMeansError, NpyVectors, SphericalKMeansConfig, Vectors};
 use ndarray::{Array2, s};
-
-/// A `.npy` file as numpy writes it: the header is padded so that the values begin at a multiple of 64.
-fn npy(descr: &str, fortran_order: bool, shape: &str, values: &[u8]) -> Vec<u8> {
-    let order = if fortran_order { "True" } else { "False" };
-    let mut header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
-    header.extend(std::iter::repeat_n(' ', 63 - (10 + header.len()) % 64));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values);
-    bytes
-}
-
-struct Folder(tempfile::TempDir);
+use npy_file::{Folder, npy};
 
 impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::write(&path, bytes).expect("a written file");
-        path
-    }
-
-    fn f32(&self, rows: &Array2<f32>) -> PathBuf {
-        let values: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.file("f32.npy", &npy("<f4", false, &format!("{:?}", rows.dim()), &values))
-    }
-
     fn f16(&self, rows: &Array2<f32>) -> PathBuf {
         let values: Vec<u8> = rows.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
         self.file("f16.npy", &npy("<f2", false, &format!("{:?}", rows.dim()), &values))
@@ -91,17 +63,17 @@ fn a_file_written_by_save_can_be_read() {
     let folder = Folder::new();
     let rows = unit_rows(50, 5, 3, 0.2, 4);
     let clustering = SphericalKMeansConfig::new(3).build().unwrap().fit(rows.view()).unwrap();
-    clustering.save(folder.0.path()).unwrap();
-    let centroids = NpyVectors::open(&folder.0.path().join("centroids.npy")).unwrap();
+    clustering.save(folder.path()).unwrap();
+    let centroids = NpyVectors::open(&folder.path().join("centroids.npy")).unwrap();
     assert_eq!(clustering.predict(&centroids).unwrap(), [0, 1, 2]);
-    assert_eq!(refusal(&folder.0.path().join("labels.npy")), "element type '<u4', expected '<f4' or '<f2'");
+    assert_eq!(refusal(&folder.path().join("labels.npy")), "element type '<u4', expected '<f4' or '<f2'");
 }
 
 #[test]
 fn a_missing_file_and_a_folder_are_named() {
     let folder = Folder::new();
-    assert!(refusal(&folder.0.path().join("absent.npy")).starts_with("No such file"));
-    assert!(refusal(folder.0.path()).contains("irectory"));
+    assert!(refusal(&folder.path().join("absent.npy")).starts_with("No such file"));
+    assert!(refusal(folder.path()).contains("irectory"));
 }
 
 #[test]

@@ -40,9 +40,9 @@ fn an_id_twice_with_different_content_is_named() {
 }
 
 #[test]
-fn qrels_with_an_unknown_id_are_named() {
+fn qrels_with_an_unknown_query_are_named() {
     let bench = Bench::new();
-    let qrels = bench.read("data/qrels/train.tsv") + "q1\tnowhere\t1\n";
+    let qrels = bench.read("data/qrels/train.tsv") + "nowhere\td1\t1\n";
     bench.write("data/qrels/train.tsv", &qrels);
     fails(&bench, &[], &["train.tsv", "nowhere"]);
 }

@@ -109,8 +109,8 @@ fn a_bad_file_is_named_and_nothing_is_written() {
     let write = |bytes: &[u8]| std::fs::write(bench.path("x.npy"), bytes).unwrap();
     write(&good[..good.len() - 5]);
     fails(&bench, &ARGUMENTS, &["x.npy", "1563 bytes", "1568"]);
-    write(&bytes(&[120, 3], rows().into_iter().map(f64::from)));
-    fails(&bench, &ARGUMENTS, &["x.npy", "'<f8'", "'<f4' or '<f2'"]);
+    write(&bytes(&[120, 3], 0..360));
+    fails(&bench, &ARGUMENTS, &["x.npy", "'<i4'", "float16, float32 or float64"]);
     write(&bytes(&[360], rows()));
     fails(&bench, &ARGUMENTS, &["x.npy", "[360]", "[n, dim]"]);
     write(b"1.0,0.0\n");
@@ -123,6 +123,79 @@ fn a_bad_file_is_named_and_nothing_is_written() {
     fails(&bench, &ARGUMENTS, &["x.npy: 2 rows cannot fill 3 clusters"]);
     std::fs::remove_file(bench.path("x.npy")).unwrap();
     fails(&bench, &ARGUMENTS, &["x.npy", "No such file"]);
+}
+
+/// The file of numpy's array of that type and order.
+fn array(descr: &str, fortran_order: &str, values: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': {fortran_order}, 'shape': (120, 3), }}");
+    let values: Vec<u8> = values.into_iter().flatten().collect();
+    [b"\x93NUMPY\x01\x00\x76\x00", format!("{header:<117}\n").as_bytes(), &values].concat()
+}
+
+#[test]
+fn rows_of_f64_of_fortran_order_and_of_the_other_byte_order_are_clustered_as_rows_of_f32_are() {
+    let bench = bench();
+    let expected = clustered(&bench, &["--init", "k-means++"]);
+    assert_one_cluster_an_axis(&expected);
+    let rows = rows();
+    let columns = || (0..3).flat_map(|column| rows[column..].iter().step_by(3));
+    for file in [
+        array("<f8", "False", rows.iter().map(|&value| f64::from(value).to_le_bytes().to_vec())),
+        array(">f4", "False", rows.iter().map(|value| value.to_be_bytes().to_vec())),
+        array("<f4", "True", columns().map(|value| value.to_le_bytes().to_vec())),
+        array(">f8", "True", columns().map(|&value| f64::from(value).to_be_bytes().to_vec())),
+    ] {
+        std::fs::write(bench.path("x.npy"), file).unwrap();
+        std::fs::remove_dir_all(bench.path("out")).unwrap();
+        assert_eq!(clustered(&bench, &["--init", "k-means++"]), expected);
+        assert_eq!(names(&bench), ["centroids.npy", "clusters.json", "labels.npy"]);
+    }
+    // Where the folder above --out is not there yet either.
+    bench.succeed(&["cluster", "--vectors", "x.npy", "--k", "3", "--out", "new/and/deeper"]);
+    assert!(bench.path("new/and/deeper/labels.npy").exists());
+}
+
+#[test]
+fn rows_that_are_not_unit_rows_are_refused_or_scaled() {
+    let bench = bench();
+    let expected = clustered(&bench, &[]);
+    std::fs::remove_dir_all(bench.path("out")).unwrap();
+    let mut scaled: Vec<f32> = rows().iter().enumerate().map(|(at, value)| value * (1 + at / 3) as f32).collect();
+    std::fs::write(bench.path("x.npy"), bytes(&[120, 3], scaled.clone())).unwrap();
+    fails(&bench, &ARGUMENTS, &["x.npy: row 1 has norm 2, not 1: --normalize scales every row"]);
+    let found = clustered(&bench, &["--normalize"]);
+    assert_eq!(found.labels, expected.labels);
+    assert!((found.objective - expected.objective).abs() < 1e-6);
+
+    std::fs::remove_dir_all(bench.path("out")).unwrap();
+    scaled[3 * 77..3 * 78].fill(0.0);
+    std::fs::write(bench.path("x.npy"), bytes(&[120, 3], scaled)).unwrap();
+    fails(&bench, &with(&["--normalize"]), &["--vectors: x.npy: row 77 is all zeros"]);
+    assert!(bench.pretrain(&["cluster", "config.toml", "--normalize"]).status.code() == Some(2));
+}
+
+#[test]
+fn empty_clusters_are_counted_in_a_warning() {
+    let bench = bench();
+    let warnings = |stderr: &str| stderr.lines().filter(|line| line.contains("are empty")).count();
+    let (_, stderr) = bench.succeed(&ARGUMENTS);
+    assert_eq!(warnings(&stderr), 0, "{stderr}");
+
+    let repeated: Vec<f32> = (0..120).flat_map(|row| [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]][row % 2]).collect();
+    std::fs::write(bench.path("x.npy"), bytes(&[120, 3], repeated)).unwrap();
+    for init in ["random-rows", "k-means++", "k-means||"] {
+        let (_, stderr) =
+            bench.succeed(&["cluster", "--vectors", "x.npy", "--k", "50", "--out", "out", "--init", init]);
+        let empty = Clustering::load(&bench.path("out")).unwrap().empty_clusters();
+        assert!(stderr.contains(&format!("x.npy: {empty} of 50 clusters are empty")), "{stderr}");
+        assert_eq!((empty, warnings(&stderr)), (48, 1), "{init}: {stderr}");
+    }
+    let (_, stderr) = bench.succeed(&["cluster", "--vectors", "x.npy", "--levels", "2,6", "--out", "out"]);
+    assert!(stderr.contains("x.npy: 4 of 6 clusters are empty"), "{stderr}");
+    // Bounds fill them.
+    let balanced = ["cluster", "--vectors", "x.npy", "--k", "6", "--balance", "10,60", "--out", "out"];
+    let (_, stderr) = bench.succeed(&balanced);
+    assert_eq!(warnings(&stderr), 0, "{stderr}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub enum Problem {
         /// What the columns hold.
         names: &'static str,
     },
+    /// A column starts with a double quote and has no other to end it.
+    #[error("a quoted column does not end")]
+    OpenQuote,
     /// A line is not text.
     #[error("the line is not UTF-8")]
     NotUtf8,
@@ -89,7 +92,7 @@ pub enum Problem {
         second: i32,
     },
     /// An id that a column of the format cannot hold.
-    #[error("the id {id:?} is empty or has white space, which the format cannot hold")]
+    #[error("the id {id:?} is empty, has white space or starts with a byte order mark, which the format cannot hold")]
     UnwritableId {
         /// The id.
         id: String,

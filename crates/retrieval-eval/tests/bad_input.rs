@@ -73,7 +73,7 @@ fn a_broken_line_of_judgements_is_named_with_what_is_wrong() {
     for (text, expected) in [
         ("q 0 d 1\nq 0 e\n", "input:2: 3 columns where 4 are expected (query iteration document grade)"),
         ("q 0 d 1 x\n", "input:1: 5 columns where 4 are expected (query iteration document grade)"),
-        ("\n\r\nq 0 d 1.0\n", r#"input:3: the grade "1.0" is not a whole number"#),
+        ("\n\r\nq 0 d 1.5\n", r#"input:3: the grade "1.5" is not a whole number"#),
         ("q 0 d 2147483648\n", r#"input:1: the grade "2147483648" is not a whole number"#),
         ("q 0 d -2147483649", r#"input:1: the grade "-2147483649" is not a whole number"#),
         ("q 0 d 1\nq 0 e 1\nq 0 d 2\n", r#"input:3: query "q": document "d" has grade 1 and grade 2"#),
@@ -86,6 +86,8 @@ fn a_broken_line_of_judgements_is_named_with_what_is_wrong() {
             "query-id\tcorpus-id\tscore\nq\td\t \t1\n",
             "input:2: 4 columns where 3 are expected (query-id corpus-id score)",
         ),
+        ("query-id\tcorpus-id\tscore\nq\t\"d\t1\np\td\t1\n", "input:2: a quoted column does not end"),
+        ("query-id\tcorpus-id\tscore\nq\td\t1.5\n", r#"input:2: the grade "1.5" is not a whole number"#),
     ] {
         assert_eq!(qrels_error(text.as_bytes()), expected);
     }

@@ -3,13 +3,14 @@
 mod fit;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, ArgMatches, Args, FromArgMatches, ValueEnum};
-use kmeans::{Bounds, HierarchyConfig, Init, KMeansError, NpyVectors};
+use kmeans::{Bounds, HierarchyConfig, Init, KMeansError, NpyOptions, NpyVectors};
 
 use super::{RunArgs, print, start_threads};
 use crate::error::{PretrainError, Result};
+use crate::progress::bar;
 
 /// The two things that `pretrain cluster` clusters.
 #[derive(Debug)]
@@ -54,7 +55,9 @@ impl FromArgMatches for ClusterArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Without a run folder")]
 pub(super) struct VectorArgs {
-    /// Cluster the unit rows of a .npy file, f32 or f16; it may be larger than memory
+    /// Cluster the unit rows of a .npy file of floats; it may be larger than memory. f32 and f16 in C order are read where
+    /// they lie; f64, Fortran order and big-endian values are converted first, which takes 4 bytes a value on the disk
+    /// of --out until the end
     #[arg(
         long,
         value_name = "X.npy",
@@ -63,6 +66,9 @@ pub(super) struct VectorArgs {
         conflicts_with_all = ["source", "settings", "device", "force"]
     )]
     vectors: PathBuf,
+    /// Scale every row to norm 1 first, which takes as much disk as a conversion
+    #[arg(long, requires = "vectors")]
+    normalize: bool,
     /// How many clusters; default: those of the first level
     #[arg(long, value_name = "N", requires = "vectors", value_parser = at_least_one())]
     k: Option<u32>,
@@ -151,9 +157,28 @@ impl VectorArgs {
     pub(super) fn cluster(&self) -> Result<()> {
         start_threads(self.threads.unwrap_or(0))?;
         self.check_out()?;
-        let file = NpyVectors::open(&self.vectors).map_err(in_option("--vectors"))?;
+        let file = self.open()?;
         self.fit(&file)?.save(&self.out).map_err(in_option("--out"))?;
         print(&self.written().iter().map(|path| format!("{}\n", path.display())).collect::<String>())
+    }
+
+    /// The rows, converted where they cannot be read as they lie.
+    fn open(&self) -> Result<NpyVectors> {
+        let bar = bar(0, "convert");
+        let options = NpyOptions::new(self.scratch()).with_normalise(self.normalize);
+        let file = options.open_with(&self.vectors, &mut |done, rows| {
+            bar.set_length(rows as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        file.map_err(in_option("--vectors"))
+    }
+
+    /// The folder nearest to `--out` that is there already: on the same disk, and nothing is made before the rows are known
+    /// to be good.
+    fn scratch(&self) -> &Path {
+        let mut folders = self.out.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+        folders.find(|folder| folder.is_dir()).unwrap_or(Path::new("."))
     }
 
     fn levels(&self) -> &[usize] {

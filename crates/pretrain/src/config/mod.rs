@@ -194,7 +194,7 @@ mod tests {
         let config = Config::parse("[[run.arm]]\nname = \"b\"", &settings).unwrap();
         assert_eq!(config.cluster.balance.unwrap().min, 3);
         assert_eq!(config.arms().unwrap()[0].config.cluster.k, 2);
-        assert!(error("", &["cluster.k.x=3"]).contains("cluster.k.x=3"));
+        assert!(error("[cluster]\nk = 3", &["cluster.k.x=3"]).contains("cluster.k.x=3"));
     }
 
     #[test]

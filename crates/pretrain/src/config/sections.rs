@@ -15,7 +15,7 @@ pub struct DataConfig {
     pub format: DataFormat,
     /// A BEIR folder, a JSONL file of pairs, or the folder of a Cargo workspace.
     pub path: PathBuf,
-    /// Whether a BEIR passage is `title text` rather than `text` alone.
+    /// Whether a BEIR passage is title and text, with a space between them, rather than the text alone.
     pub use_titles: bool,
     /// The qrels file of the test split, without `.tsv` (BEIR).
     pub test_split: String,
@@ -25,6 +25,10 @@ pub struct DataConfig {
     pub test_by: SplitBy,
     /// The share held out as the test split by hash (pairs, rust-docs), above 0 and below 1.
     pub test_share: f64,
+    /// The share of training that is the validation split, from 0 on and below 1: of topics, packages' families or passages.
+    pub validation_share: f64,
+    /// The qrels file of the validation split, without `.tsv` (BEIR); empty: none but `validation_share`.
+    pub validation_split: String,
     /// How many pairs a deterministic sample keeps (rust-docs); absent: all.
     pub sample: Option<usize>,
 }
@@ -56,11 +60,13 @@ impl Default for DataConfig {
         Self {
             format: DataFormat::RustDocs,
             path: PathBuf::from("."),
-            use_titles: false,
+            use_titles: true,
             test_split: "test".into(),
             test_topics: Vec::new(),
             test_by: SplitBy::Passage,
             test_share: 0.15,
+            validation_share: 0.0,
+            validation_split: String::new(),
             sample: None,
         }
     }

@@ -54,6 +54,15 @@ impl Config {
         if data.format == DataFormat::Beir {
             require(!data.test_split.is_empty(), "data.test_split", "\"\"", "a split's name")?;
         }
+        let inside = (0.0..1.0).contains(&data.validation_share);
+        require(inside, "data.validation_share", data.validation_share, "0 or more and below 1")?;
+        if !data.validation_split.is_empty() {
+            let split = &data.validation_split;
+            let of_its_own = *split != data.test_split && split != "train";
+            require(of_its_own, "data.validation_split", split, "another split than those of training and test")?;
+            let only = data.format == DataFormat::Beir && data.validation_share == 0.0;
+            require(only, "data.validation_split", split, "nothing but with data.format = \"beir\" and no validation_share")?;
+        }
         require(data.sample != Some(0), "data.sample", 0, "1 or more")
     }
 
@@ -145,6 +154,9 @@ impl Config {
         let clip = train.clip_norm;
         require(clip.is_finite() && clip >= 0.0, "train.clip_norm", clip, "0 or more")?;
         let evaluates = train.evaluate_every > 0;
+        let validation = self.data.validation_share > 0.0 || !self.data.validation_split.is_empty();
+        let expected = "0, or a validation split: data.validation_share or data.validation_split";
+        require(validation || !evaluates, "train.evaluate_every", train.evaluate_every, expected)?;
         require(evaluates || train.keep == Keep::Last, "train.keep", "best", "last, or train.evaluate_every of 1 or more")?;
         at_least(2, "train.max_query_tokens", train.max_query_tokens)?;
         at_least(2, "train.max_passage_tokens", train.max_passage_tokens)

@@ -1,18 +1,25 @@
 //! Folders in the layout of BEIR (Thakur et al. 2021, arXiv 2104.08663).
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use retrieval_eval::{BeirJudgement, Problem};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::builder::{Builder, digest};
+use super::builder::Builder;
+use super::judgements::{Document, Split};
 use super::lines::{each_line, each_record};
-use super::{DataError, Dataset};
+use super::split::HashShare;
+use super::texts::digest;
+use super::validation::Unit;
+use super::{Counts, DataError, Dataset};
 
-/// A folder with `corpus.jsonl`, `queries.jsonl` and `qrels/{train,test}.tsv`.
+/// A folder with `corpus.jsonl`, `queries.jsonl` and `qrels/{train,test}.tsv`, evaluated as BEIR does.
 ///
-/// Judgements above 0 in `qrels/train.tsv` are the training pairs; without that file there are none. Titles are the
-/// passages' topics where they are shared, by two passages each in the mean or more.
+/// The corpus is every document, whatever its text, and the test is every query with a judgement above 0. Judgements above
+/// 0 in `qrels/train.tsv` are the training pairs, of distinct texts that are not blank; without that file there are none.
+/// Titles are the passages' topics where they are shared, by two passages each in the mean or more.
 ///
 /// ```
 /// use pretrain::data::Beir;
@@ -24,19 +31,55 @@ use super::{DataError, Dataset};
 /// std::fs::write(path.join("queries.jsonl"), r#"{"_id": "q", "text": "how many hills has Rome"}"#).unwrap();
 /// std::fs::write(path.join("qrels/test.tsv"), "query-id\tcorpus-id\tscore\nq\td\t1\n").unwrap();
 /// let dataset = Beir::new(path).load().unwrap();
+/// assert_eq!(dataset.passages[0].text, "Rome Rome has seven hills.");
 /// assert_eq!(dataset.test[0].relevant, [(0, 1)]);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beir {
     /// The folder.
     pub path: PathBuf,
-    /// Whether a passage is `title text` rather than `text` alone.
-    #[serde(default)]
+    /// Whether a passage is title and text, with a space between them, rather than the text alone.
+    #[serde(default = "yes")]
     pub use_titles: bool,
     /// The qrels file of the test split without `.tsv`: `test` or `dev`.
     #[serde(default = "test")]
     pub test_split: String,
+    /// Which queries settings are chosen by.
+    #[serde(default)]
+    pub validation: BeirValidation,
+}
+
+/// The validation split of a BEIR folder.
+///
+/// ```
+/// use pretrain::data::BeirValidation;
+///
+/// let validation: BeirValidation = serde_json::from_str(r#"{"by": "share", "share": 0.1}"#).unwrap();
+/// assert_eq!(validation, BeirValidation::Share { share: 0.1 });
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BeirValidation {
+    /// There is none.
+    #[default]
+    None,
+    /// Training queries with a positive in a share of the titles, where those are topics, or else of the passages.
+    ///
+    /// Neither these queries nor their positives are in training.
+    Share {
+        /// In `[0, 1)`.
+        share: f64,
+    },
+    /// A qrels file, kept as it is; its queries are not in training.
+    Split {
+        /// Its name without `.tsv`, such as `dev`.
+        split: String,
+    },
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn test() -> String {
@@ -44,9 +87,9 @@ fn test() -> String {
 }
 
 impl Beir {
-    /// The folder `path`, without titles, tested on `qrels/test.tsv`.
+    /// The folder `path`, with titles, tested on `qrels/test.tsv`, without a validation split.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), use_titles: false, test_split: test() }
+        Self { path: path.into(), use_titles: true, test_split: test(), validation: BeirValidation::None }
     }
 
     /// Puts each title before its text, or not.
@@ -63,68 +106,99 @@ impl Beir {
         self
     }
 
+    /// Validates on these queries.
+    #[must_use]
+    pub fn with_validation(mut self, validation: BeirValidation) -> Self {
+        self.validation = validation;
+        self
+    }
+
     /// The folder's data set.
     ///
-    /// A document whose text came before under another id is merged into the first, with its judgements; blank
-    /// documents and queries are left out, with theirs. The counts say how many.
+    /// A judgement of a document that the corpus lacks stays with its test query, which can never find it; in training it
+    /// is left out. The counts, and the notes where there is more to say, tell what was left out.
     ///
     /// # Errors
     /// A [`DataError`] with the file, and the line and id where there is one: if a file is missing, a line is malformed,
-    /// an object has no `_id` or `text`, an `_id` names two texts, or a judgement names an unknown id.
+    /// an object has no `_id` or `text`, an `_id` names two texts, or a judgement names an unknown query; or if the
+    /// validation split is that of training or test, or its share not in `[0, 1)`.
     pub fn load(&self) -> Result<Dataset, DataError> {
+        let (share, validation_split) = self.validation()?;
         let mut builder = Builder::default();
         let documents = self.read_corpus(&mut builder)?;
-        let queries = self.read_queries(&mut builder)?;
-        let ids = Ids { documents, queries };
-        let train = self.path.join("qrels/train.tsv");
-        if train.exists() {
-            ids.each_judgement(&train, |query, document, grade| builder.train(query, document, grade))?;
+        let queries = self.read_queries(&mut builder, &documents)?;
+        let mut ids = Ids { documents, queries, missing: FxHashMap::default() };
+        let mut judge = |split, name: &str, builder: &mut Builder| ids.judge(split, &self.qrels(name), builder);
+        if self.qrels("train").exists() {
+            judge(Split::Train, "train", &mut builder)?;
         }
-        let test = self.path.join("qrels").join(format!("{}.tsv", self.test_split));
-        ids.each_judgement(&test, |query, document, grade| builder.test(query, document, grade))?;
+        if let Some(name) = validation_split {
+            judge(Split::Validation, name, &mut builder)?;
+        }
+        judge(Split::Test, &self.test_split, &mut builder)?;
         let titles = builder.topics();
         let shared = titles.names.len() > 1 && 2 * titles.names.len() <= titles.of_passage.len();
-        Ok(builder.finish(shared))
+        builder.cut_validation(share, if shared { Unit::Topic(|name| name) } else { Unit::Passage });
+        let mut dataset = builder.finish(shared);
+        dataset.notes = notes(&dataset.counts);
+        Ok(dataset)
+    }
+
+    /// The share of training, and the file, that are the validation split.
+    fn validation(&self) -> Result<(HashShare, Option<&str>), DataError> {
+        match &self.validation {
+            BeirValidation::None => Ok((HashShare::validation(0.0)?, None)),
+            BeirValidation::Share { share } => Ok((HashShare::validation(*share)?, None)),
+            BeirValidation::Split { split } if *split == self.test_split || split == "train" => {
+                Err(DataError::ValidationSplit { split: split.clone() })
+            }
+            BeirValidation::Split { split } => Ok((HashShare::validation(0.0)?, Some(split))),
+        }
+    }
+
+    fn qrels(&self, split: &str) -> PathBuf {
+        self.path.join("qrels").join(format!("{split}.tsv"))
     }
 
     fn read_corpus(&self, builder: &mut Builder) -> Result<Rows, DataError> {
         let path = self.path.join("corpus.jsonl");
         let mut rows = Rows::default();
-        each_record(&path, &["_id", "text", "title"], |mut record| {
+        let surrogates = each_record(&path, &["_id", "text", "title"], |mut record| {
             let (id, text) = (record.require(0)?, record.require(1)?);
             let title = record.take(2).unwrap_or_default();
             let content = digest(&[&title, &text]);
             if repeats(&rows, &id, content, (&path, record.line))? {
-                builder.counts.documents_read += 1;
-                builder.counts.documents_repeated += 1;
+                builder.counts.documents_again += 1;
                 return Ok(());
             }
-            let passage = match self.use_titles && !title.is_empty() {
-                true => format!("{title} {text}"),
-                false => text,
-            };
-            let row = builder.passage(id.clone(), passage, Some(&title))?;
+            // As BEIR joins them: without a title nothing but the text is left.
+            let passage: Cow<'_, str> = if self.use_titles { format!("{title} {text}").into() } else { text.into() };
+            let row = builder.document(id.clone(), passage.trim().to_owned(), &title)?;
             rows.insert(id, Named { row, content });
             Ok(())
         })?;
+        builder.counts.lone_surrogates += surrogates;
         Ok(rows)
     }
 
-    fn read_queries(&self, builder: &mut Builder) -> Result<Rows, DataError> {
+    fn read_queries(&self, builder: &mut Builder, documents: &Rows) -> Result<Rows, DataError> {
         let path = self.path.join("queries.jsonl");
         let mut rows = Rows::default();
-        each_record(&path, &["_id", "text"], |mut record| {
+        let surrogates = each_record(&path, &["_id", "text"], |mut record| {
             let (id, text) = (record.require(0)?, record.require(1)?);
             let content = digest(&[&text]);
             if repeats(&rows, &id, content, (&path, record.line))? {
-                builder.counts.queries_read += 1;
-                builder.counts.queries_repeated += 1;
+                builder.counts.queries_again += 1;
                 return Ok(());
             }
             let row = builder.query(id.clone(), text)?;
+            if let Some(document) = documents.get(&id) {
+                builder.same_id(row, document.row);
+            }
             rows.insert(id, Named { row, content });
             Ok(())
         })?;
+        builder.counts.lone_surrogates += surrogates;
         Ok(rows)
     }
 }
@@ -133,8 +207,7 @@ impl Beir {
 type Rows = FxHashMap<String, Named>;
 
 struct Named {
-    /// `None` for a blank text.
-    row: Option<u32>,
+    row: u32,
     content: [u8; 16],
 }
 
@@ -150,49 +223,68 @@ fn repeats(rows: &Rows, id: &str, content: [u8; 16], (path, line): (&Path, usize
 struct Ids {
     documents: Rows,
     queries: Rows,
+    /// Numbers of the documents that the corpus lacks.
+    missing: FxHashMap<String, u32>,
 }
 
 impl Ids {
-    fn each_judgement(
-        &self,
-        path: &Path,
-        mut each: impl FnMut(Option<u32>, Option<u32>, i32),
-    ) -> Result<(), DataError> {
+    /// Hands the judgements of a qrels file, with or without a header, to `builder`.
+    fn judge(&mut self, split: Split, path: &Path, builder: &mut Builder) -> Result<(), DataError> {
         each_line(path, |line, content| {
-            let mut columns = content.split('\t');
-            let (Some(query), Some(document), Some(score), None) =
-                (columns.next(), columns.next(), columns.next(), columns.next())
-            else {
-                return Err(malformed(path, line, content));
+            let judgement = match BeirJudgement::parse(content) {
+                Ok(judgement) => judgement,
+                Err(Problem::Grade { text }) if line == 1 && text == "score" => return Ok(()),
+                Err(problem) => return Err(DataError::MalformedJudgement { path: path.to_owned(), line, problem }),
             };
-            if line == 1 && score.trim() == "score" {
-                return Ok(());
-            }
-            let grade = score.trim().parse().map_err(|_| malformed(path, line, content))?;
-            let query = self.queries.get(query).ok_or_else(|| DataError::UnknownQuery {
+            let query = self.queries.get(&*judgement.query).ok_or_else(|| DataError::UnknownQuery {
                 path: path.to_owned(),
                 line,
-                id: query.to_owned(),
+                id: judgement.query.to_string(),
             })?;
-            let document = self.documents.get(document).ok_or_else(|| DataError::UnknownDocument {
-                path: path.to_owned(),
-                line,
-                id: document.to_owned(),
-            })?;
-            each(query.row, document.row, grade);
+            builder.judge(split, query.row, self.document(&judgement.document)?, judgement.grade);
             Ok(())
         })
     }
+
+    fn document(&mut self, id: &str) -> Result<Document, DataError> {
+        if let Some(named) = self.documents.get(id) {
+            return Ok(Document::Passage(named.row));
+        }
+        let next = u32::try_from(self.missing.len()).map_err(|_| DataError::TooManyTexts)?;
+        Ok(Document::Missing(*self.missing.entry(id.to_owned()).or_insert(next)))
+    }
 }
 
-fn malformed(path: &Path, line: usize, content: &str) -> DataError {
-    DataError::MalformedJudgement { path: path.to_owned(), line, content: content.to_owned() }
+/// What the counts say that bears on the results.
+fn notes(counts: &Counts) -> Vec<String> {
+    let lacking = "of documents that corpus.jsonl lacks";
+    [
+        (counts.test_missing, format!("test judgements {lacking}: they count as relevant and are never found")),
+        (
+            counts.validation_missing,
+            format!("validation judgements {lacking}: they count as relevant and are never found"),
+        ),
+        (counts.judgements_of_missing, format!("training judgements {lacking}, left out")),
+        (counts.lone_surrogates, "lone surrogates in JSON, read as U+FFFD".to_owned()),
+    ]
+    .into_iter()
+    .filter(|&(count, _)| count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Pair, TestQuery};
+    use super::super::{Pair, TestQuery, Text};
     use super::*;
+
+    fn relevant(query: u32, relevant: &[(u32, i32)]) -> TestQuery {
+        TestQuery { query, relevant: relevant.to_vec(), ..TestQuery::default() }
+    }
+
+    fn texts(texts: &[Text]) -> Vec<&str> {
+        texts.iter().map(|text| text.text.as_str()).collect()
+    }
 
     const CORPUS: &str = r#"{"_id": "d0", "title": "Rome", "text": "Seven hills.", "metadata": {"x": [1]}}
 {"_id": "d1", "title": "Rome", "text": "The Tiber."}
@@ -241,16 +333,25 @@ mod tests {
     fn a_folder_becomes_pairs_corpus_and_test_queries() {
         let dataset = Folder::new().beir().load().unwrap();
         assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 1, passage: 1 }]);
-        assert_eq!(dataset.test, [TestQuery { query: 2, relevant: vec![(2, 2)] }]);
-        assert_eq!((dataset.passages[1].id.as_str(), dataset.passages[1].text.as_str()), ("d1", "The Tiber."));
+        assert_eq!(dataset.test, [relevant(2, &[(2, 2)])]);
+        assert_eq!((dataset.passages[1].id.as_str(), dataset.passages[1].text.as_str()), ("d1", "Rome The Tiber."));
         assert_eq!(dataset.topics, None);
     }
 
     #[test]
-    fn titles_go_before_texts_if_asked() {
-        let dataset = Folder::new().beir().with_use_titles(true).load().unwrap();
-        let texts: Vec<&str> = dataset.passages.iter().map(|passage| passage.text.as_str()).collect();
-        assert_eq!(texts, ["Rome Seven hills.", "Rome The Tiber.", "Oxygen is an element."]);
+    fn titles_go_before_texts_unless_they_are_not_wanted() {
+        let corpus = format!(
+            "{CORPUS}{}\n{}",
+            r#"{"_id": "d3", "title": "", "text": " x "}"#, r#"{"_id": "d4", "title": "t", "text": ""}"#
+        );
+        let folder = Folder::new().with("corpus.jsonl", &corpus);
+        let dataset = folder.beir().load().unwrap();
+        assert_eq!(
+            texts(&dataset.passages),
+            ["Rome Seven hills.", "Rome The Tiber.", "Oxygen is an element.", "x", "t"]
+        );
+        let dataset = folder.beir().with_use_titles(false).load().unwrap();
+        assert_eq!(texts(&dataset.passages), ["Seven hills.", "The Tiber.", "Oxygen is an element.", "x", ""]);
     }
 
     #[test]
@@ -305,46 +406,151 @@ mod tests {
     }
 
     #[test]
-    fn an_id_with_the_same_text_again_is_a_counted_repeat() {
+    fn an_id_with_the_same_text_again_is_counted_and_left_out() {
         let again = |content: &str| format!("{content}{}", content.lines().next().unwrap());
         let folder = Folder::new().with("corpus.jsonl", &again(CORPUS)).with("queries.jsonl", &again(QUERIES));
         let dataset = folder.beir().load().unwrap();
         assert_eq!((dataset.passages.len(), dataset.queries.len()), (3, 3));
-        assert_eq!((dataset.counts.documents_read, dataset.counts.documents_repeated), (4, 1));
-        assert_eq!((dataset.counts.queries_read, dataset.counts.queries_repeated), (4, 1));
+        let counts = &dataset.counts;
+        assert_eq!((counts.documents_read, counts.documents_again, counts.documents_repeated), (4, 1, 0));
+        assert_eq!((counts.queries_read, counts.queries_again, counts.queries_repeated), (4, 1, 0));
     }
 
     #[test]
-    fn a_repeated_text_is_merged_into_the_first_and_judgements_follow() {
+    fn a_repeated_document_is_searched_and_judged_itself_and_trained_on_as_the_first() {
         let corpus = format!("{CORPUS}{}", r#"{"_id": "d3", "text": "Oxygen is an element."}"#);
-        let folder = Folder::new().with("corpus.jsonl", &corpus).with("qrels/test.tsv", "q2\td3\t1\nq2\td2\t3\n");
+        let folder = Folder::new()
+            .with("corpus.jsonl", &corpus)
+            .with("qrels/train.tsv", "q0\td3\t1\nq0\td2\t1\n")
+            .with("qrels/test.tsv", "q2\td3\t1\n");
         let dataset = folder.beir().load().unwrap();
-        assert_eq!(dataset.test, [TestQuery { query: 2, relevant: vec![(2, 3)] }]);
-        assert_eq!(dataset.passages[2].id, "d2");
+        assert_eq!((dataset.passages.len(), dataset.passages[3].id.as_str()), (4, "d3"));
+        assert_eq!(dataset.test, [relevant(1, &[(3, 1)])]);
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 2 }]);
         assert_eq!((dataset.counts.documents_repeated, dataset.counts.judgements_repeated), (1, 1));
     }
 
     #[test]
-    fn queries_of_one_text_in_both_splits_are_one_row() {
-        let queries = format!("{QUERIES}{}", r#"{"_id": "q3", "text": "hills of Rome"}"#);
-        let folder = Folder::new().with("queries.jsonl", &queries).with("qrels/test.tsv", "q3\td0\t1\n");
+    fn repeated_queries_are_each_tested_and_one_in_training() {
+        let queries = format!(
+            "{QUERIES}{}\n{}",
+            r#"{"_id": "q3", "text": "hills of Rome"}"#, r#"{"_id": "q4", "text": "hills of Rome"}"#
+        );
+        let folder = Folder::new()
+            .with("queries.jsonl", &queries)
+            .with("qrels/train.tsv", "q3\td0\t1\nq0\td1\t1\n")
+            .with("qrels/test.tsv", "q4\td0\t1\nq3\td0\t1\n");
         let dataset = folder.beir().load().unwrap();
-        assert_eq!(dataset.test, [TestQuery { query: 0, relevant: vec![(0, 1)] }]);
-        assert_eq!((dataset.counts.queries_in_both, dataset.counts.queries_unused), (1, 1));
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 0, passage: 1 }]);
+        assert_eq!(dataset.test, [relevant(1, &[(0, 1)]), relevant(2, &[(0, 1)])]);
+        let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id.as_str()).collect();
+        assert_eq!(ids, ["q0", "q4", "q3"]);
+        assert_eq!((dataset.counts.queries_in_both, dataset.counts.queries_unused), (2, 2));
+        assert_eq!(dataset.counts.queries_repeated, 2);
     }
 
     #[test]
-    fn blank_documents_and_queries_are_left_out_with_their_judgements() {
-        let corpus = format!("{CORPUS}{}", r#"{"_id": "d3", "title": "Blank", "text": " "}"#);
+    fn blank_documents_and_queries_are_in_the_test_and_not_in_training() {
+        let corpus = format!("{CORPUS}{}\n{}", r#"{"_id": "d3", "text": " "}"#, r#"{"_id": "d4", "text": ""}"#);
         let queries = format!("{QUERIES}{}", r#"{"_id": "q3", "text": ""}"#);
         let folder = Folder::new()
             .with("corpus.jsonl", &corpus)
             .with("queries.jsonl", &queries)
-            .with("qrels/train.tsv", "q0\td3\t1\nq3\td0\t1\nq0\td0\t1\n");
+            .with("qrels/train.tsv", "q0\td3\t1\nq3\td0\t1\nq0\td0\t1\n")
+            .with("qrels/test.tsv", "q3\td4\t1\n");
         let dataset = folder.beir().load().unwrap();
-        assert_eq!((dataset.passages.len(), dataset.train.len()), (3, 1));
+        assert_eq!((texts(&dataset.passages)[3], texts(&dataset.passages)[4]), ("", ""));
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }]);
+        assert_eq!(dataset.test, [relevant(1, &[(4, 1)])]);
         let counts = &dataset.counts;
-        assert_eq!((counts.documents_empty, counts.queries_empty, counts.judgements_of_empty), (1, 1, 2));
+        assert_eq!((counts.documents_empty, counts.queries_empty, counts.judgements_of_empty), (2, 1, 2));
+    }
+
+    #[test]
+    fn a_query_s_own_document_is_known() {
+        let queries = format!("{QUERIES}{}", r#"{"_id": "d1", "text": "The Tiber, again"}"#);
+        let folder = Folder::new().with("queries.jsonl", &queries).with("qrels/test.tsv", "d1\td0\t1\nq2\td0\t1\n");
+        let dataset = folder.beir().load().unwrap();
+        assert_eq!(dataset.test.iter().map(|query| query.own).collect::<Vec<_>>(), [Some(1), None]);
+    }
+
+    #[test]
+    fn judgements_of_documents_that_are_not_in_the_corpus_are_kept_counted_and_noted() {
+        let folder = Folder::new()
+            .with("qrels/train.tsv", "q0\td0\t1\nq0\td9\t1\n")
+            .with("qrels/test.tsv", "q2\td9\t3\nq2\td2\t1\nq2\td9\t2\nq2\td8\t0\nq1\td7\t1\n");
+        let dataset = folder.beir().load().unwrap();
+        let q1 = TestQuery { query: 2, missing: vec![1], ..TestQuery::default() };
+        assert_eq!(dataset.test, [TestQuery { missing: vec![2], ..relevant(1, &[(2, 1)]) }, q1]);
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }]);
+        let counts = &dataset.counts;
+        assert_eq!((counts.test_judgements, counts.test_missing, counts.judgements_of_missing), (3, 2, 1));
+        let notes = [
+            "2 test judgements of documents that corpus.jsonl lacks: they count as relevant and are never found",
+            "1 training judgements of documents that corpus.jsonl lacks, left out",
+        ];
+        assert_eq!(dataset.notes, notes);
+    }
+
+    #[test]
+    fn byte_order_marks_and_lines_that_only_python_reads_are_read() {
+        let corpus = "\u{feff}{\"_id\": \"d\\ud800\", \"text\": \"x\", \"metadata\": NaN}\n";
+        let folder = Folder::new()
+            .with("corpus.jsonl", corpus)
+            .with("queries.jsonl", &format!("\u{feff}{QUERIES}"))
+            .with("qrels/train.tsv", "\u{feff}q0\td\u{fffd}\t1\n")
+            .with("qrels/test.tsv", "\u{feff}query-id\tcorpus-id\tscore\n\"q2\"\td\u{fffd}\t1.0\n");
+        let dataset = folder.beir().load().unwrap();
+        assert_eq!((dataset.train.len(), &dataset.test[..]), (1, &[relevant(1, &[(0, 1)])][..]));
+        assert_eq!(dataset.counts.lone_surrogates, 1);
+        assert_eq!(dataset.notes, ["1 lone surrogates in JSON, read as U+FFFD"]);
+    }
+
+    #[test]
+    fn the_validation_split_may_be_a_file() {
+        let folder = Folder::new().with("qrels/dev.tsv", "query-id\tcorpus-id\tscore\nq1\td2\t2\nq1\td9\t1\n");
+        let split = |split: &str| folder.beir().with_validation(BeirValidation::Split { split: split.into() }).load();
+        let dataset = split("dev").unwrap();
+        assert_eq!(dataset.validation, [TestQuery { missing: vec![1], ..relevant(1, &[(2, 2)]) }]);
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }]);
+        let counts = &dataset.counts;
+        assert_eq!(
+            (counts.validation_judgements_read, counts.validation_judgements, counts.validation_missing),
+            (2, 2, 1)
+        );
+        assert_eq!(counts.judgements_held_out, 1);
+        for wrong in ["train", "test"] {
+            assert!(matches!(split(wrong), Err(DataError::ValidationSplit { .. })));
+        }
+        assert!(matches!(split("absent"), Err(DataError::Read { .. })));
+    }
+
+    /// Query and document i for each i, with the title that `title` gives, all in training.
+    fn large(title: impl Fn(usize) -> usize) -> Folder {
+        let lines = |line: &dyn Fn(usize) -> String| (0..300).map(|i| line(i) + "\n").collect::<String>();
+        Folder::new()
+            .with(
+                "corpus.jsonl",
+                &lines(&|i| format!(r#"{{"_id": "d{i}", "title": "t{}", "text": "text {i}"}}"#, title(i))),
+            )
+            .with("queries.jsonl", &lines(&|i| format!(r#"{{"_id": "q{i}", "text": "query {i}"}}"#)))
+            .with("qrels/train.tsv", &lines(&|i| format!("q{i}\td{i}\t1")))
+            .with("qrels/test.tsv", "q0\td1\t1\n")
+    }
+
+    #[test]
+    fn the_validation_split_is_a_share_of_shared_titles_or_of_passages() {
+        let share = BeirValidation::Share { share: 0.2 };
+        let by_title = large(|i| i / 10).beir().with_validation(share.clone()).load().unwrap();
+        let topics = by_title.topics.as_ref().unwrap();
+        let name = |query: &TestQuery| topics.name(query.relevant[0].0).to_owned();
+        let held_out: std::collections::BTreeSet<String> = by_title.validation.iter().map(name).collect();
+        assert_eq!((held_out.len(), by_title.validation.len(), by_title.train.len()), (6, 60, 240));
+
+        let by_passage = large(|i| i).beir().with_validation(share).load().unwrap();
+        assert_eq!((by_passage.topics, by_passage.validation.len() + by_passage.train.len()), (None, 300));
+        assert!((35..85).contains(&by_passage.validation.len()), "{}", by_passage.validation.len());
+        assert_eq!((by_passage.passages.len(), by_passage.test.len()), (300, 1));
     }
 
     #[test]
@@ -363,11 +569,9 @@ mod tests {
     }
 
     #[test]
-    fn judgements_of_unknown_ids_are_errors() {
+    fn judgements_of_unknown_queries_are_errors() {
         let folder = Folder::new().with("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq9\td0\t1\n");
         assert_eq!(folder.error(), "qrels/train.tsv:2: unknown query id `q9`");
-        let folder = Folder::new().with("qrels/test.tsv", "q0\td9\t1\n");
-        assert_eq!(folder.error(), "qrels/test.tsv:1: unknown document id `d9`");
     }
 
     #[test]
@@ -377,5 +581,7 @@ mod tests {
             let error = Folder::new().with("qrels/test.tsv", content).beir().load().unwrap_err();
             assert!(matches!(error, DataError::MalformedJudgement { line: at, .. } if at == line), "{error}");
         }
+        let folder = Folder::new().with("qrels/test.tsv", "q0\td0\t1\nq0\td1\t1.5\n");
+        assert_eq!(folder.error(), r#"qrels/test.tsv:2: the grade "1.5" is not a whole number"#);
     }
 }

@@ -2,88 +2,99 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::judgements::{Document, Judgement, Judgements, Split, test_queries};
+use super::split::HashShare;
+use super::texts::Texts;
+use super::topics::TopicNames;
+use super::validation::{Cut, Unit};
 use super::{Counts, DataError, Dataset, Pair, TestQuery, Text, Topics};
 
-/// Collects a data set: merges equal texts, leaves out blank ones, counts both.
+/// Collects a data set, and counts what it leaves out.
+///
+/// A reader either keeps every text under its id ([`Builder::document`], [`Builder::query`]) or merges equal ones and
+/// leaves out blank ones ([`Builder::merged_document`], [`Builder::merged_query`]). Training has each text once either way.
 #[derive(Default)]
 pub(super) struct Builder {
-    passages: Distinct,
-    queries: Distinct,
+    passages: Texts,
+    queries: Texts,
     topics: TopicNames,
-    train: Vec<Pair>,
-    train_seen: FxHashSet<Pair>,
-    test: FxHashMap<u32, usize>,
-    test_queries: Vec<TestQuery>,
+    train: Judgements,
+    validation: Judgements,
+    test: Judgements,
+    own: FxHashMap<u32, u32>,
     pub(super) counts: Counts,
 }
 
 impl Builder {
-    /// The row of a document's text; `None` if it is blank.
-    pub(super) fn passage(&mut self, id: String, text: String, topic: Option<&str>) -> Result<Option<u32>, DataError> {
-        self.counts.documents_read += 1;
-        if text.trim().is_empty() {
-            self.counts.documents_empty += 1;
-            return Ok(None);
-        }
-        let (row, new) = self.passages.row(id, text)?;
-        if new {
-            self.topics.push(topic.unwrap_or_default());
-        } else {
-            self.counts.documents_repeated += 1;
-        }
-        Ok(Some(row))
+    /// The row of a document, a repeated or blank one too.
+    pub(super) fn document(&mut self, id: String, text: String, topic: &str) -> Result<u32, DataError> {
+        self.topics.push(topic);
+        self.passages.push(Text { id, text })
     }
 
-    /// The row of a query's text; `None` if it is blank.
-    pub(super) fn query(&mut self, id: String, text: String) -> Result<Option<u32>, DataError> {
-        self.counts.queries_read += 1;
-        if text.trim().is_empty() {
-            self.counts.queries_empty += 1;
-            return Ok(None);
-        }
-        let (row, new) = self.queries.row(id, text)?;
-        self.counts.queries_repeated += usize::from(!new);
-        Ok(Some(row))
+    /// The row of a query, a repeated or blank one too.
+    pub(super) fn query(&mut self, id: String, text: String) -> Result<u32, DataError> {
+        self.queries.push(Text { id, text })
     }
 
-    /// Adds a training judgement.
-    pub(super) fn train(&mut self, query: Option<u32>, passage: Option<u32>, grade: i32) {
-        self.counts.train_judgements_read += 1;
-        let Some((query, passage)) = self.usable(query, passage, grade) else { return };
-        let pair = Pair { query, passage };
-        if self.train_seen.insert(pair) {
-            self.train.push(pair);
-        } else {
-            self.counts.judgements_repeated += 1;
+    /// The row of the first document with the text; `None` if it is blank.
+    pub(super) fn merged_document(&mut self, id: String, text: String, topic: &str) -> Result<Option<u32>, DataError> {
+        let before = self.passages.len();
+        let row = self.passages.merge(Text { id, text })?;
+        if self.passages.len() > before {
+            self.topics.push(topic);
         }
+        Ok(row)
     }
 
-    /// Adds a test judgement; of two for the same texts the higher grade counts.
-    pub(super) fn test(&mut self, query: Option<u32>, passage: Option<u32>, grade: i32) {
-        self.counts.test_judgements_read += 1;
-        let Some((query, passage)) = self.usable(query, passage, grade) else { return };
-        let index = *self.test.entry(query).or_insert_with(|| {
-            self.test_queries.push(TestQuery { query, relevant: Vec::new() });
-            self.test_queries.len() - 1
-        });
-        let relevant = &mut self.test_queries[index].relevant;
-        match relevant.binary_search_by_key(&passage, |&(passage, _)| passage) {
-            Ok(at) => {
-                self.counts.judgements_repeated += 1;
-                relevant[at].1 = relevant[at].1.max(grade);
+    /// The row of the first query with the text; `None` if it is blank.
+    pub(super) fn merged_query(&mut self, id: String, text: String) -> Result<Option<u32>, DataError> {
+        self.queries.merge(Text { id, text })
+    }
+
+    /// Says that a query and a passage have one id.
+    pub(super) fn same_id(&mut self, query: u32, passage: u32) {
+        self.own.insert(query, passage);
+    }
+
+    /// Adds a judgement.
+    pub(super) fn judge(&mut self, split: Split, query: u32, document: Document, grade: i32) {
+        *self.read(split) += 1;
+        let judgements = match split {
+            Split::Train => &mut self.train,
+            Split::Validation => &mut self.validation,
+            Split::Test => &mut self.test,
+        };
+        let new = judgements.add(Judgement { query, document, grade });
+        self.counts.judgements_repeated += usize::from(!new);
+    }
+
+    /// Adds a pair of merged texts; one with a blank text is left out.
+    pub(super) fn judge_pair(&mut self, split: Split, query: Option<u32>, passage: Option<u32>) {
+        match query.zip(passage) {
+            Some((query, passage)) => self.judge(split, query, Document::Passage(passage), 1),
+            None => {
+                *self.read(split) += 1;
+                self.counts.judgements_of_empty += 1;
             }
-            Err(at) => relevant.insert(at, (passage, grade)),
         }
     }
 
-    fn usable(&mut self, query: Option<u32>, passage: Option<u32>, grade: i32) -> Option<(u32, u32)> {
-        if grade <= 0 {
-            self.counts.judgements_not_relevant += 1;
-            return None;
+    fn read(&mut self, split: Split) -> &mut usize {
+        match split {
+            Split::Train => &mut self.counts.train_judgements_read,
+            Split::Validation => &mut self.counts.validation_judgements_read,
+            Split::Test => &mut self.counts.test_judgements_read,
         }
-        let both = query.zip(passage);
-        self.counts.judgements_of_empty += usize::from(both.is_none());
-        both
+    }
+
+    /// Makes a share of the training judgements so far the validation split.
+    pub(super) fn cut_validation(&mut self, share: HashShare, unit: Unit) {
+        if !share.is_empty() {
+            let (passages, queries, topics) = (&self.passages, &self.queries, &self.topics.topics);
+            let cut = Cut { share, unit, passages, queries, topics };
+            self.validation.list = cut.validation(&mut self.train.list, &mut self.counts);
+        }
     }
 
     /// The topics so far.
@@ -91,102 +102,94 @@ impl Builder {
         &self.topics.topics
     }
 
-    /// The distinct passages so far.
+    /// The passages so far.
     pub(super) fn passage_texts(&self) -> impl Iterator<Item = &str> {
-        self.passages.texts.iter().map(|passage| passage.text.as_str())
+        self.passages.all.iter().map(|passage| passage.text.as_str())
     }
 
     /// The data set; its topics only if `with_topics`.
     pub(super) fn finish(mut self, with_topics: bool) -> Dataset {
-        let queries = self.take_used_queries();
-        let counts = Counts {
-            passages: self.passages.texts.len(),
-            queries: queries.len(),
-            train_pairs: self.train.len(),
-            test_queries: self.test_queries.len(),
-            test_judgements: self.test_queries.iter().map(|query| query.relevant.len()).sum(),
-            ..self.counts
-        };
-        Dataset {
-            validation: Vec::new(),
-            queries,
-            passages: self.passages.texts,
-            train: self.train,
-            test: self.test_queries,
-            topics: with_topics.then_some(self.topics.topics),
-            counts,
-            notes: Vec::new(),
-        }
+        let mut train = self.take_pairs();
+        let mut validation = test_queries(&self.validation.list, &self.own, &mut self.counts);
+        let mut test = test_queries(&self.test.list, &self.own, &mut self.counts);
+        self.count(&train, &validation, &test);
+        let queries = self.take_used_queries(&mut train, [&mut validation, &mut test]);
+        self.counts.queries = queries.len();
+        let topics = with_topics.then_some(self.topics.topics);
+        let counts = self.counts;
+        Dataset { queries, passages: self.passages.all, train, validation, test, topics, counts, notes: Vec::new() }
     }
 
-    /// The queries that judgements name, in the order of those, with all indices made to point at them.
-    fn take_used_queries(&mut self) -> Vec<Text> {
-        let mut texts: Vec<Option<Text>> = std::mem::take(&mut self.queries.texts).into_iter().map(Some).collect();
+    /// The distinct pairs to train on, none of a validation query.
+    fn take_pairs(&mut self) -> Vec<Pair> {
+        let validated = self.validation.list.iter().map(|judgement| self.queries.first(judgement.query));
+        let validated: FxHashSet<u32> = validated.collect();
+        let (mut pairs, mut seen) = (Vec::new(), FxHashSet::default());
+        let counts = &mut self.counts;
+        for Judgement { query, document, grade } in std::mem::take(&mut self.train.list) {
+            let Document::Passage(passage) = document else {
+                counts.judgements_of_missing += 1;
+                continue;
+            };
+            let pair = Pair { query: self.queries.first(query), passage: self.passages.first(passage) };
+            if grade <= 0 {
+                counts.judgements_not_relevant += 1;
+            } else if self.queries.is_blank(query) || self.passages.is_blank(passage) {
+                counts.judgements_of_empty += 1;
+            } else if validated.contains(&pair.query) {
+                counts.judgements_held_out += 1;
+            } else if seen.insert(pair) {
+                pairs.push(pair);
+            } else {
+                counts.judgements_repeated += 1;
+            }
+        }
+        pairs
+    }
+
+    fn count(&mut self, train: &[Pair], validation: &[TestQuery], test: &[TestQuery]) {
+        let judged =
+            |queries: &[TestQuery]| queries.iter().map(|query| query.relevant.len() + query.missing.len()).sum();
+        let missing = |queries: &[TestQuery]| queries.iter().map(|query| query.missing.len()).sum();
+        let trained: FxHashSet<u32> = train.iter().map(|pair| pair.query).collect();
+        let in_training = |query: &&TestQuery| trained.contains(&self.queries.first(query.query));
+        self.counts = Counts {
+            documents_read: self.passages.read + self.counts.documents_again,
+            documents_empty: self.passages.blank,
+            documents_repeated: self.passages.repeated,
+            queries_read: self.queries.read + self.counts.queries_again,
+            queries_empty: self.queries.blank,
+            queries_repeated: self.queries.repeated,
+            passages: self.passages.len(),
+            train_pairs: train.len(),
+            validation_queries: validation.len(),
+            validation_judgements: judged(validation),
+            validation_missing: missing(validation),
+            test_queries: test.len(),
+            test_judgements: judged(test),
+            test_missing: missing(test),
+            queries_in_both: test.iter().filter(in_training).count(),
+            ..std::mem::take(&mut self.counts)
+        };
+    }
+
+    /// The queries that are used, training first, with all indices made to point at them.
+    fn take_used_queries(&mut self, train: &mut [Pair], searched: [&mut Vec<TestQuery>; 2]) -> Vec<Text> {
+        let mut texts: Vec<Option<Text>> = std::mem::take(&mut self.queries.all).into_iter().map(Some).collect();
         let mut row = vec![0; texts.len()];
         let mut used = Vec::new();
         let mut renumber = |query: &mut u32| {
             let old = *query as usize;
-            let first = texts[old].take();
-            if let Some(text) = first {
+            if let Some(text) = texts[old].take() {
                 row[old] = used.len() as u32;
                 used.push(text);
             }
             *query = row[old];
         };
-        self.train.iter_mut().for_each(|pair| renumber(&mut pair.query));
-        let before_test = self.train.iter().map(|pair| pair.query + 1).max().unwrap_or(0);
-        self.test_queries.iter_mut().for_each(|query| renumber(&mut query.query));
-        self.counts.queries_in_both = self.test_queries.iter().filter(|query| query.query < before_test).count();
+        train.iter_mut().for_each(|pair| renumber(&mut pair.query));
+        searched.into_iter().flatten().for_each(|query| renumber(&mut query.query));
         self.counts.queries_unused = texts.iter().flatten().count();
         used
-    }
-}
-
-/// Texts in the order of first occurrence, found by their hash.
-#[derive(Default)]
-struct Distinct {
-    texts: Vec<Text>,
-    row: FxHashMap<[u8; 16], u32>,
-}
-
-impl Distinct {
-    /// The text's row, and whether it is new.
-    fn row(&mut self, id: String, text: String) -> Result<(u32, bool), DataError> {
-        let next = u32::try_from(self.texts.len()).map_err(|_| DataError::TooManyTexts)?;
-        let row = *self.row.entry(digest(&[&text])).or_insert(next);
-        if row == next {
-            self.texts.push(Text { id, text });
-        }
-        Ok((row, row == next))
-    }
-}
-
-/// 128 bits of the BLAKE3 hash of some texts: equal for equal texts only.
-pub(super) fn digest(texts: &[&str]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    for text in texts {
-        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-    }
-    let mut short = [0; 16];
-    short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    short
-}
-
-#[derive(Default)]
-struct TopicNames {
-    topics: Topics,
-    index: FxHashMap<String, u32>,
-}
-
-impl TopicNames {
-    fn push(&mut self, name: &str) {
-        let index = self.index.get(name).copied().unwrap_or_else(|| {
-            let next = self.topics.names.len() as u32;
-            self.topics.names.push(name.to_owned());
-            self.index.insert(name.to_owned(), next);
-            next
-        });
-        self.topics.of_passage.push(index);
     }
 }
 
@@ -194,39 +197,72 @@ impl TopicNames {
 mod tests {
     use super::*;
 
+    fn document(passage: u32) -> Document {
+        Document::Passage(passage)
+    }
+
+    /// So many distinct queries and documents, every three documents of one topic.
+    fn texts(count: u32) -> Builder {
+        let mut builder = Builder::default();
+        for i in 0..count {
+            assert_eq!(builder.query(format!("q{i}"), format!("query {i}")).unwrap(), i);
+            assert_eq!(builder.document(format!("d{i}"), format!("doc {i}"), &format!("t{}", i / 3)).unwrap(), i);
+        }
+        builder
+    }
+
     #[test]
     fn queries_are_in_the_order_of_their_first_use_training_first() {
-        let mut builder = Builder::default();
-        let d = builder.passage("d".into(), "doc".into(), None).unwrap();
-        let [tested, unused, trained] =
-            ["tested", "unused", "trained"].map(|text| builder.query(text.into(), text.into()).unwrap());
-        assert!(unused.is_some());
-        builder.test(tested, d, 1);
-        builder.test(trained, d, 1);
-        builder.train(trained, d, 1);
+        let mut builder = texts(4);
+        builder.judge(Split::Test, 0, document(0), 1);
+        builder.judge(Split::Test, 2, document(0), 1);
+        builder.judge(Split::Validation, 3, document(0), 1);
+        builder.judge(Split::Train, 2, document(0), 1);
         let dataset = builder.finish(false);
-        let texts: Vec<&str> = dataset.queries.iter().map(|query| query.text.as_str()).collect();
-        assert_eq!(texts, ["trained", "tested"]);
+        let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id.as_str()).collect();
+        assert_eq!(ids, ["q2", "q3", "q0"]);
         assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }]);
-        assert_eq!(dataset.test.iter().map(|query| query.query).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(dataset.test.iter().map(|query| query.query).collect::<Vec<_>>(), [2, 0]);
         assert_eq!((dataset.counts.queries_unused, dataset.counts.queries_in_both), (1, 1));
     }
 
     #[test]
-    fn the_higher_grade_of_a_repeated_test_judgement_counts() {
-        let mut builder = Builder::default();
-        let d = builder.passage("d".into(), "doc".into(), None).unwrap();
-        let q = builder.query("q".into(), "query".into()).unwrap();
+    fn of_a_repeated_judgement_the_last_grade_counts() {
+        let mut builder = texts(2);
         for grade in [1, 3, 2] {
-            builder.test(q, d, grade);
+            builder.judge(Split::Test, 0, document(0), grade);
+        }
+        for grade in [1, 0] {
+            builder.judge(Split::Test, 1, document(1), grade);
         }
         let dataset = builder.finish(false);
-        assert_eq!(dataset.test, [TestQuery { query: 0, relevant: vec![(0, 3)] }]);
-        assert_eq!(dataset.counts.judgements_repeated, 2);
+        assert_eq!(dataset.test, [TestQuery { relevant: vec![(0, 2)], ..TestQuery::default() }]);
+        assert_eq!((dataset.counts.judgements_repeated, dataset.counts.judgements_not_relevant), (3, 1));
     }
 
     #[test]
-    fn texts_that_join_to_the_same_string_have_different_digests() {
-        assert_ne!(digest(&["a", "bc"]), digest(&["ab", "c"]));
+    fn a_missing_document_counts_in_the_test_and_not_in_training() {
+        let mut builder = texts(1);
+        for split in [Split::Train, Split::Test] {
+            builder.judge(split, 0, Document::Missing(0), 2);
+        }
+        let dataset = builder.finish(false);
+        assert_eq!(dataset.test, [TestQuery { missing: vec![2], ..TestQuery::default() }]);
+        assert!(dataset.train.is_empty());
+        let counts = &dataset.counts;
+        assert_eq!((counts.judgements_of_missing, counts.test_judgements, counts.test_missing), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_query_of_the_validation_split_is_not_in_training_under_any_id() {
+        let mut builder = texts(2);
+        let again = builder.query("again".into(), "query 0".into()).unwrap();
+        builder.judge(Split::Validation, again, document(0), 1);
+        builder.judge(Split::Train, 0, document(1), 1);
+        builder.judge(Split::Train, 1, document(1), 1);
+        let dataset = builder.finish(false);
+        assert_eq!((dataset.train.len(), dataset.validation.len()), (1, 1));
+        assert_eq!(dataset.queries[dataset.validation[0].query as usize].id, "again");
+        assert_eq!(dataset.counts.judgements_held_out, 1);
     }
 }

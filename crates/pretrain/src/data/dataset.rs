@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RustDocsCounts;
+use super::{Counts, Positives};
 
-/// All that the later stages need: distinct texts, training pairs as two indices, test queries with their judgements.
+/// All that the later stages need: texts, training pairs as two indices, test queries with their judgements.
+///
+/// A corpus of pairs or doc comments has each text once. That of a BEIR folder has every document, as it is searched
+/// there, blank and repeated ones too; its training pairs are of distinct texts that are not blank, each by its first index.
 ///
 /// ```
 /// use pretrain::data::{Dataset, Pair, Text};
@@ -21,17 +24,16 @@ use super::RustDocsCounts;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
-    /// Distinct texts of the queries with a judgement, of training and test; those of training come first.
+    /// The queries with a judgement: the distinct ones of training, then those of validation and test.
     pub queries: Vec<Text>,
-    /// Distinct passages: the whole search corpus.
+    /// The whole search corpus, in the order of the data.
     pub passages: Vec<Text>,
     /// Distinct training pairs, in the order of the data.
     pub train: Vec<Pair>,
-    /// Test queries in the order of the data, each with at least one relevant passage.
-    pub test: Vec<TestQuery>,
-    #[serde(default)]
-    #[allow(missing_docs)]
+    /// Queries to choose settings by, none of them in training.
     pub validation: Vec<TestQuery>,
+    /// Test queries in the order of the data.
+    pub test: Vec<TestQuery>,
     /// The passages' gold topics, where the data has them.
     pub topics: Option<Topics>,
     /// What was read, left out and kept.
@@ -40,7 +42,7 @@ pub struct Dataset {
     pub notes: Vec<String>,
 }
 
-/// A text and the id it has in the data: the id of its first occurrence.
+/// A text and the id it has in the data; of merged texts the id of the first.
 ///
 /// ```
 /// let text = pretrain::data::Text { id: "q1".into(), text: "who wrote Faust".into() };
@@ -50,7 +52,7 @@ pub struct Dataset {
 pub struct Text {
     /// The id in the data.
     pub id: String,
-    /// The text as it is embedded; never blank.
+    /// The text as it is embedded; in the corpus and the test queries of a BEIR folder it may be blank.
     pub text: String,
 }
 
@@ -68,18 +70,23 @@ pub struct Pair {
     pub passage: u32,
 }
 
-/// A query to search with and the passages it should find.
+/// A query to search with and what it should find: one relevant passage or missing document at least.
 ///
 /// ```
-/// let test = pretrain::data::TestQuery { query: 3, relevant: vec![(7, 2), (9, 1)] };
-/// assert_eq!(test.relevant[0], (7, 2));
+/// let test = pretrain::data::TestQuery { query: 3, relevant: vec![(7, 2), (9, 1)], ..Default::default() };
+/// assert_eq!((test.relevant[0], test.missing.len(), test.own), ((7, 2), 0, None));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TestQuery {
     /// An index into [`Dataset::queries`].
     pub query: u32,
     /// Distinct indices into [`Dataset::passages`], ascending, each with its grade of 1 or more.
     pub relevant: Vec<(u32, i32)>,
+    /// Grades of 1 or more of relevant documents that the corpus lacks: they are to be found, and never are.
+    pub missing: Vec<i32>,
+    /// The passage with the query's own id, which is no answer to it (ArguAna, Quora).
+    pub own: Option<u32>,
 }
 
 /// Gold topics of the passages: an article's title, a crate's name or a given field.
@@ -107,59 +114,12 @@ impl Topics {
     }
 }
 
-/// What was read, what was left out and why, and what was kept.
-///
-/// A judgement is a line of qrels, or a row of a file of pairs.
-///
-/// ```
-/// let counts = pretrain::data::Counts { documents_read: 3, documents_repeated: 1, passages: 2, ..Default::default() };
-/// assert!(serde_json::to_string(&counts).unwrap().contains("\"documents_repeated\":1"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Counts {
-    /// Documents in the data.
-    pub documents_read: usize,
-    /// Documents with a blank text: neither in training nor in the corpus.
-    pub documents_empty: usize,
-    /// Documents whose exact text came before: merged into the first.
-    pub documents_repeated: usize,
-    /// Queries in the data.
-    pub queries_read: usize,
-    /// Queries with a blank text, left out.
-    pub queries_empty: usize,
-    /// Queries whose exact text came before: merged into the first.
-    pub queries_repeated: usize,
-    /// Distinct queries that no kept judgement names, left out.
-    pub queries_unused: usize,
-    /// Judgements of the training split.
-    pub train_judgements_read: usize,
-    /// Judgements of the test split.
-    pub test_judgements_read: usize,
-    /// Judgements with a grade of 0 or less, left out.
-    pub judgements_not_relevant: usize,
-    /// Judgements that name a blank query or document, left out.
-    pub judgements_of_empty: usize,
-    /// Judgements of the same split, query text and passage text as an earlier one, left out.
-    pub judgements_repeated: usize,
-    /// Distinct passages kept.
-    pub passages: usize,
-    /// Distinct queries kept.
-    pub queries: usize,
-    /// Distinct queries that are in training and in the test.
-    pub queries_in_both: usize,
-    /// Training pairs kept.
-    pub train_pairs: usize,
-    /// Test queries kept.
-    pub test_queries: usize,
-    /// Test judgements kept.
-    pub test_judgements: usize,
-    /// What the `rust-docs` reader met before there were pairs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rust_docs: Option<RustDocsCounts>,
-}
-
 impl Dataset {
+    /// For each query its training passages, which are no negatives of it.
+    pub fn positives(&self) -> Positives {
+        Positives::new(self.queries.len(), &self.train)
+    }
+
     /// The BLAKE3 hash of texts, ids, pairs, judgements and topics, as 64 hexadecimal digits.
     ///
     /// Equal hashes mean equal input for every later stage; counts and notes are not in it.
@@ -171,10 +131,9 @@ impl Dataset {
         }
         hash.number(self.train.len());
         self.train.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
-        hash.number(self.test.len());
-        for query in &self.test {
-            hash.index(query.query).number(query.relevant.len());
-            query.relevant.iter().for_each(|&(passage, grade)| hash.index(passage).index(grade.cast_unsigned()).end());
+        for queries in [&self.validation, &self.test] {
+            hash.number(queries.len());
+            queries.iter().for_each(|query| hash.query(query));
         }
         let topics = self.topics.as_ref();
         hash.number(topics.map_or(0, |topics| topics.names.len() + 1));
@@ -205,6 +164,14 @@ impl ContentHash {
         self
     }
 
+    fn query(&mut self, query: &TestQuery) {
+        self.index(query.query).number(query.relevant.len());
+        query.relevant.iter().for_each(|&(passage, grade)| self.index(passage).index(grade.cast_unsigned()).end());
+        self.number(query.missing.len());
+        query.missing.iter().for_each(|&grade| self.index(grade.cast_unsigned()).end());
+        self.number(query.own.map_or(0, |own| own as usize + 1)).end();
+    }
+
     fn end(&mut self) {}
 }
 
@@ -221,7 +188,7 @@ mod tests {
             queries: vec![text("q0", "one"), text("q1", "two")],
             passages: vec![text("d0", "first"), text("d1", "second")],
             train: vec![Pair { query: 0, passage: 0 }],
-            test: vec![TestQuery { query: 1, relevant: vec![(1, 1)] }],
+            test: vec![TestQuery { query: 1, relevant: vec![(1, 1)], missing: vec![1], own: None }],
             topics: Some(Topics { names: vec!["a".into(), "b".into()], of_passage: vec![0, 1] }),
             ..Dataset::default()
         }
@@ -240,11 +207,15 @@ mod tests {
     #[test]
     fn the_hash_moves_with_every_part() {
         let base = small().content_hash();
-        let changes: [fn(&mut Dataset); 7] = [
+        let changes: [fn(&mut Dataset); 11] = [
             |d| d.queries[0].text.push('x'),
             |d| d.passages[1].id.push('x'),
             |d| d.train[0].passage = 1,
             |d| d.test[0].relevant[0].1 = 2,
+            |d| d.test[0].missing[0] = 2,
+            |d| (d.test[0].relevant, d.test[0].missing) = (vec![], vec![1, 1]),
+            |d| d.test[0].own = Some(0),
+            |d| d.validation = std::mem::take(&mut d.test),
             |d| d.topics = None,
             |d| d.topics.as_mut().unwrap().of_passage[1] = 0,
             |d| (d.queries[0].id, d.queries[0].text) = ("q".into(), "0one".into()),

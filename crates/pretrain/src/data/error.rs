@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use retrieval_eval::Problem;
+
 /// What is wrong with the data, with the file and, where there is one, the line.
 ///
 /// ```
@@ -54,29 +56,27 @@ pub enum DataError {
         /// The id.
         id: String,
     },
-    /// A line of relevance judgements is not `query-id`, `corpus-id` and an integer score, tab-separated.
-    #[error("{}:{line}: expected `query-id<tab>corpus-id<tab>score`, found `{content}`", path.display())]
+    /// A line is not UTF-8.
+    #[error("{}:{line}: the line is not UTF-8", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A line of relevance judgements is not `query-id`, `corpus-id` and a whole number, tab-separated.
+    #[error("{}:{line}: {problem}", path.display())]
     MalformedJudgement {
         /// The file.
         path: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// The line.
-        content: String,
+        /// What is wrong with it.
+        problem: Problem,
     },
     /// A judgement names a query that `queries.jsonl` lacks.
     #[error("{}:{line}: unknown query id `{id}`", path.display())]
     UnknownQuery {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The id.
-        id: String,
-    },
-    /// A judgement names a document that `corpus.jsonl` lacks.
-    #[error("{}:{line}: unknown document id `{id}`", path.display())]
-    UnknownDocument {
         /// The file.
         path: PathBuf,
         /// Counted from 1.
@@ -93,10 +93,18 @@ pub enum DataError {
         topic: String,
     },
     /// The share of the data to hold out is not in `[0, 1)`.
-    #[error("test share {share} is not at least 0 and below 1")]
-    TestShare {
+    #[error("{split} share {share} is not at least 0 and below 1")]
+    Share {
+        /// `test` or `validation`.
+        split: &'static str,
         /// The share.
         share: f64,
+    },
+    /// The validation split is one that has another use.
+    #[error("validation split `{split}`: expected another than the training and the test split")]
+    ValidationSplit {
+        /// The split.
+        split: String,
     },
     /// `cargo metadata` failed, and there is no readable `Cargo.lock` to fall back on.
     #[error("{}: neither `cargo metadata` nor Cargo.lock names the dependencies: {problem}", manifest_dir.display())]

@@ -9,6 +9,10 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::DataError;
+use super::lenient::as_json;
+
+/// U+FEFF in UTF-8, which may stand before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Calls `each` with the number (from 1) and the content of every line that is not blank.
 pub(super) fn each_line(
@@ -17,14 +21,16 @@ pub(super) fn each_line(
 ) -> Result<(), DataError> {
     let file = File::open(path).map_err(|error| DataError::read(path, error))?;
     let mut lines = BufReader::with_capacity(1 << 20, file);
-    let mut line = String::new();
+    let mut bytes = Vec::new();
     let mut number = 0;
     loop {
-        line.clear();
-        if lines.read_line(&mut line).map_err(|error| DataError::read(path, error))? == 0 {
+        bytes.clear();
+        if lines.read_until(b'\n', &mut bytes).map_err(|error| DataError::read(path, error))? == 0 {
             return Ok(());
         }
         number += 1;
+        let line = bytes.strip_prefix(BYTE_ORDER_MARK).filter(|_| number == 1).unwrap_or(&bytes);
+        let line = str::from_utf8(line).map_err(|_| DataError::NotUtf8 { path: path.to_owned(), line: number })?;
         if !line.trim().is_empty() {
             each(number, line.trim_end_matches(['\n', '\r']))?;
         }
@@ -56,22 +62,33 @@ impl<const N: usize> Record<'_, N> {
     }
 }
 
-/// Calls `each` with the fields `names` of every line's object.
+/// Calls `each` with the fields `names` of every line's object; how many lone surrogates were read as U+FFFD.
 ///
-/// Other fields are skipped unread; of a repeated field the last value counts, as in Python; a number is taken as its text.
+/// Other fields are skipped unread; of a repeated field the last value counts, as in Python; a number is taken as its
+/// text, and one that JSON has not (`NaN`) as null.
 pub(super) fn each_record<const N: usize>(
     path: &Path,
     names: &[&'static str; N],
     mut each: impl FnMut(Record<'_, N>) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+) -> Result<usize, DataError> {
+    let mut surrogates = 0;
     each_line(path, |line, content| {
-        let mut json = serde_json::Deserializer::from_str(content);
-        let values = Fields(names)
-            .deserialize(&mut json)
-            .and_then(|values| json.end().map(|()| values))
-            .map_err(|source| DataError::Json { path: path.to_owned(), line, source })?;
+        let values = fields(content, names).or_else(|source| {
+            // Few lines need it, so that a second pass costs nothing.
+            let lenient = as_json(content).and_then(|(json, lone)| Some((fields(&json, names).ok()?, lone)));
+            let (values, lone) = lenient.ok_or_else(|| DataError::Json { path: path.to_owned(), line, source })?;
+            surrogates += lone;
+            Ok(values)
+        })?;
         each(Record { path, line, names, values })
-    })
+    })?;
+    Ok(surrogates)
+}
+
+fn fields<const N: usize>(json: &str, names: &[&'static str; N]) -> serde_json::Result<[Option<String>; N]> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    let values = Fields(names).deserialize(&mut json)?;
+    json.end().map(|()| values)
 }
 
 struct Fields<'a, const N: usize>(&'a [&'static str; N]);
@@ -153,7 +170,7 @@ impl<'de> Visitor<'de> for Scalar {
 mod tests {
     use super::*;
 
-    fn read(content: &str) -> Result<Vec<(usize, Option<String>)>, DataError> {
+    fn read(content: impl AsRef<[u8]>) -> Result<Vec<(usize, Option<String>)>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
         std::fs::write(&path, content).unwrap();
@@ -169,6 +186,36 @@ mod tests {
     fn blank_lines_are_counted_but_not_read() {
         let all = read("{\"a\": \"x\"}\r\n\n  \n{\"a\": \"y\"}").unwrap();
         assert_eq!(all, [(1, Some("x".into())), (4, Some("y".into()))]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_alone() {
+        assert_eq!(read("\u{feff}{\"a\": \"\u{feff}x\"}").unwrap(), [(1, Some("\u{feff}x".into()))]);
+        assert!(matches!(read("{}\n\u{feff}{}"), Err(DataError::Json { line: 2, .. })));
+    }
+
+    #[test]
+    fn what_python_writes_and_json_has_not_is_read_as_python_reads_it() {
+        let content = "{\"m\": NaN, \"a\": \"x\"}\n{\"a\": \"\\ud800y\", \"m\": [-Infinity]}\n{\"a\": NaN}\n";
+        let all = read(content).unwrap();
+        assert_eq!(all, [(1, Some("x".into())), (2, Some("\u{fffd}y".into())), (3, None)]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(each_record(&path, &["a"], |_| Ok(())).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_broken_otherwise_too_has_the_first_error() {
+        let error = read("{\"m\": NaN, \"a\": }").unwrap_err();
+        let DataError::Json { line: 1, source, .. } = error else { panic!("{error}") };
+        assert_eq!(source.column(), 7);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf_8_is_named() {
+        let error = read(b"{}\n\n{\"a\": \"\xff\"}").unwrap_err();
+        assert!(error.to_string().ends_with("a.jsonl:3: the line is not UTF-8"), "{error}");
     }
 
     #[test]

@@ -1,22 +1,31 @@
 //! Pairs, corpus and test queries from a BEIR folder, a file of pairs or the sources of a workspace's dependencies.
 //!
-//! Each reader is a struct of settings whose `load` returns a [`Dataset`]: one row for each distinct text, training
-//! pairs as two indices, test queries with their judgements, and [`Counts`] of what was read and left out.
+//! Each reader is a struct of settings whose `load` returns a [`Dataset`]: the texts, training pairs as two indices,
+//! validation and test queries with their judgements, and [`Counts`] of what was read and left out.
 
 mod beir;
 mod builder;
+mod counts;
 mod dataset;
 mod error;
+mod judgements;
+mod lenient;
 mod lines;
 mod pairs;
+mod positives;
 #[cfg(test)]
 mod real;
 mod rust_docs;
 mod split;
+mod texts;
+mod topics;
+mod validation;
 
-pub use beir::Beir;
-pub use dataset::{Counts, Dataset, Pair, TestQuery, Text, Topics};
+pub use beir::{Beir, BeirValidation};
+pub use counts::Counts;
+pub use dataset::{Dataset, Pair, TestQuery, Text, Topics};
 pub use error::DataError;
 pub use pairs::Pairs;
+pub use positives::Positives;
 pub use rust_docs::{RustDocs, RustDocsCounts};
 pub use split::PairSplit;

@@ -6,8 +6,10 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
+use super::judgements::Split;
 use super::lines::each_record;
-use super::split::{checked_share, held_out_share, unit_hash};
+use super::split::HashShare;
+use super::validation::Unit;
 use super::{DataError, Dataset, PairSplit};
 
 /// A JSONL file with `query`, `passage` and perhaps `topic` (a string or a number) in every line.
@@ -33,12 +35,16 @@ pub struct Pairs {
     /// Which pairs are the test split.
     #[serde(default)]
     pub split: PairSplit,
+    /// The share of the training part that is the validation split, in `[0, 1)`: of the topics where the split goes by
+    /// topics, else of the passages.
+    #[serde(default)]
+    pub validation_share: f64,
 }
 
 impl Pairs {
     /// The file `path`, with 15% of its passages held out.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), split: PairSplit::default() }
+        Self { path: path.into(), split: PairSplit::default(), validation_share: 0.0 }
     }
 
     /// Splits as `split` says.
@@ -48,50 +54,72 @@ impl Pairs {
         self
     }
 
+    /// Makes this share of the training part the validation split.
+    #[must_use]
+    pub fn with_validation_share(mut self, share: f64) -> Self {
+        self.validation_share = share;
+        self
+    }
+
     /// The file's data set. Ids are `q` or `d` and the line; test judgements have grade 1.
     ///
     /// # Errors
     /// A [`DataError`] if the file is missing, a line is malformed or lacks `query` or `passage`, the split goes by
     /// topics and a line has none, a topic to hold out does not occur, or a share is not in `[0, 1)`.
     pub fn load(&self) -> Result<Dataset, DataError> {
-        if let PairSplit::TopicShare { share } | PairSplit::PassageShare { share } = self.split {
-            checked_share(share)?;
-        }
+        let test = self.test_split()?;
+        let validation = HashShare::validation(self.validation_share)?;
         let mut builder = Builder::default();
         let mut rows = Vec::new();
         let mut with_topics = false;
-        each_record(&self.path, &["query", "passage", "topic"], |mut record| {
+        let surrogates = each_record(&self.path, &["query", "passage", "topic"], |mut record| {
             let (query, passage) = (record.require(0)?, record.require(1)?);
             let topic = match self.split {
                 PairSplit::PassageShare { .. } => record.take(2),
                 _ => Some(record.require(2)?),
             };
             with_topics |= topic.is_some();
-            let query = builder.query(format!("q{}", record.line), query)?;
-            let passage = builder.passage(format!("d{}", record.line), passage, topic.as_deref())?;
+            let query = builder.merged_query(format!("q{}", record.line), query)?;
+            let passage = builder.merged_document(format!("d{}", record.line), passage, &topic.unwrap_or_default())?;
             rows.push((query, passage));
             Ok(())
         })?;
-        let held_out = self.held_out(&builder)?;
+        builder.counts.lone_surrogates = surrogates;
+        let held_out = self.held_out(&builder, test)?;
         for (query, passage) in rows {
-            match passage.is_some_and(|passage| held_out[passage as usize]) {
-                true => builder.test(query, passage, 1),
-                false => builder.train(query, passage, 1),
-            }
+            let tested = passage.is_some_and(|passage| held_out[passage as usize]);
+            builder.judge_pair(if tested { Split::Test } else { Split::Train }, query, passage);
         }
+        builder.cut_validation(validation, self.unit());
         Ok(builder.finish(with_topics))
     }
 
+    /// The share by hash that is the test split; none where its topics are named.
+    fn test_split(&self) -> Result<HashShare, DataError> {
+        match self.split {
+            PairSplit::TopicShare { share } | PairSplit::PassageShare { share } => HashShare::test(share),
+            PairSplit::Topics { .. } => HashShare::test(0.0),
+        }
+    }
+
+    fn unit(&self) -> Unit {
+        match self.split {
+            PairSplit::Topics { .. } | PairSplit::TopicShare { .. } => Unit::Topic(|name| name),
+            PairSplit::PassageShare { .. } => Unit::Passage,
+        }
+    }
+
     /// For each passage, whether it is in the test split.
-    fn held_out(&self, builder: &Builder) -> Result<Vec<bool>, DataError> {
+    fn held_out(&self, builder: &Builder, share: HashShare) -> Result<Vec<bool>, DataError> {
         let topics = builder.topics();
         let by_topic = |out: Vec<bool>| topics.of_passage.iter().map(|&topic| out[topic as usize]).collect();
         match &self.split {
             PairSplit::Topics { held_out } => self.named(&topics.names, held_out).map(by_topic),
-            PairSplit::TopicShare { share } => Ok(by_topic(held_out_share(&topics.names, *share))),
-            PairSplit::PassageShare { share } => {
-                Ok(builder.passage_texts().map(|text| unit_hash(text) < *share).collect())
+            PairSplit::TopicShare { .. } => {
+                let names: Vec<&str> = topics.names.iter().map(String::as_str).collect();
+                Ok(by_topic(share.takes_of(&names)))
             }
+            PairSplit::PassageShare { .. } => Ok(builder.passage_texts().map(|text| share.takes(text)).collect()),
         }
     }
 
@@ -133,7 +161,7 @@ mod tests {
     fn named_topics_are_held_out_and_a_passage_goes_by_its_first_topic() {
         let dataset = load(PAIRS, topics(&["8"])).unwrap();
         assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 1, passage: 1 }]);
-        let test = |query| TestQuery { query, relevant: vec![(2, 1)] };
+        let test = |query| TestQuery { query, relevant: vec![(2, 1)], ..TestQuery::default() };
         assert_eq!(dataset.test, [test(2), test(3)]);
         assert_eq!(dataset.passages.len(), 3);
         assert_eq!(dataset.topics.unwrap().names, ["Rome", "8"]);
@@ -166,6 +194,44 @@ mod tests {
         let tested: Vec<u32> = dataset.test.iter().map(|test| test.relevant[0].0).collect();
         assert!(dataset.train.iter().all(|pair| !tested.contains(&pair.passage)));
         assert_eq!((dataset.passages.len(), dataset.topics), (1000, None));
+    }
+
+    fn validated(content: &str, split: PairSplit) -> Dataset {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairs.jsonl");
+        std::fs::write(&path, content).unwrap();
+        Pairs::new(path).with_split(split).with_validation_share(0.2).load().unwrap()
+    }
+
+    #[test]
+    fn a_validation_split_is_a_share_of_the_training_passages() {
+        let content: String = (0..2000)
+            .map(|i| format!("{{\"query\": \"query {i}\", \"passage\": \"passage {}\"}}\n", i % 1000))
+            .collect();
+        let split = PairSplit::PassageShare { share: 0.2 };
+        let (with, without) = (validated(&content, split.clone()), load(&content, split).unwrap());
+        let judged = |test: &TestQuery| with.queries[test.query as usize].id.clone();
+        let judged_without = |test: &TestQuery| without.queries[test.query as usize].id.clone();
+        assert!(with.test.iter().map(judged).eq(without.test.iter().map(judged_without)));
+        assert!((220..420).contains(&with.validation.len()), "{}", with.validation.len());
+        assert_eq!(with.train.len() + with.validation.len(), without.train.len());
+        let held_out: Vec<u32> = with.validation.iter().map(|query| query.relevant[0].0).collect();
+        assert!(with.train.iter().all(|pair| !held_out.contains(&pair.passage)));
+        assert_eq!(with.passages, without.passages);
+    }
+
+    #[test]
+    fn a_validation_split_goes_by_topics_where_the_test_does() {
+        let content: String = (0..100)
+            .map(|i| format!("{{\"query\": \"q {i}\", \"passage\": \"p {i}\", \"topic\": {}}}\n", i % 10))
+            .collect();
+        let dataset = validated(&content, topics(&["3", "4"]));
+        let topic = |test: &TestQuery| dataset.topics.as_ref().unwrap().name(test.relevant[0].0).to_owned();
+        let mut validated: Vec<String> = dataset.validation.iter().map(topic).collect();
+        validated.sort_unstable();
+        validated.dedup();
+        assert_eq!((dataset.train.len(), dataset.validation.len(), validated.len()), (60, 20, 2));
+        assert!(!validated.iter().any(|topic| topic == "3" || topic == "4"));
     }
 
     #[test]
@@ -203,5 +269,7 @@ mod tests {
         assert!(matches!(Pairs::new("no/such/file").load(), Err(DataError::Read { .. })));
         let error = load(PAIRS, PairSplit::PassageShare { share: 1.0 }).unwrap_err();
         assert_eq!(error, "test share 1 is not at least 0 and below 1");
+        let error = Pairs::new("no/such/file").with_validation_share(-1.0).load().unwrap_err();
+        assert_eq!(error.to_string(), "validation share -1 is not at least 0 and below 1");
     }
 }

@@ -18,7 +18,7 @@ use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
-use crate::data::{Beir, Counts, Dataset, PairSplit, Pairs, RustDocs};
+use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::progress::count;
@@ -185,7 +185,13 @@ fn load(config: &Config) -> Result<Dataset> {
     let data = &config.data;
     let dataset = match data.format {
         DataFormat::Beir => {
-            Beir { path: data.path.clone(), use_titles: data.use_titles, test_split: data.test_split.clone() }.load()?
+            let validation = match (data.validation_split.as_str(), data.validation_share) {
+                ("", 0.0) => BeirValidation::None,
+                ("", share) => BeirValidation::Share { share },
+                (split, _) => BeirValidation::Split { split: split.to_owned() },
+            };
+            let beir = Beir::new(&data.path).with_use_titles(data.use_titles).with_test_split(&data.test_split);
+            beir.with_validation(validation).load()?
         }
         DataFormat::Pairs => {
             let share = data.test_share;
@@ -194,10 +200,11 @@ fn load(config: &Config) -> Result<Dataset> {
                 ([], SplitBy::Topic) => PairSplit::TopicShare { share },
                 (topics, _) => PairSplit::Topics { held_out: topics.to_vec() },
             };
-            Pairs { path: data.path.clone(), split }.load()?
+            Pairs::new(&data.path).with_split(split).with_validation_share(data.validation_share).load()?
         }
         DataFormat::RustDocs => {
-            RustDocs { manifest_dir: data.path.clone(), test_share: data.test_share, sample: data.sample }.load()?
+            let docs = RustDocs::new(&data.path).with_test_share(data.test_share).with_sample(data.sample);
+            docs.with_validation_share(data.validation_share).load()?
         }
     };
     Ok(dataset)
@@ -215,7 +222,7 @@ fn describe(dataset: &Dataset) {
     let left_out = counts.documents_empty + counts.documents_repeated + counts.judgements_repeated;
     if left_out > 0 {
         tracing::info!(
-            "data: left out {} empty documents, {} exact repeats of documents, {} repeated pairs",
+            "data: not in training: {} empty documents, {} exact repeats of documents, {} repeated pairs",
             count(counts.documents_empty),
             count(counts.documents_repeated),
             count(counts.judgements_repeated),

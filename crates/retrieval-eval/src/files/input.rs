@@ -2,7 +2,9 @@ use std::fs::File;
 use std::io::{BufRead, Cursor, Read};
 use std::path::Path;
 
+use super::beir_line::beir_columns;
 use super::compression::decompressed;
+use super::mark::without_mark;
 use crate::error::EvalError;
 
 /// The header of BEIR's judgements.
@@ -47,8 +49,8 @@ impl<'r> Input<'r> {
         let mut reader = decompressed(reader)?;
         let mut start = Vec::new();
         let mut limited = reader.by_ref().take(LONGEST);
-        while start.trim_ascii().is_empty() && limited.read_until(b'\n', &mut start)? > 0 {}
-        let content = content(start.trim_ascii());
+        while without_mark(&start).trim_ascii().is_empty() && limited.read_until(b'\n', &mut start)? > 0 {}
+        let content = content(without_mark(&start).trim_ascii());
         Ok(Self { content, reader: Box::new(Cursor::new(start).chain(reader)) })
     }
 }
@@ -57,7 +59,7 @@ fn content(line: &[u8]) -> Content {
     let line = String::from_utf8_lossy(line);
     if line.starts_with('{') {
         Content::Json
-    } else if line.split('\t').eq(BEIR_HEADER) {
+    } else if beir_columns(&line).is_ok_and(|columns| columns == BEIR_HEADER) {
         Content::Beir
     } else if line.split_ascii_whitespace().count() == 3 {
         Content::MsMarco
@@ -79,6 +81,9 @@ mod tests {
             ("q1\td1\t1\n", Content::MsMarco),
             ("\n{\"q1\": {}}", Content::Json),
             ("", Content::Trec),
+            ("\u{feff}{\"q1\": {}}", Content::Json),
+            ("\u{feff}query-id\tcorpus-id\tscore\n", Content::Beir),
+            ("\u{feff}\r\n\"query-id\"\t\"corpus-id\"\t\"score\"\n", Content::Beir),
         ] {
             let mut input = Input::new(text.as_bytes(), Path::new("text")).unwrap();
             assert_eq!(input.content, content, "{text:?}");

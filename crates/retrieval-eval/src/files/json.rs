@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::mark::without_mark;
 use crate::error::EvalError;
 use crate::problem::Problem;
 
@@ -19,7 +20,7 @@ pub(super) fn read<N: for<'de> Deserialize<'de>>(
 ) -> std::result::Result<(), EvalError> {
     let mut text = Vec::new();
     reader.read_to_end(&mut text).map_err(|source| EvalError::Io { path: name.to_owned(), source })?;
-    let mut deserializer = serde_json::Deserializer::from_slice(&text);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_mark(&text));
     deserializer
         .deserialize_map(Queries { take, numbers: PhantomData })
         .and_then(|()| deserializer.end())

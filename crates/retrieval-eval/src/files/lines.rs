@@ -1,6 +1,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
+use super::mark::without_mark;
 use crate::error::EvalError;
 use crate::problem::Problem;
 
@@ -20,7 +21,8 @@ impl<'a, R: BufRead> Lines<'a, R> {
     pub(crate) fn each(&mut self, mut take: impl FnMut(&str) -> Result<(), Problem>) -> Result<(), EvalError> {
         let mut buffer = Vec::new();
         while self.next_line(&mut buffer)? {
-            let line = buffer.trim_ascii_end();
+            let line = if self.number == 1 { without_mark(&buffer) } else { &buffer[..] };
+            let line = line.trim_ascii_end();
             if !line.is_empty() {
                 std::str::from_utf8(line)
                     .map_err(|_| Problem::NotUtf8)
@@ -47,11 +49,11 @@ pub(crate) fn at(path: &Path, line: usize, problem: Problem) -> EvalError {
 }
 
 /// Exactly `N` columns, or what is wrong with their number.
-pub(crate) fn columns<'t, const N: usize>(
-    mut fields: impl Iterator<Item = &'t str>,
+pub(crate) fn columns<T: Default, const N: usize>(
+    mut fields: impl Iterator<Item = T>,
     names: &'static str,
-) -> Result<[&'t str; N], Problem> {
-    let mut row = [""; N];
+) -> Result<[T; N], Problem> {
+    let mut row = std::array::from_fn(|_| T::default());
     for (place, slot) in row.iter_mut().enumerate() {
         *slot = fields.next().ok_or(Problem::Columns { found: place, expected: N, names })?;
     }

@@ -1,9 +1,12 @@
 //! Judgements and results on disk.
 
+mod beir_line;
 mod compression;
+mod grade;
 mod input;
 mod json;
 mod lines;
+mod mark;
 mod output;
 mod qrels;
 mod query_blocks;
@@ -11,6 +14,7 @@ mod result_line;
 mod run;
 mod stream;
 
+pub use beir_line::BeirJudgement;
 pub(crate) use input::{Content, Input};
 pub(crate) use result_line::LineFormat;
 pub(crate) use stream::{Consumer, Stream};

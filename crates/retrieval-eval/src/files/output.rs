@@ -28,12 +28,13 @@ pub(crate) fn to_writer(result: std::io::Result<()>) -> Result<(), EvalError> {
     result.map_err(|source| EvalError::Io { path: "writer".into(), source })
 }
 
-/// Refuses ids that would break a line: empty ones, and those with a character that separates columns.
+/// Refuses ids that would not read back: empty ones, those with a character that separates columns, and those that
+/// start with what a reader takes for a byte order mark.
 pub(crate) fn check_columns<'i>(
     mut ids: impl Iterator<Item = &'i str>,
     separates: impl Fn(char) -> bool,
 ) -> Result<(), Problem> {
-    match ids.find(|id| id.is_empty() || id.contains(&separates)) {
+    match ids.find(|id| id.is_empty() || id.starts_with('\u{feff}') || id.contains(&separates)) {
         None => Ok(()),
         Some(id) => Err(Problem::UnwritableId { id: id.to_owned() }),
     }

@@ -1,6 +1,8 @@
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
+use super::beir_line::{BeirJudgement, beir_columns, quoted};
+use super::grade::{Grade, parse_grade};
 use super::input::BEIR_HEADER;
 use super::lines::{Lines, columns};
 use super::output::{check_columns, save, to_writer};
@@ -9,8 +11,9 @@ use crate::error::EvalError;
 use crate::problem::Problem;
 use crate::qrels::Qrels;
 
-/// Files. All are read plain or compressed (gzip, zstd), whatever their names; those written are compressed if their
-/// name ends in `.gz` or `.zst`, and replace an older file only when they are complete.
+/// Files. All are read plain or compressed (gzip, zstd), whatever their names, without the UTF-8 byte order mark that
+/// they may start with; those written are compressed if their name ends in `.gz` or `.zst`, and replace an older file
+/// only when they are complete. A grade is a whole number, as `1` or `1.0`.
 impl Qrels {
     /// The judgements of a file in any of the formats below, told apart by its first line.
     ///
@@ -86,7 +89,7 @@ impl Qrels {
     }
 
     /// The judgements of a BEIR file, `qrels/test.tsv`: a header of the columns `query-id`, `corpus-id` and `score`,
-    /// then one judgement a line, all separated by tabs.
+    /// then one judgement a line, all separated by tabs, each as [`BeirJudgement`] reads it.
     ///
     /// # Errors
     /// [`EvalError::Io`], or [`EvalError::Line`] for another header, a malformed line or a document with two different grades.
@@ -102,16 +105,12 @@ impl Qrels {
         let mut qrels = Self::new();
         let mut header = false;
         Lines::new(reader, name.as_ref()).each(|line| {
-            let [query, document, grade] = match columns(line.split('\t'), "query-id corpus-id score") {
-                Ok(fields) if header => fields,
-                Ok(fields) if fields == BEIR_HEADER => {
-                    header = true;
-                    return Ok(());
-                }
-                Err(problem) if header => return Err(problem),
-                _ => return Err(Problem::Header { found: line.to_owned() }),
-            };
-            qrels.add(query, document, parse_grade(grade)?)
+            if header {
+                let judgement = BeirJudgement::parse(line)?;
+                return qrels.add(&judgement.query, &judgement.document, judgement.grade);
+            }
+            header = beir_columns(line).is_ok_and(|columns| columns == BEIR_HEADER);
+            if header { Ok(()) } else { Err(Problem::Header { found: line.to_owned() }) }
         })?;
         Ok(qrels)
     }
@@ -131,8 +130,8 @@ impl Qrels {
     /// ```
     pub fn read_json(reader: impl BufRead, name: impl AsRef<Path>) -> Result<Self, EvalError> {
         let mut qrels = Self::new();
-        json::read(reader, name.as_ref(), |query, documents: Vec<(String, i32)>| {
-            documents.into_iter().try_for_each(|(document, grade)| qrels.add(query, &document, grade))
+        json::read(reader, name.as_ref(), |query, documents: Vec<(String, Grade)>| {
+            documents.into_iter().try_for_each(|(document, Grade(grade))| qrels.add(query, &document, grade))
         })?;
         Ok(qrels)
     }
@@ -158,9 +157,9 @@ impl Qrels {
     /// Writes the judgements as a BEIR file.
     ///
     /// # Errors
-    /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id that is empty or has a tab or line end.
+    /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id that is empty or has a line end.
     pub fn to_beir_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
-        self.check_columns(|c| matches!(c, '\t' | '\n' | '\r'))?;
+        self.check_columns(|c| matches!(c, '\n' | '\r'))?;
         save(path.as_ref(), |sink| self.beir_lines(sink))
     }
 
@@ -169,7 +168,7 @@ impl Qrels {
     /// # Errors
     /// As [`Qrels::to_beir_file`]; an [`EvalError::Io`] names `writer`.
     pub fn write_beir(&self, sink: impl Write) -> Result<(), EvalError> {
-        self.check_columns(|c| matches!(c, '\t' | '\n' | '\r'))?;
+        self.check_columns(|c| matches!(c, '\n' | '\r'))?;
         to_writer(self.beir_lines(sink))
     }
 
@@ -202,17 +201,14 @@ impl Qrels {
     fn beir_lines(&self, mut sink: impl Write) -> std::io::Result<()> {
         writeln!(sink, "{}", BEIR_HEADER.join("\t"))?;
         self.rows().try_for_each(|(query, mut documents)| {
-            documents.try_for_each(|(document, grade)| writeln!(sink, "{query}\t{document}\t{grade}"))
+            let query = quoted(query);
+            documents.try_for_each(|(document, grade)| writeln!(sink, "{query}\t{}\t{grade}", quoted(document)))
         })
     }
 
     fn check_columns(&self, separates: impl Fn(char) -> bool) -> Result<(), Problem> {
         check_columns(self.queries().chain(self.documents.names()), separates)
     }
-}
-
-fn parse_grade(text: &str) -> Result<i32, Problem> {
-    text.parse().map_err(|_| Problem::Grade { text: text.to_owned() })
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use crate::problem::Problem;
 use crate::ranking::{Ranked, Ranking};
 use crate::run::Run;
 
-/// Files. All are read plain or compressed (gzip, zstd), whatever their names; those written are compressed if their
-/// name ends in `.gz` or `.zst`, and replace an older file only when they are complete.
+/// Files. All are read plain or compressed (gzip, zstd), whatever their names, without the UTF-8 byte order mark that
+/// they may start with; those written are compressed if their name ends in `.gz` or `.zst`, and replace an older file
+/// only when they are complete.
 /// [`evaluate_file`](crate::evaluate_file) evaluates a file without holding it.
 impl Run {
     /// The results of a file in any of the formats below, told apart by its first line.

@@ -6,6 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::lines::at;
+use super::mark::MARK;
 use super::query_blocks::{last_query, parts};
 use super::result_line::LineFormat;
 use crate::error::EvalError;
@@ -54,7 +55,7 @@ impl<'a> Stream<'a> {
         mut reader: impl Read + Send,
         consumer: &mut (impl Consumer + Send),
     ) -> Result<(), EvalError> {
-        let (mut text, mut next) = (Vec::new(), Vec::new());
+        let (mut text, mut next) = (self.start(&mut reader)?, Vec::new());
         let (mut lines, mut more) = (0, self.fill(&mut reader, &mut text)?);
         loop {
             let end = if more { last_query(&text) } else { text.len() };
@@ -75,6 +76,14 @@ impl<'a> Stream<'a> {
             more = filled?;
             std::mem::swap(&mut text, &mut next);
         }
+    }
+
+    /// The first bytes, unless they are a byte order mark.
+    fn start(&self, reader: &mut impl Read) -> Result<Vec<u8>, EvalError> {
+        let mut start = Vec::new();
+        let read = reader.take(MARK.len() as u64).read_to_end(&mut start);
+        read.map_err(|source| EvalError::Io { path: self.name.to_owned(), source })?;
+        Ok(if start == MARK { Vec::new() } else { start })
     }
 
     /// Appends what comes next; `false` at the end of the file.

@@ -7,7 +7,7 @@ use kmeans::{
 };
 
 use super::{VectorArgs, in_option};
-use crate::error::Result;
+use crate::error::{PretrainError, Result};
 use crate::progress::{bar, count};
 
 /// The clusters that the options ask for.
@@ -32,12 +32,41 @@ impl Fitted {
             }
         }
     }
+
+    fn clusterings(&self) -> Vec<&Clustering> {
+        match self {
+            Self::Flat(clustering) => vec![clustering],
+            Self::Balanced(balanced) => vec![&balanced.clustering],
+            Self::Nested { hierarchy, flat } => {
+                hierarchy.levels.iter().map(|level| &level.clustering).chain(flat).collect()
+            }
+        }
+    }
+
+    fn warn_of_empty_clusters(&self, name: &str) {
+        for clustering in self.clusterings().into_iter().filter(|clustering| clustering.empty_clusters() > 0) {
+            tracing::warn!(
+                "{name}: {} of {} clusters are empty: too few rows differ, or --iterations is too low",
+                count(clustering.empty_clusters()),
+                count(clustering.sizes.len()),
+            );
+        }
+    }
 }
 
 impl VectorArgs {
     pub(super) fn fit(&self, file: &NpyVectors) -> Result<Fitted> {
         let name = self.vectors.display().to_string();
-        self.check_clusters(file).and_then(|()| self.fitted(&name, file)).map_err(in_option(&name))
+        let fitted =
+            self.check_clusters(file).and_then(|()| self.fitted(&name, file)).map_err(|source| match source {
+                KMeansError::NotUnit { .. } => {
+                    let problem = format!("{source}: --normalize scales every row to norm 1");
+                    PretrainError::Npy { path: self.vectors.clone(), problem }
+                }
+                source => in_option(&name)(source),
+            })?;
+        fitted.warn_of_empty_clusters(&name);
+        Ok(fitted)
     }
 
     /// What the fits would refuse, some of them after others.

@@ -17,8 +17,11 @@ use std::path::PathBuf;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-use super::builder::{Builder, digest};
-use super::split::{checked_share, unit_hash};
+use super::builder::Builder;
+use super::judgements::Split;
+use super::split::HashShare;
+use super::texts::digest;
+use super::validation::Unit;
 use super::{DataError, Dataset};
 use reader::{PackageDocs, Reader};
 
@@ -51,6 +54,9 @@ pub struct RustDocs {
     /// How many pairs to keep, in whole packages up to the last one; `None` for all.
     #[serde(default)]
     pub sample: Option<usize>,
+    /// The share of the other families that is the validation split, in `[0, 1)`.
+    #[serde(default)]
+    pub validation_share: f64,
 }
 
 fn test_share() -> f64 {
@@ -91,7 +97,7 @@ pub struct RustDocsCounts {
 impl RustDocs {
     /// All packages that the workspace in `manifest_dir` depends on, with 15% of their families held out.
     pub fn new(manifest_dir: impl Into<PathBuf>) -> Self {
-        Self { manifest_dir: manifest_dir.into(), test_share: test_share(), sample: None }
+        Self { manifest_dir: manifest_dir.into(), test_share: test_share(), sample: None, validation_share: 0.0 }
     }
 
     /// Holds out this share of the families.
@@ -108,13 +114,20 @@ impl RustDocs {
         self
     }
 
+    /// Makes this share of the families that are not held out the validation split.
+    #[must_use]
+    pub fn with_validation_share(mut self, share: f64) -> Self {
+        self.validation_share = share;
+        self
+    }
+
     /// The data set of the packages' documentation, by package name, file and position.
     ///
     /// # Errors
     /// [`DataError::Workspace`] if there is neither metadata nor a `Cargo.lock`, [`DataError::NoDocs`] if no pair is
-    /// found, [`DataError::TestShare`] if the share is not in `[0, 1)`.
+    /// found, [`DataError::Share`] if a share is not in `[0, 1)`.
     pub fn load(&self) -> Result<Dataset, DataError> {
-        checked_share(self.test_share)?;
+        let (test, validation) = (HashShare::test(self.test_share)?, HashShare::validation(self.validation_share)?);
         let found = packages::find(&self.manifest_dir)?;
         if let Some(note) = &found.note {
             tracing::warn!("{note}");
@@ -122,9 +135,9 @@ impl RustDocs {
         let reader = Reader::new()?;
         let docs = match self.sample {
             None => reader.read(&found.packages),
-            Some(pairs) => sample::read(&reader, &found.packages, pairs, |name| self.holds_out(name)),
+            Some(pairs) => sample::read(&reader, &found.packages, pairs, |name| test.takes(family(name))),
         };
-        let mut dataset = self.collect(docs)?;
+        let mut dataset = collect(docs, test, validation)?;
         if dataset.passages.is_empty() {
             let packages = found.packages.len();
             return Err(DataError::NoDocs { manifest_dir: self.manifest_dir.clone(), packages });
@@ -134,36 +147,27 @@ impl RustDocs {
     }
 }
 
-impl RustDocs {
-    /// Whether the package is in the test split.
-    fn holds_out(&self, package: &str) -> bool {
-        unit_hash(family(package)) < self.test_share
-    }
-
-    fn collect(&self, packages: Vec<PackageDocs>) -> Result<Dataset, DataError> {
-        let mut builder = Builder::default();
-        let mut counts = RustDocsCounts::default();
-        let mut seen = FxHashSet::default();
-        for package in packages {
-            counts.add(&package.counts);
-            let held_out = self.holds_out(&package.name);
-            counts.packages_tested += usize::from(held_out && !package.pairs.is_empty());
-            for (id, pair) in package.pairs {
-                if !seen.insert(digest(&[&pair.query])) {
-                    counts.queries_repeated += 1;
-                    continue;
-                }
-                let query = builder.query(id.clone(), pair.query)?;
-                let passage = builder.passage(id, pair.passage, Some(&package.name))?;
-                match held_out {
-                    true => builder.test(query, passage, 1),
-                    false => builder.train(query, passage, 1),
-                }
+fn collect(packages: Vec<PackageDocs>, test: HashShare, validation: HashShare) -> Result<Dataset, DataError> {
+    let mut builder = Builder::default();
+    let mut counts = RustDocsCounts::default();
+    let mut seen = FxHashSet::default();
+    for package in packages {
+        counts.add(&package.counts);
+        let split = if test.takes(family(&package.name)) { Split::Test } else { Split::Train };
+        counts.packages_tested += usize::from(split == Split::Test && !package.pairs.is_empty());
+        for (id, pair) in package.pairs {
+            if !seen.insert(digest(&[&pair.query])) {
+                counts.queries_repeated += 1;
+                continue;
             }
+            let query = builder.merged_query(id.clone(), pair.query)?;
+            let passage = builder.merged_document(id, pair.passage, &package.name)?;
+            builder.judge_pair(split, query, passage);
         }
-        builder.counts.rust_docs = Some(counts);
-        Ok(builder.finish(true))
     }
+    builder.counts.rust_docs = Some(counts);
+    builder.cut_validation(validation, Unit::Topic(family));
+    Ok(builder.finish(true))
 }
 
 impl RustDocsCounts {
@@ -198,6 +202,10 @@ mod tests {
         PackageDocs { name: name.into(), pairs: pairs.iter().map(pair).collect(), ..PackageDocs::default() }
     }
 
+    fn test() -> HashShare {
+        HashShare::test(test_share()).unwrap()
+    }
+
     #[test]
     fn families_are_names_up_to_the_first_mark() {
         assert_eq!(["burn", "burn-core", "burn_nn", "tokio"].map(family), ["burn", "burn", "burn", "tokio"]);
@@ -205,8 +213,7 @@ mod tests {
 
     #[test]
     fn a_family_is_on_one_side_and_the_sides_are_stable() {
-        let rust_docs = RustDocs::new(".");
-        let held_out = |name: &&str| rust_docs.holds_out(name);
+        let held_out = |name: &&str| test().takes(family(name));
         assert_eq!(held_out(&"regex-syntax"), held_out(&"regex"));
         let names = ["burn", "image", "ndarray", "petgraph", "regex", "serde", "syn", "time", "tokio", "wgpu"];
         let test: Vec<&str> = names.into_iter().filter(held_out).collect();
@@ -217,7 +224,7 @@ mod tests {
     fn a_repeated_query_is_kept_once_and_a_repeated_passage_is_one_row() {
         let packages =
             vec![docs("serde", &[("a", "x"), ("b", "x"), ("a", "y")]), docs("regex", &[("b", "z"), ("c", "z")])];
-        let dataset = RustDocs::new(".").collect(packages).unwrap();
+        let dataset = collect(packages, test(), HashShare::validation(0.0).unwrap()).unwrap();
         let texts = |texts: &[super::super::Text]| texts.iter().map(|text| text.text.clone()).collect::<Vec<_>>();
         assert_eq!(texts(&dataset.queries), ["a", "b", "c"]);
         assert_eq!(texts(&dataset.passages), ["x", "z"]);
@@ -230,7 +237,26 @@ mod tests {
     #[test]
     fn a_share_of_one_is_an_error() {
         let error = RustDocs::new(".").with_test_share(1.0).load().unwrap_err();
-        assert!(matches!(error, DataError::TestShare { .. }));
+        assert!(matches!(error, DataError::Share { split: "test", .. }));
+        let error = RustDocs::new(".").with_validation_share(1.0).load().unwrap_err();
+        assert!(matches!(error, DataError::Share { split: "validation", .. }));
+    }
+
+    #[test]
+    fn whole_families_of_the_training_packages_are_the_validation_split() {
+        let name = |i: usize| format!("f{}-{}", i / 2, i % 2);
+        let packages = (0..200).map(|i| docs(&name(i), &[(&format!("q {i}"), &format!("d {i}"))])).collect();
+        let dataset = collect(packages, test(), HashShare::validation(0.2).unwrap()).unwrap();
+        let topics = dataset.topics.as_ref().unwrap();
+        let families = |passages: &mut dyn Iterator<Item = u32>| -> FxHashSet<String> {
+            passages.map(|passage| family(topics.name(passage)).to_owned()).collect()
+        };
+        let of = |queries: &[super::super::TestQuery]| families(&mut queries.iter().map(|query| query.relevant[0].0));
+        let train = families(&mut dataset.train.iter().map(|pair| pair.passage));
+        let (validation, test) = (of(&dataset.validation), of(&dataset.test));
+        assert!((10..30).contains(&validation.len()), "{validation:?}");
+        assert!(train.is_disjoint(&validation) && train.is_disjoint(&test) && validation.is_disjoint(&test));
+        assert_eq!(train.len() + validation.len() + test.len(), 100);
     }
 
     #[test]
@@ -254,7 +280,7 @@ mod tests {
         assert_eq!(dataset.content_hash(), rust_docs.load().unwrap().content_hash());
         let topics = dataset.topics.as_ref().unwrap();
         assert!(topics.names.len() > 16, "{:?}", topics.names);
-        let is_test = |passage: u32| rust_docs.holds_out(topics.name(passage));
+        let is_test = |passage: u32| test().takes(family(topics.name(passage)));
         assert!(dataset.train.iter().all(|pair| !is_test(pair.passage)));
         assert!(dataset.test.iter().all(|query| is_test(query.relevant[0].0)));
         for pair in &dataset.train {

@@ -15,7 +15,7 @@ pub(super) fn read(
     holds_out: impl Fn(&str) -> bool,
 ) -> Vec<PackageDocs> {
     let mut order: Vec<&Package> = packages.iter().collect();
-    order.sort_by_cached_key(|package| hash(&format!("sample {}", package.name)));
+    order.sort_by_cached_key(|package| hash("sample ", &package.name));
     let (tested, trained): (Vec<_>, Vec<_>) = order.into_iter().partition(|package| holds_out(&package.name));
     let share = tested.len() as f64 / packages.len().max(1) as f64;
     let test_pairs = (share * pairs as f64).round() as usize;

@@ -1,0 +1,173 @@
+//! A validation split cut from the training judgements.
+
+use rustc_hash::FxHashSet;
+
+use super::judgements::{Document, Judgement};
+use super::split::HashShare;
+use super::texts::Texts;
+use super::{Counts, Topics};
+
+/// What is held out as a whole.
+#[derive(Clone, Copy)]
+pub(super) enum Unit {
+    /// Passages.
+    Passage,
+    /// Topics, or what of their names groups them; a passage without a topic goes by itself.
+    Topic(fn(&str) -> &str),
+}
+
+/// What the cut looks at.
+pub(super) struct Cut<'a> {
+    pub(super) share: HashShare,
+    pub(super) unit: Unit,
+    pub(super) passages: &'a Texts,
+    pub(super) queries: &'a Texts,
+    pub(super) topics: &'a Topics,
+}
+
+impl Cut<'_> {
+    /// Takes from `train` the judgements of every query that has a positive among the passages held out.
+    ///
+    /// What they judge is kept out of training as a whole: judgements of the same passages by other queries are counted
+    /// and dropped. Texts count as they are, whatever their ids.
+    pub(super) fn validation(&self, train: &mut Vec<Judgement>, counts: &mut Counts) -> Vec<Judgement> {
+        let held_out = self.held_out(train);
+        let of = |texts: &Texts, row| texts.first(row) as usize;
+        let mut query_out = vec![false; self.queries.len()];
+        for (query, passage) in train.iter().filter_map(|judgement| self.positive(judgement)) {
+            query_out[of(self.queries, query)] |= held_out[of(self.passages, passage)];
+        }
+        let mut passage_out = held_out;
+        for (query, passage) in train.iter().filter_map(|judgement| self.positive(judgement)) {
+            passage_out[of(self.passages, passage)] |= query_out[of(self.queries, query)];
+        }
+        let (validation, rest): (Vec<_>, Vec<_>) =
+            train.drain(..).partition(|judgement| query_out[of(self.queries, judgement.query)]);
+        let keep = |judgement: &Judgement| {
+            self.positive(judgement).is_none_or(|(_, passage)| !passage_out[of(self.passages, passage)])
+        };
+        let before = rest.len();
+        train.extend(rest.into_iter().filter(keep));
+        counts.judgements_held_out += before - train.len();
+        validation
+    }
+
+    /// Query and passage of a judgement that can be a training pair.
+    fn positive(&self, judgement: &Judgement) -> Option<(u32, u32)> {
+        match judgement.document {
+            Document::Passage(passage) => {
+                let blank = self.queries.is_blank(judgement.query) || self.passages.is_blank(passage);
+                (judgement.grade > 0 && !blank).then_some((judgement.query, passage))
+            }
+            Document::Missing(_) => None,
+        }
+    }
+
+    /// For each passage, whether it is in the share; of equal texts the first decides.
+    fn held_out(&self, train: &[Judgement]) -> Vec<bool> {
+        let topic = self.topics_held_out(train);
+        let row_held_out = |row: usize| {
+            let name = self.topic(row as u32);
+            match topic.as_ref().filter(|_| !name.is_empty()) {
+                Some(topics) => topics.contains(name),
+                None => self.share.takes(&self.passages.all[row].text),
+            }
+        };
+        (0..self.passages.len()).map(row_held_out).collect()
+    }
+
+    /// The topics of training passages that are in the share.
+    fn topics_held_out(&self, train: &[Judgement]) -> Option<FxHashSet<&str>> {
+        if matches!(self.unit, Unit::Passage) {
+            return None;
+        }
+        let trained = train.iter().filter_map(|judgement| self.positive(judgement));
+        let names = trained.map(|(_, passage)| self.topic(self.passages.first(passage)));
+        let names: FxHashSet<&str> = names.filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let taken = self.share.takes_of(&names);
+        Some(names.into_iter().zip(taken).filter_map(|(name, taken)| taken.then_some(name)).collect())
+    }
+
+    fn topic(&self, passage: u32) -> &str {
+        match self.unit {
+            Unit::Passage => "",
+            Unit::Topic(group) => group(self.topics.name(passage)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::builder::Builder;
+    use super::super::judgements::Split;
+    use super::super::{Dataset, TestQuery};
+    use super::*;
+
+    const QUERIES: u32 = 600;
+
+    /// Query i is answered by documents i and i + 1, the topic of document i is i / 6.
+    fn dataset(share: f64, unit: Unit) -> Dataset {
+        let mut builder = Builder::default();
+        for i in 0..=QUERIES {
+            builder.query(format!("q{i}"), format!("query {i}")).unwrap();
+            builder.document(format!("d{i}"), format!("document {i}"), &format!("topic {}", i / 6)).unwrap();
+        }
+        for query in 0..QUERIES {
+            builder.judge(Split::Train, query, Document::Passage(query), 1);
+            builder.judge(Split::Train, query, Document::Passage(query + 1), 2);
+        }
+        builder.cut_validation(HashShare::validation(share).unwrap(), unit);
+        builder.finish(true)
+    }
+
+    fn answers(queries: &[TestQuery]) -> FxHashSet<u32> {
+        queries.iter().flat_map(|query| query.relevant.iter().map(|&(passage, _)| passage)).collect()
+    }
+
+    #[test]
+    fn no_query_and_no_passage_of_the_validation_split_is_in_training() {
+        for unit in [Unit::Passage, Unit::Topic(|name| name)] {
+            let dataset = dataset(0.1, unit);
+            assert!((40..200).contains(&dataset.validation.len()), "{}", dataset.validation.len());
+            let (queries, passages): (FxHashSet<u32>, _) =
+                (dataset.validation.iter().map(|query| query.query).collect(), answers(&dataset.validation));
+            assert!(dataset.train.iter().all(|pair| !queries.contains(&pair.query)));
+            assert!(dataset.train.iter().all(|pair| !passages.contains(&pair.passage)));
+            let counts = &dataset.counts;
+            let kept = counts.train_pairs + counts.validation_judgements + counts.judgements_held_out;
+            assert_eq!((counts.train_judgements_read, kept), (2 * QUERIES as usize, 2 * QUERIES as usize));
+            assert!(counts.judgements_held_out > 0 && dataset.train.len() > QUERIES as usize);
+            assert!(dataset.validation.iter().all(|query| query.relevant.len() == 2 && query.relevant[1].1 == 2));
+        }
+    }
+
+    #[test]
+    fn a_share_of_topics_is_cut_whole() {
+        let dataset = dataset(0.1, Unit::Topic(|name| name));
+        let held_out = |topic: u32| (6 * topic..6 * topic + 6).all(|i| answers(&dataset.validation).contains(&i));
+        assert_eq!((0..QUERIES / 6).filter(|&topic| held_out(topic)).count(), 10);
+    }
+
+    #[test]
+    fn a_share_of_zero_cuts_nothing() {
+        let dataset = dataset(0.0, Unit::Passage);
+        assert_eq!((dataset.validation.len(), dataset.train.len()), (0, 2 * QUERIES as usize));
+    }
+
+    #[test]
+    fn equal_texts_are_held_out_together() {
+        let mut builder = Builder::default();
+        for i in 0..400 {
+            builder.query(format!("q{i}"), format!("query {i}")).unwrap();
+            let row = builder.document(format!("d{i}"), format!("document {}", i / 2), &format!("topic {i}")).unwrap();
+            builder.judge(Split::Train, i, Document::Passage(row), 1);
+        }
+        builder.cut_validation(HashShare::validation(0.2).unwrap(), Unit::Topic(|name| name));
+        let dataset = builder.finish(true);
+        assert!((20..200).contains(&dataset.validation.len()));
+        let text = |passage: u32| dataset.passages[passage as usize].text.as_str();
+        let validated: FxHashSet<&str> = answers(&dataset.validation).into_iter().map(text).collect();
+        assert!(dataset.train.iter().all(|pair| !validated.contains(text(pair.passage))));
+    }
+}
