@@ -32,14 +32,18 @@ fn loss_and_gradients(c: &mut Criterion) {
     let b = 1024;
     let unique: Vec<u64> = (0..b).collect();
     let repeated = repeated_ids(b);
-    for (name, width, direction, ids) in [
-        ("one-way", 256, Direction::QueryToPassage, &unique),
-        ("one-way", 384, Direction::QueryToPassage, &unique),
-        ("one-way-repeats", 384, Direction::QueryToPassage, &repeated),
-        ("symmetric", 384, Direction::Symmetric, &unique),
+    // Each query's own passage, and that of the query sixteen rows on where it is known to be answered by it too.
+    let known: Vec<[u64; 2]> = (0..b).map(|row| [row, (row + 16) % b]).collect();
+    let [own, more]: [Vec<&[u64]>; 2] = [1, 2].map(|count| known.iter().map(|known| &known[..count]).collect());
+    for (name, width, direction, ids, known) in [
+        ("one-way", 256, Direction::QueryToPassage, &unique, &own),
+        ("one-way", 384, Direction::QueryToPassage, &unique, &own),
+        ("one-way-repeats", 384, Direction::QueryToPassage, &repeated, &own),
+        ("one-way-known", 384, Direction::QueryToPassage, &unique, &more),
+        ("symmetric", 384, Direction::Symmetric, &unique, &own),
     ] {
         let (queries, passages) = (unit_rows(b as usize, width), unit_rows(b as usize, width));
-        let ids = InBatch { query_ids: &unique, passage_ids: ids };
+        let ids = InBatch { query_ids: &unique, passage_ids: ids, known_positives: known };
         let mut group = c.benchmark_group(format!("infonce/loss_and_gradients/{name}/{b}x{width}"));
         group.throughput(Throughput::Elements(b * b));
         group.sample_size(30);

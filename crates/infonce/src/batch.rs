@@ -27,13 +27,16 @@ impl<B: Backend> Batch<B> {
         Self { queries: at_least_single(queries), passages: at_least_single(passages) }
     }
 
-    /// Panics unless each side has no ids or one a row.
+    /// Panics unless each side has no ids or one a row, and known positives are absent or of each query.
     #[track_caller]
     pub(crate) fn check_ids(&self, ids: &InBatch<'_>) {
         let [b, n] = self.logits_shape();
         let (queries, passages) = (ids.query_ids.len(), ids.passage_ids.len());
         assert!(queries == 0 || queries == b, "{queries} query ids for {b} queries");
         assert!(passages == 0 || passages == n, "{passages} passage ids for {n} passages");
+        let known = ids.known_positives.len();
+        assert!(known == 0 || known == b, "known positives of {known} queries for {b} queries");
+        assert!(known == 0 || passages == n, "known positives without passage ids");
     }
 
     /// `[b, b + m]`

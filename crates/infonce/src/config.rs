@@ -39,11 +39,11 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfoNceConfig {
-    /// Divisor of the scores, finite and positive; 0.02 by default (Merrick 2024).
+    /// Divisor of the scores, finite and at least [`InfoNceConfig::MIN_TEMPERATURE`]; 0.02 by default (Merrick 2024).
     pub temperature: f32,
     /// Which side picks; from query to passage by default.
     pub direction: Direction,
-    /// Whether pairs that share a query or a passage are no negatives of each other; true by default.
+    /// Whether false negatives are masked: known positives, and pairs that share a query or a passage; true by default.
     pub mask_duplicates: bool,
     /// Rows of the logits that [`Tiled`] holds at once, at least 1; it bounds memory and changes results by rounding only.
     pub tile: usize,
@@ -56,6 +56,10 @@ impl Default for InfoNceConfig {
 }
 
 impl InfoNceConfig {
+    /// The lowest temperature, 1e-6. The cosine of two unit rows is rounded by up to 6e-8 in `f32`, and a logit by that over the
+    /// temperature: below it, what is left of their differences says little, and losses and gradients run up to infinity.
+    pub const MIN_TEMPERATURE: f32 = 1e-6;
+
     /// These settings with another temperature.
     #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
@@ -70,7 +74,7 @@ impl InfoNceConfig {
         self
     }
 
-    /// These settings with duplicates masked or not.
+    /// These settings with false negatives masked or not.
     #[must_use]
     pub fn with_mask_duplicates(mut self, mask_duplicates: bool) -> Self {
         self.mask_duplicates = mask_duplicates;
@@ -87,7 +91,7 @@ impl InfoNceConfig {
     /// The loss by tiles, with closed-form gradients.
     ///
     /// # Errors
-    /// [`InfoNceError::Temperature`] if the temperature is not finite and positive,
+    /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`],
     /// [`InfoNceError::EmptyTile`] if the tile has no rows.
     pub fn build(self) -> Result<Tiled, InfoNceError> {
         self.validated().map(Tiled::new)
@@ -103,8 +107,7 @@ impl InfoNceConfig {
 
     fn validated(self) -> Result<Self, InfoNceError> {
         let temperature = self.temperature;
-        // A denormal temperature has an infinite reciprocal.
-        if !(temperature.is_finite() && temperature > 0.0 && temperature.recip().is_finite()) {
+        if !(temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE) {
             return Err(InfoNceError::Temperature { temperature });
         }
         if self.tile == 0 {
@@ -119,10 +122,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn temperatures_that_are_not_finite_and_positive_are_refused() {
-        for temperature in [0.0, -0.1, f32::NAN, f32::INFINITY, 1e-45] {
+    fn temperatures_that_are_too_low_or_not_finite_are_refused() {
+        for temperature in [0.0, -0.1, f32::NAN, f32::INFINITY, 1e-45, 1e-30, 9e-7] {
             let built = InfoNceConfig::default().with_temperature(temperature).build();
             assert!(matches!(built, Err(InfoNceError::Temperature { .. })), "{temperature}");
+        }
+    }
+
+    /// Opposite pairs at the lowest temperature have the largest loss and the largest gradients that there are.
+    #[test]
+    fn the_lowest_temperature_has_finite_losses_and_gradients() {
+        use crate::{ContrastiveLoss, InBatch};
+        use burn::tensor::Tensor;
+        use burn_flex::Flex;
+
+        let config = InfoNceConfig::default().with_temperature(InfoNceConfig::MIN_TEMPERATURE);
+        let rows = |rows: [[f32; 2]; 2]| Tensor::<Flex, 2>::from_floats(rows, &Default::default());
+        let losses: [Box<dyn ContrastiveLoss<Flex>>; 2] =
+            [Box::new(config.build().unwrap()), Box::new(config.build_dense().unwrap())];
+        for loss in losses {
+            let (queries, passages) = (rows([[1.0, 0.0], [-1.0, 0.0]]), rows([[-1.0, 0.0], [1.0, 0.0]]));
+            let output = loss.loss_and_gradients(queries, passages, &InBatch::default());
+            assert!((output.loss - 2e6).abs() < 1.0, "{}", output.loss);
+            let squares = output.query_gradient.square().sum().into_scalar();
+            assert!((squares / 2e12 - 1.0).abs() < 1e-5, "{squares}");
         }
     }
 

@@ -53,8 +53,8 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
     ) -> LossAndGradients<B> {
         let batch = Batch::new(queries, passages, self.config.direction);
         batch.check_ids(ids);
-        let duplicates = if self.config.mask_duplicates { duplicates(&batch, ids) } else { Vec::new() };
-        let masked = duplicates.iter().filter(|&&is_duplicate| is_duplicate).count();
+        let mask = if self.config.mask_duplicates { false_negatives(&batch, ids) } else { Vec::new() };
+        let masked = mask.iter().filter(|&&is_masked| is_masked).count();
 
         let queries = Tensor::<Autodiff<B>, 2>::from_inner(batch.queries.clone()).require_grad();
         let passages = Tensor::<Autodiff<B>, 2>::from_inner(batch.passages.clone()).require_grad();
@@ -62,7 +62,7 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
         let scale = f64::from(self.config.temperature).recip();
         let mut logits = queries.clone().matmul(passages.clone().transpose()).mul_scalar(scale);
         if masked > 0 {
-            let mask = TensorData::new(duplicates, batch.logits_shape());
+            let mask = TensorData::new(mask, batch.logits_shape());
             logits = logits.clone().mask_fill(Tensor::from_data(mask, &logits.device()), MASKED);
         }
 
@@ -88,12 +88,13 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
 }
 
 /// Row by row, whether passage `j` is a false negative of query `i`: `[b, b + m]`, or empty without ids.
-fn duplicates<B: Backend>(batch: &Batch<B>, ids: &InBatch<'_>) -> Vec<bool> {
+fn false_negatives<B: Backend>(batch: &Batch<B>, ids: &InBatch<'_>) -> Vec<bool> {
+    // Known positives need passage ids.
     if ids.query_ids.is_empty() && ids.passage_ids.is_empty() {
         return Vec::new();
     }
     let [b, n] = batch.logits_shape();
-    (0..b).flat_map(|i| (0..n).map(move |j| i != j && ids.is_duplicate(i, j))).collect()
+    (0..b).flat_map(|i| (0..n).map(move |j| i != j && ids.is_false_negative(i, j))).collect()
 }
 
 /// Mean over rows of `-log softmax` at the diagonal: `[1]`.

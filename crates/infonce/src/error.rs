@@ -1,3 +1,5 @@
+use crate::InfoNceConfig;
+
 /// Why a configuration cannot be built.
 ///
 /// # Examples
@@ -7,13 +9,13 @@
 ///
 /// let error = InfoNceConfig::default().with_temperature(0.0).build().unwrap_err();
 /// assert!(matches!(error, InfoNceError::Temperature { temperature: 0.0 }));
-/// assert_eq!(error.to_string(), "temperature 0 is not a finite positive number");
+/// assert_eq!(error.to_string(), "temperature 0 is not a finite number of at least 0.000001");
 /// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InfoNceError {
-    /// The temperature divides every score, so it must be finite and above zero.
-    #[error("temperature {temperature} is not a finite positive number")]
+    /// The temperature divides every score.
+    #[error("temperature {temperature} is not a finite number of at least {}", InfoNceConfig::MIN_TEMPERATURE)]
     Temperature {
         /// The temperature that was asked for.
         temperature: f32,

@@ -5,6 +5,7 @@ mod config;
 mod dense;
 mod error;
 mod ids;
+mod known;
 mod loss;
 mod repeats;
 mod scalars;

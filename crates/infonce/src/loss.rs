@@ -39,7 +39,8 @@ pub trait ContrastiveLoss<B: Backend> {
     ///
     /// # Panics
     /// If there are no queries, the widths differ, there are fewer passages than queries (or, in
-    /// [`Direction::Symmetric`](crate::Direction::Symmetric), not as many), or ids are neither absent nor one a row.
+    /// [`Direction::Symmetric`](crate::Direction::Symmetric), not as many), ids are neither absent nor one a row, or known
+    /// positives come without passage ids.
     #[track_caller]
     fn loss_and_gradients(
         &self,
@@ -75,7 +76,7 @@ pub struct LossAndGradients<B: Backend> {
     pub query_gradient: Tensor<B, 2>,
     /// Gradient of `loss` with respect to the passages, `[b + m, d]`.
     pub passage_gradient: Tensor<B, 2>,
-    /// Pairs (query, other passage of the batch) that were masked because they share a query or a passage.
+    /// Pairs (query, other passage of the batch) that were masked as false negatives.
     pub masked: usize,
     /// Share of queries that score their own passage above every other unmasked one, in `[0, 1]`; a tie is a miss.
     pub accuracy: f32,

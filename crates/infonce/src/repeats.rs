@@ -91,21 +91,21 @@ mod tests {
 
     #[test]
     fn a_pair_that_shares_both_texts_is_counted_once() {
-        let ids = InBatch { query_ids: &[1, 1, 2], passage_ids: &[5, 5, 5] };
+        let ids = InBatch { query_ids: &[1, 1, 2], passage_ids: &[5, 5, 5], ..InBatch::default() };
         // All six ordered pairs share passage 5; two of them share the query too.
         assert_eq!(count_masked(&ids, 3), 6);
     }
 
     #[test]
     fn repeats_among_extra_negatives_alone_mask_nothing() {
-        let ids = InBatch { query_ids: &[1, 2], passage_ids: &[5, 6, 7, 7] };
+        let ids = InBatch { query_ids: &[1, 2], passage_ids: &[5, 6, 7, 7], ..InBatch::default() };
         assert_eq!(count_masked(&ids, 2), 0);
         assert!(Repeats::<burn_flex::Flex>::new(&ids, [2, 4], &Default::default()).is_none());
     }
 
     #[test]
     fn an_extra_negative_equal_to_a_positive_is_masked_for_that_query_only() {
-        let ids = InBatch { query_ids: &[], passage_ids: &[5, 6, 6] };
+        let ids = InBatch { query_ids: &[], passage_ids: &[5, 6, 6], ..InBatch::default() };
         assert_eq!(count_masked(&ids, 2), 1);
     }
 }

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use crate::{
     ContrastiveLoss, Direction, InBatch, InfoNceConfig, LossAndGradients,
     batch::Batch,
+    known::Known,
     repeats::Repeats,
     scalars::to_host,
     tile::{Tile, sigmoid, softplus},
@@ -63,11 +64,11 @@ impl<B: Backend> ContrastiveLoss<B> for Tiled {
         let batch = Batch::new(queries, passages, self.config.direction);
         batch.check_ids(ids);
         let shape = batch.logits_shape();
-        let repeats = match self.config.mask_duplicates {
-            true => Repeats::new(ids, shape, &batch.queries.device()),
-            false => None,
+        let (repeats, known) = match self.config.mask_duplicates {
+            true => (Repeats::new(ids, shape, &batch.queries.device()), Known::new(ids)),
+            false => (None, Known::default()),
         };
-        let pass = Pass { config: self.config, batch, repeats };
+        let pass = Pass { config: self.config, batch, repeats, known };
         let columns = match self.config.direction {
             Direction::QueryToPassage => None,
             Direction::Symmetric => Some(pass.columns()),
@@ -81,6 +82,7 @@ struct Pass<B: Backend> {
     config: InfoNceConfig,
     batch: Batch<B>,
     repeats: Option<Repeats<B>>,
+    known: Known,
 }
 
 /// What the direction from passage to query adds, as sums over whole columns.
@@ -130,17 +132,19 @@ impl<B: Backend> Pass<B> {
         (0..b).step_by(tile).map(move |start| start..b.min(start.saturating_add(tile)))
     }
 
-    fn tile(&self, anchors: &Tensor<B, 2>, candidates: &Tensor<B, 2>, rows: Range<usize>) -> Tile<B> {
+    /// Rows of the logits, of the anchors among the candidates.
+    fn tile(&self, [anchors, candidates]: [&Tensor<B, 2>; 2], rows: Range<usize>, known: &Known) -> Tile<B> {
         let anchors = anchors.clone().slice(rows.clone()).div_scalar(self.config.temperature);
-        Tile::new(anchors.matmul(candidates.clone().transpose()), rows, self.repeats.as_ref())
+        Tile::new(anchors.matmul(candidates.clone().transpose()), rows, self.repeats.as_ref(), known)
     }
 
     /// The columns of the logits, as rows of their transpose.
     fn columns(&self) -> Columns<B> {
         let Batch { queries, passages } = &self.batch;
         let (mut log_sums, mut pulls, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+        let known = self.known.transposed();
         for rows in self.tiles() {
-            let tile = self.tile(passages, queries, rows);
+            let tile = self.tile([passages, queries], rows, &known);
             let margin = tile.margin();
             let loss = softplus(margin.clone());
             log_sums.push(tile.positive + loss.clone());
@@ -157,7 +161,7 @@ impl<B: Backend> Pass<B> {
     /// What one tile of the logits gives.
     fn part(&self, rows: Range<usize>, columns: Option<&Columns<B>>) -> Part<B> {
         let Batch { queries, passages } = &self.batch;
-        let tile = self.tile(queries, passages, rows.clone());
+        let tile = self.tile([queries, passages], rows.clone(), &self.known);
         let (margin, hits) = (tile.margin(), tile.hits());
         let mut pull = sigmoid(margin.clone()).mul_scalar(self.scale());
         let mut weights = tile.softmax * pull.clone();
@@ -199,7 +203,7 @@ impl<B: Backend> Pass<B> {
             loss: loss * self.share() as f32 / b,
             query_gradient: Tensor::cat(query_gradients, 0),
             passage_gradient: subtract_from_first_rows(from_negatives, from_positives),
-            masked: self.repeats.map_or(0, |repeats| repeats.masked),
+            masked: self.repeats.map_or(0, |repeats| repeats.masked) + self.known.len(),
             accuracy: hits / b,
         }
     }

@@ -16,6 +16,7 @@ fn problem<const B: usize, const N: usize>(queries: [[f64; 2]; B], passages: [[f
         passages: passages.map(Vec::from).into(),
         query_ids: Vec::new(),
         passage_ids: Vec::new(),
+        known_positives: Vec::new(),
     }
 }
 
@@ -87,10 +88,29 @@ fn a_query_whose_negatives_are_all_masked_has_neither_loss_nor_gradient() {
     }
 }
 
+/// Query 0 is also answered by passage 1, so that only query 1 has a negative: the loss is half of its own.
+#[test]
+fn a_known_positive_is_no_negative_in_either_direction() {
+    let mut problem = problem([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.6, 0.8]]);
+    (problem.passage_ids, problem.known_positives) = (vec![4, 5], vec![vec![4, 5], vec![5]]);
+    let softplus = |margin: f64| margin.exp().ln_1p();
+    for (direction, expected) in [
+        (Direction::QueryToPassage, softplus(0.0 - 0.8) / 2.0),
+        // Of the passages the first is left with a negative, query 1; query 0 is none of the second.
+        (Direction::Symmetric, (softplus(0.0 - 0.8) + softplus(0.0 - 1.0)) / 4.0),
+    ] {
+        for loss in both(InfoNceConfig::default().with_temperature(1.0).with_direction(direction)) {
+            let output = problem.run(&*loss, DType::F32);
+            assert_eq!(output.masked, 1);
+            assert!((output.loss - expected).abs() < 1e-6, "{} instead of {expected}", output.loss);
+        }
+    }
+}
+
 #[test]
 fn ids_are_ignored_when_masking_is_off() {
     let mut problem = problem([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]);
-    problem.passage_ids = vec![3, 3];
+    (problem.passage_ids, problem.known_positives) = (vec![3, 3], vec![vec![3], vec![3]]);
     for loss in both(InfoNceConfig::default().with_mask_duplicates(false)) {
         let output = problem.run(&*loss, DType::F32);
         assert_eq!(output.masked, 0);
@@ -157,5 +177,18 @@ fn extra_negatives_are_refused_by_the_symmetric_loss() {
 #[test]
 #[should_panic(expected = "2 passage ids for 3 passages")]
 fn ids_that_miss_the_extra_negatives_are_refused() {
-    run([2, 2], [3, 2], Direction::QueryToPassage, &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2] });
+    run([2, 2], [3, 2], Direction::QueryToPassage, &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2], ..InBatch::default() });
+}
+
+#[test]
+#[should_panic(expected = "known positives without passage ids")]
+fn known_positives_without_passage_ids_are_refused() {
+    run([1, 2], [1, 2], Direction::QueryToPassage, &InBatch { known_positives: &[&[1]], ..InBatch::default() });
+}
+
+#[test]
+#[should_panic(expected = "known positives of 1 queries for 2 queries")]
+fn known_positives_of_some_queries_only_are_refused() {
+    let ids = InBatch { query_ids: &[], passage_ids: &[1, 2], known_positives: &[&[1]] };
+    run([2, 2], [2, 2], Direction::QueryToPassage, &ids);
 }

@@ -48,6 +48,11 @@ fn ids(n: usize) -> impl Strategy<Value = Vec<u64>> {
     prop_oneof![Just(Vec::new()), vec(0..4_u64, n), vec(any::<u64>(), n), vec(0..(4 * n as u64), n)]
 }
 
+/// No known positives, or those of each of `b` queries: often passages of the batch, where ids are small.
+fn known_positives(b: usize, n: usize) -> impl Strategy<Value = Vec<Vec<u64>>> {
+    prop_oneof![Just(Vec::new()), vec(vec(0..4_u64, 0..4), b), vec(vec(0..(4 * n as u64), 0..4), b)]
+}
+
 fn config(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = InfoNceConfig> {
     let direction = prop_oneof![Just(Direction::QueryToPassage), Just(Direction::Symmetric)];
     (temperatures, direction, any::<bool>(), 1..20_usize).prop_map(|(temperature, direction, mask, tile)| {
@@ -62,10 +67,10 @@ fn config(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = InfoNceCo
 fn scenario(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = Scenario> {
     (config(temperatures), 1..24_usize, 1..10_usize, 0..6_usize).prop_flat_map(|(config, b, d, extra)| {
         let n = b + if config.direction == Direction::Symmetric { 0 } else { extra };
-        (unit_rows(b, d), unit_rows(n, d), ids(b), ids(n)).prop_map(
-            move |(queries, passages, query_ids, passage_ids)| Scenario {
-                config,
-                problem: Problem { queries, passages, query_ids, passage_ids },
+        (unit_rows(b, d), unit_rows(n, d), ids(b), ids(n), known_positives(b, n)).prop_map(
+            move |(queries, passages, query_ids, passage_ids, known)| {
+                let known_positives = if passage_ids.is_empty() { Vec::new() } else { known };
+                Scenario { config, problem: Problem { queries, passages, query_ids, passage_ids, known_positives } }
             },
         )
     })
@@ -169,5 +174,6 @@ fn permute(problem: &Problem, order: &[usize]) -> Problem {
         passages: reorder(&problem.passages, order),
         query_ids: reorder(&problem.query_ids, order),
         passage_ids: reorder(&problem.passage_ids, order),
+        known_positives: reorder(&problem.known_positives, order),
     }
 }

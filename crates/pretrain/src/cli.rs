@@ -2,6 +2,7 @@
 
 mod compare;
 mod eval;
+mod found;
 mod plan;
 mod vectors;
 
@@ -250,16 +251,12 @@ pub fn print_comparison(comparison: &Comparison, folder: &Path) -> Result<()> {
     print(&format!("{comparison}\n\n{} test queries{seeds}; run folder: {}\n", comparison.queries, folder.display()))
 }
 
-/// Prints what a search found on stdout, one passage a paragraph.
+/// Prints what a search found on stdout, one passage a paragraph, wrapped to the terminal; to 100 columns where stdout is none.
 ///
 /// # Errors
 /// Stdout cannot be written.
 pub fn print_found(found: &[Found]) -> Result<()> {
-    let lines: Vec<String> = found
-        .iter()
-        .map(|found| format!("{:.3}  {}\n       {}\n", found.score, found.id, shorten(&found.text)))
-        .collect();
-    print(&lines.concat())
+    print(&found::render(found, found::columns()))
 }
 
 fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {

@@ -22,6 +22,7 @@ mod pipeline;
 mod plan_file;
 mod progress;
 mod run_folder;
+mod sentences;
 mod student;
 mod train;
 
@@ -33,7 +34,7 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Difference,
-    Draw, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RunConfig, SamplerConfig, SamplerKind,
+    Draw, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RateDecay, RunConfig, SamplerConfig, SamplerKind,
     SamplerOverrides, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};

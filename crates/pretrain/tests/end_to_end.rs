@@ -38,7 +38,7 @@ fn stages_run_alone_and_again_only_where_their_inputs_changed() {
     let (_, again) = bench.succeed(&["run", "run"]);
     assert!(!again.contains("done in"), "{again}");
 
-    let (_, deeper) = bench.succeed(&["run", "run", "--set", "eval.depth=30", "--force"]);
+    let (_, deeper) = bench.succeed(&["run", "run", "--set", "eval.depth=120", "--force"]);
     assert!(
         deeper.contains("train none seed 0: unchanged") && deeper.contains("evaluate none seed 0: done"),
         "{deeper}"

@@ -86,6 +86,31 @@ impl IndexedQrels {
         judgements.with_document_ids(document_ids)
     }
 
+    /// These judgements with those of documents that the corpus does not have: for each query their grades. They are
+    /// never found, and count among those to be found, as for trec_eval.
+    ///
+    /// # Errors
+    /// [`EvalError::RowCount`] unless there is one list a query.
+    ///
+    /// # Examples
+    /// ```
+    /// use retrieval_eval::{EvalOptions, Hit, IndexedQrels, Measure, evaluate_hits};
+    ///
+    /// let qrels = IndexedQrels::new([vec![(0, 1)]])?.with_absent([vec![1]])?;
+    /// let hits = [vec![Hit { index: 0, score: 1.0 }]];
+    /// let report = evaluate_hits(&qrels, &hits, &[Measure::recall(10)], EvalOptions::default())?;
+    /// assert_eq!(report.mean("recall@10"), Some(0.5));
+    /// # Ok::<(), retrieval_eval::EvalError>(())
+    /// ```
+    pub fn with_absent(mut self, grades: impl IntoIterator<Item = Vec<i32>>) -> Result<Self, EvalError> {
+        let absent: Vec<Vec<i32>> = grades.into_iter().collect();
+        if absent.len() != self.len() {
+            return Err(EvalError::RowCount { results: absent.len(), queries: self.len() });
+        }
+        self.absent = absent;
+        Ok(self)
+    }
+
     /// These judgements with hits of equal score ordered by document id, descending; `ids[i]` is the id of document `i`.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub use run::Run;
 pub use search::DeviceSearcher;
 pub use search::{ClusteredSearcher, ExactSearcher, Hit, Searcher};
 pub use statistics::{
-    Bootstrap, BootstrapConfig, Comparison, Interval, Outcomes, Paired, RandomisationConfig, RandomisationTest,
+    Bootstrap, BootstrapConfig, Comparison, CrossedTTest, Interval, Outcomes, Paired, RandomisationConfig, RandomisationTest,
     SeedValues, TTest, holm,
 };
 pub use summary::Summary;

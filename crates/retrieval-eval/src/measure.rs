@@ -201,6 +201,22 @@ impl Measure {
     pub const fn recall(k: usize) -> Self {
         Self::Recall { k }
     }
+
+    /// The last rank that counts: 10 for `nDCG@10`; `None` if all results do. A search that stops above it gives another
+    /// measure.
+    pub const fn cut(&self) -> Option<usize> {
+        match *self {
+            Self::Ndcg { k, .. } | Self::Mrr { k } | Self::Ap { k } => k,
+            Self::ApCapped { k }
+            | Self::Recall { k }
+            | Self::RecallCapped { k }
+            | Self::Precision { k }
+            | Self::RelativePrecision { k }
+            | Self::Success { k }
+            | Self::Unjudged { k } => Some(k),
+            _ => None,
+        }
+    }
 }
 
 impl Metric for Measure {
@@ -298,6 +314,22 @@ mod tests {
         ] {
             assert!((score(measure) - value).abs() < 1e-15, "{measure}: {} is not {value}", score(measure));
         }
+    }
+
+    #[test]
+    fn results_below_the_cut_do_not_count() {
+        let list = Measure::list("all_trec").unwrap();
+        for measure in list.into_iter().chain(["nDCG_exp@7", "AP_cap@7", "MRR@7"].map(|name| name.parse().unwrap())) {
+            let Some(cut) = measure.cut() else { continue };
+            let grades = vec![1; cut + 2];
+            let ranked = |ranks: &[usize]| -> Vec<RankedJudgement> {
+                ranks.iter().map(|&rank| RankedJudgement { rank, grade: 1 }).collect()
+            };
+            let score = |ranks: &[usize]| measure.score(&JudgedRanking::new(&ranked(ranks), cut + 2, &grades, 1));
+            assert_eq!(score(&[cut + 1, cut + 2]), score(&[]), "{measure}");
+            assert_ne!(score(&[cut, cut + 1]), score(&[]), "{measure}");
+        }
+        assert_eq!(["map", "MRR", "Rprec", "nDCG"].map(|name| name.parse::<Measure>().unwrap().cut()), [None; 4]);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use retrieval_eval::{Bootstrap, BootstrapConfig, EvalError, EvalOptions, Measure, Qrels, Run, SeedValues, evaluate};
+use retrieval_eval::{
+    Bootstrap, BootstrapConfig, CrossedTTest, EvalError, EvalOptions, Measure, Paired, Qrels, Run, SeedValues, evaluate,
+};
 
 fn bootstrap() -> Bootstrap {
     BootstrapConfig::default().with_resamples(4_000).build().unwrap()
@@ -36,6 +38,9 @@ fn means_are_over_queries_and_seeds() {
     assert_eq!(values.mean(), 0.5);
     assert_eq!(values.query_means(), [0.5, 0.5, 0.5]);
     assert_eq!(values.seed_means(), [0.5, 0.5]);
+    assert_eq!(values.seed_deviation(), Some(0.0));
+    assert_eq!(SeedValues::new(&[[1.0], [3.0]]).unwrap().seed_deviation(), Some(2f64.sqrt()));
+    assert_eq!(SeedValues::new(&[[0.2, 0.4]]).unwrap().seed_deviation(), None);
 }
 
 #[test]
@@ -88,6 +93,56 @@ fn pairing_seeds_removes_what_they_share() {
     let paired = width(bootstrap().mean_over_seeds(&treatment.less(&baseline).unwrap()));
     let unpaired = width(bootstrap().difference_over_seeds(&baseline, &treatment).unwrap());
     assert!(paired < 0.02 && unpaired > 0.2, "{paired} {unpaired}");
+}
+
+#[test]
+fn a_relative_gain_counts_the_luck_of_the_seeds() {
+    let baseline = vec![vec![0.5; 200]; 3];
+    let gain = |seeds: [f64; 3]| {
+        let treatment: Vec<Vec<f64>> = seeds.iter().map(|seed| vec![0.5 + seed; 200]).collect();
+        let [baseline, treatment] = [&baseline, &treatment].map(|rows| SeedValues::new(rows).unwrap());
+        bootstrap().relative_gain_over_seeds(&baseline, &treatment).unwrap()
+    };
+    // Averaged over seeds first, both would be 0.02 without any spread.
+    let (sure, lucky) = (gain([0.01, 0.01, 0.01]), gain([0.05, -0.02, 0.0]));
+    for gain in [sure, lucky] {
+        close(gain.estimate, 0.02, 1e-12);
+    }
+    close(sure.upper - sure.lower, 0.0, 1e-12);
+    assert!(lucky.lower < -0.02 && lucky.upper > 0.06, "{lucky:?}");
+}
+
+#[test]
+fn the_relative_gain_of_one_seed_is_that_over_queries() {
+    let [baseline, treatment] = [[0.2, 0.4, 0.6, 0.1], [0.3, 0.4, 0.9, 0.2]];
+    let over_queries = bootstrap().relative_gain(Paired::new(&baseline, &treatment).unwrap()).unwrap();
+    let [baseline, treatment] = [baseline, treatment].map(|row| SeedValues::new(&[row]).unwrap());
+    assert_eq!(bootstrap().relative_gain_over_seeds(&baseline, &treatment).unwrap(), over_queries);
+}
+
+#[test]
+fn a_gain_over_nothing_is_an_error() {
+    let [zero, one] = [0.0, 1.0].map(|value| SeedValues::new(&[[value; 5]; 2]).unwrap());
+    assert!(matches!(bootstrap().relative_gain_over_seeds(&zero, &one), Err(EvalError::ZeroBaseline)));
+    let single = SeedValues::new(&[[1.0; 5]]).unwrap();
+    assert!(matches!(bootstrap().relative_gain_over_seeds(&single, &one), Err(EvalError::UnpairedSeeds { .. })));
+}
+
+#[test]
+fn a_true_difference_of_none_is_called_significant_as_seldom_as_the_level_says() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut called = |of_seed| {
+        let mut significant = || {
+            let differences = effects(&mut rng, 4, 80, [of_seed, 0.3, 0.1]);
+            CrossedTTest::new(&differences).is_some_and(|test| test.p_value <= 0.05)
+        };
+        (0..400).filter(|_| significant()).count()
+    };
+    // Binomial(400, 0.05) has mean 20 and standard deviation 4.4; the test is conservative, most of all with few seeds.
+    for of_seed in [0.0, 0.03, 0.3] {
+        let count = called(of_seed);
+        assert!((4..=33).contains(&count), "{count} of 400 at level 0.05 with seeds of {of_seed}");
+    }
 }
 
 #[test]

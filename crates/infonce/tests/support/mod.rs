@@ -12,6 +12,7 @@ pub(crate) struct Problem {
     pub(crate) passages: Vec<Vec<f64>>,
     pub(crate) query_ids: Vec<u64>,
     pub(crate) passage_ids: Vec<u64>,
+    pub(crate) known_positives: Vec<Vec<u64>>,
 }
 
 /// How far a gradient may be from the expected one: `relative` of the largest expected entry, or of `floor` if that is
@@ -34,7 +35,8 @@ pub(crate) struct Output {
 
 impl Problem {
     pub(crate) fn run(&self, loss: &dyn ContrastiveLoss<Flex>, dtype: DType) -> Output {
-        let ids = InBatch { query_ids: &self.query_ids, passage_ids: &self.passage_ids };
+        let known: Vec<&[u64]> = self.known_positives.iter().map(Vec::as_slice).collect();
+        let ids = InBatch { query_ids: &self.query_ids, passage_ids: &self.passage_ids, known_positives: &known };
         let output = loss.loss_and_gradients(tensor(&self.queries, dtype), tensor(&self.passages, dtype), &ids);
         Output {
             loss: f64::from(output.loss),

@@ -15,7 +15,7 @@ pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
-    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RunConfig, SplitBy,
+    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RateDecay, RunConfig, SplitBy,
     StudentConfig, StudentKind, TrainConfig,
 };
 
@@ -186,6 +186,92 @@ mod tests {
             let message = error("", &[setting]);
             assert!(message.contains(key), "{setting}: {message}");
         }
+    }
+
+    /// Values at either end that would break a run later, or make it learn nothing; none where every value is harmless.
+    const REFUSED: &[(&str, &[&str])] = &[
+        ("data.test_share", &["0.0", "1.0", "nan"]),
+        ("embedder.dim", &["0", "15", "65537", "1000000000000000000"]),
+        ("embedder.max_query_tokens", &["1", "1048577"]),
+        ("embedder.max_passage_tokens", &["1", "1048577"]),
+        ("cluster.k", &["0", "4294967296"]),
+        ("cluster.runs", &["0", "1000000000000000000"]),
+        ("cluster.max_iterations", &["0", "1000000000000000000"]),
+        ("cluster.tolerance", &["-1.0", "inf", "nan"]),
+        ("cluster.seed", &["-1"]),
+        ("sampler.batch_size", &["1", "16777217", "1000000000000000000"]),
+        ("sampler.min_stratum", &[]),
+        ("sampler.drop_below", &[]),
+        ("student.dim", &["0", "65537"]),
+        ("student.heads", &["0", "65537"]),
+        ("student.intermediate", &["262145"]),
+        ("student.vocab_size", &["255", "16777217", "1000000000000000000"]),
+        ("student.init_std", &["0.0", "101.0", "nan"]),
+        ("loss.temperature", &["0.0", "-0.1", "1e-30", "9e-7", "1e-46", "inf", "nan"]),
+        ("loss.tile", &[]),
+        ("train.epochs", &["0", "1000001", "1000000000000000000"]),
+        ("train.learning_rate", &["0.0", "-1.0", "1e-13", "11.0", "1e30", "inf", "nan"]),
+        ("train.warmup", &["-0.1", "1.1", "nan"]),
+        ("train.final_rate", &["-0.1", "1.1", "nan"]),
+        ("train.weight_decay", &["-0.1", "1.1", "nan"]),
+        ("train.beta1", &["-0.1", "1.0", "0.99999999999", "nan"]),
+        ("train.beta2", &["-0.1", "1.0", "0.99999999999", "nan"]),
+        ("train.epsilon", &["0.0", "1e-30", "2.0", "nan"]),
+        ("train.clip_norm", &["-1.0", "inf", "1e39", "nan"]),
+        ("train.max_query_tokens", &["1", "1048577", "1000000000000000000"]),
+        ("train.max_passage_tokens", &["1", "1048577", "1000000000000000000"]),
+        ("train.seed", &["-1"]),
+        ("train.checkpoint_every", &[]),
+        ("train.evaluate_every", &[]),
+        ("eval.depth", &["0", "99"]),
+        ("eval.max_query_tokens", &["1", "1048577"]),
+        ("eval.max_passage_tokens", &["1", "1048577"]),
+        ("eval.resamples", &["0", "10000001", "1000000000000000000"]),
+        ("run.threads", &["4097", "1000000000000000000"]),
+    ];
+
+    #[test]
+    fn every_number_that_would_break_later_is_refused_by_its_key() {
+        let more: [(&str, &[&str]); 4] = [
+            ("data.sample", &["0"]),
+            ("student.layers", &["0", "1025"]),
+            ("cluster.max_points_per_centroid", &["0"]),
+            ("sampler.cap", &["0"]),
+        ];
+        for (key, values) in REFUSED.iter().chain(&more) {
+            for value in *values {
+                let message = error("", &[&format!("{key}={value}")]);
+                // A type that has no such value is refused where the key is read, without its section.
+                let name = if value.starts_with('-') { key.rsplit('.').next().unwrap() } else { key };
+                assert!(message.contains(name), "{key}={value}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_number_of_the_configuration_is_without_a_range() {
+        let text = Config::default().to_toml().unwrap();
+        let sections: toml::Table = toml::from_str(&text).unwrap();
+        for (section, keys) in &sections {
+            for (key, value) in keys.as_table().unwrap() {
+                let key = format!("{section}.{key}");
+                let number = value.is_integer() || value.is_float();
+                assert!(!number || REFUSED.iter().any(|(named, _)| *named == key), "{key} has no entry in the table");
+            }
+        }
+    }
+
+    #[test]
+    fn a_depth_above_the_cut_of_a_measure_is_refused_and_names_the_measure() {
+        let message = error("", &["eval.depth=30"]);
+        assert_eq!(message, "eval.depth = 30 with recall@100: expected at least the cut of every measure");
+        Config::parse("", &["eval.depth=30".into(), "eval.measures=[\"nDCG@10\",\"MRR\",\"map\"]".into()]).unwrap();
+    }
+
+    #[test]
+    fn a_rate_and_a_decay_that_leave_nothing_of_a_weight_are_refused() {
+        let message = error("", &["train.learning_rate=2.0", "train.weight_decay=0.5"]);
+        assert!(message.contains("train.weight_decay"), "{message}");
     }
 
     #[test]

@@ -199,7 +199,9 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// The share of the steps in which the rate rises linearly.
     pub warmup: f64,
-    /// The lowest share of the peak that the linear decay reaches.
+    /// How the rate falls after that.
+    pub schedule: RateDecay,
+    /// The lowest share of the peak that it falls to.
     pub final_rate: f64,
     /// Decoupled weight decay, on every tensor.
     pub weight_decay: f32,
@@ -235,12 +237,31 @@ pub enum Keep {
     Best,
 }
 
+/// How the learning rate falls from its peak.
+///
+/// ```
+/// let settings = ["train.schedule=cosine".to_owned()];
+/// assert_eq!(pretrain::Config::parse("", &settings)?.train.schedule, pretrain::RateDecay::Cosine);
+/// # Ok::<(), pretrain::PretrainError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RateDecay {
+    /// By the same amount each step.
+    Linear,
+    /// As half a period of a cosine.
+    Cosine,
+    /// Not at all.
+    Constant,
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 3,
             learning_rate: 2e-4,
             warmup: 0.1,
+            schedule: RateDecay::Linear,
             final_rate: 0.02,
             weight_decay: 0.01,
             beta1: 0.9,

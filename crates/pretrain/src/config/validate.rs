@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use infonce::InfoNceConfig;
 use retrieval_eval::Measure;
 
 use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind};
@@ -14,9 +15,21 @@ fn require(holds: bool, key: &'static str, value: impl Display, expected: &'stat
     Err(PretrainError::OutOfRange { key, value: value.to_string(), expected })
 }
 
-fn at_least(minimum: usize, key: &'static str, value: usize) -> Result<()> {
-    let expected = if minimum == 1 { "1 or more" } else { "2 or more" };
-    require(value >= minimum, key, value, expected)
+/// Beyond such sizes memory ends before the first step: rows, widths and layers are multiplied with one another.
+const MOST: usize = 65_536;
+/// Tokens of a text: far beyond any model's positions, and where a longer limit changes nothing any more.
+const MOST_TOKENS: usize = 1 << 20;
+
+/// Pairs of a batch: the loss tells so many texts apart.
+const MOST_PAIRS: usize = 1 << 24;
+
+/// Whether `value` is one of 1 to [`MOST`].
+fn size(key: &'static str, value: usize) -> Result<()> {
+    require((1..=MOST).contains(&value), key, value, "1 to 65536")
+}
+
+fn tokens(key: &'static str, value: usize) -> Result<()> {
+    require((2..=MOST_TOKENS).contains(&value), key, value, "2 to 1048576")
 }
 
 fn share(key: &'static str, value: f64) -> Result<()> {
@@ -35,6 +48,7 @@ impl Config {
         self.validate_eval()?;
         self.arms()?;
         without_repeats("run.seeds", &self.run.seeds)?;
+        require(self.run.threads <= 4096, "run.threads", self.run.threads, "0 to 4096")?;
         require(!self.run.dir.as_os_str().is_empty(), "run.dir", "\"\"", "a folder")
     }
 
@@ -69,22 +83,33 @@ impl Config {
     fn validate_clusters(&self) -> Result<()> {
         let (embedder, cluster) = (&self.embedder, &self.cluster);
         match embedder.kind {
-            EmbedderKind::Lexical => at_least(1, "embedder.dim", embedder.dim)?,
+            // Each word goes to sixteen coordinates.
+            EmbedderKind::Lexical => {
+                require((16..=MOST).contains(&embedder.dim), "embedder.dim", embedder.dim, "16 to 65536")?;
+            }
             EmbedderKind::Bert | EmbedderKind::Static => {
                 let given = !embedder.path.as_os_str().is_empty();
                 require(given, "embedder.path", "\"\"", "a model's folder, for this embedder.kind")?;
             }
         }
-        at_least(1, "cluster.k", cluster.k)?;
-        at_least(1, "cluster.runs", cluster.runs)?;
-        at_least(1, "cluster.max_iterations", cluster.max_iterations)?;
+        for (key, limit) in [
+            ("embedder.max_query_tokens", embedder.max_query_tokens),
+            ("embedder.max_passage_tokens", embedder.max_passage_tokens),
+        ] {
+            require(limit == 0 || (2..=MOST_TOKENS).contains(&limit), key, limit, "0, or 2 to 1048576")?;
+        }
+        // A label is a u32.
+        let labels = 1..=u32::MAX as usize;
+        require(labels.contains(&cluster.k), "cluster.k", cluster.k, "1 to 4294967295")?;
+        size("cluster.runs", cluster.runs)?;
+        size("cluster.max_iterations", cluster.max_iterations)?;
         let tolerance = cluster.tolerance;
         require(tolerance.is_finite() && tolerance >= 0.0, "cluster.tolerance", tolerance, "0 or more")?;
         require(cluster.max_points_per_centroid != Some(0), "cluster.max_points_per_centroid", 0, "1 or more")?;
         require(cluster.block_bytes != Some(0), "cluster.block_bytes", 0, "1 or more")?;
         let levels = &cluster.levels;
-        let rising = levels.first() != Some(&0) && levels.is_sorted_by(|one, next| one < next);
-        require(rising, "cluster.levels", format!("{levels:?}"), "rising numbers of 1 or more")?;
+        let rising = levels.iter().all(|level| labels.contains(level)) && levels.is_sorted_by(|one, next| one < next);
+        require(rising, "cluster.levels", format!("{levels:?}"), "rising numbers of 1 to 4294967295")?;
         let nested_here = levels.is_empty() || !cluster.on_device;
         require(nested_here, "cluster.levels", format!("{levels:?}"), "none with cluster.on_device")?;
         match cluster.balance {
@@ -98,7 +123,7 @@ impl Config {
 
     fn validate_sampler(&self) -> Result<()> {
         let sampler = &self.sampler;
-        at_least(2, "sampler.batch_size", sampler.batch_size)?;
+        require((2..=MOST_PAIRS).contains(&sampler.batch_size), "sampler.batch_size", sampler.batch_size, "2 to 16777216")?;
         require(sampler.cap != Some(0), "sampler.cap", 0, "1 or more")?;
         without_repeats("sampler.unique", &sampler.unique)?;
         let topic_aware = sampler.kind == SamplerKind::TopicAware && sampler.curriculum.is_none();
@@ -124,33 +149,42 @@ impl Config {
 
     fn validate_student(&self) -> Result<()> {
         let student = &self.student;
-        require(student.layers != Some(0), "student.layers", 0, "1 or more")?;
-        at_least(1, "student.dim", student.dim)?;
-        at_least(1, "student.heads", student.heads)?;
+        let layers = student.layers.unwrap_or(1);
+        require((1..=1024).contains(&layers), "student.layers", layers, "1 to 1024")?;
+        size("student.dim", student.dim)?;
+        size("student.heads", student.heads)?;
+        let intermediate = student.intermediate;
+        require(intermediate <= 4 * MOST, "student.intermediate", intermediate, "0 to 262144")?;
         let std = student.init_std;
         require(std > 0.0 && std <= 100.0, "student.init_std", std, "above 0 and at most 100")?;
         if student.from.is_some() {
             return Ok(());
         }
-        require(student.vocab_size >= 256, "student.vocab_size", student.vocab_size, "256 or more")?;
+        let vocabulary = 256..=1 << 24;
+        require(vocabulary.contains(&student.vocab_size), "student.vocab_size", student.vocab_size, "256 to 16777216")?;
         let divides = student.kind == StudentKind::Static || student.dim.is_multiple_of(student.heads);
         require(divides, "student.heads", student.heads, "a divisor of student.dim")
     }
 
     fn validate_training(&self) -> Result<()> {
         let (loss, train) = (&self.loss, &self.train);
-        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let least = InfoNceConfig::MIN_TEMPERATURE;
+        let temperature = loss.temperature;
+        require(temperature.is_finite() && temperature >= least, "loss.temperature", temperature, "1e-6 or more")?;
+        require((1..=1_000_000).contains(&train.epochs), "train.epochs", train.epochs, "1 to 1000000")?;
+        // A step of AdamW moves a value by up to the rate: below, f32 rounds it to nothing; above, nothing is learned.
         let rate = train.learning_rate;
-        require(positive(loss.temperature.into()), "loss.temperature", loss.temperature, "above 0")?;
-        require(train.epochs >= 1, "train.epochs", train.epochs, "1 or more")?;
-        require(positive(rate), "train.learning_rate", rate, "above 0")?;
+        require((1e-12..=10.0).contains(&rate), "train.learning_rate", rate, "1e-12 to 10")?;
         share("train.warmup", train.warmup)?;
         share("train.final_rate", train.final_rate)?;
         share("train.weight_decay", train.weight_decay.into())?;
+        let shrinks = rate * f64::from(train.weight_decay) < 1.0;
+        require(shrinks, "train.weight_decay", train.weight_decay, "less than 1 when multiplied by train.learning_rate")?;
         for (key, beta) in [("train.beta1", train.beta1), ("train.beta2", train.beta2)] {
             require((0.0..1.0).contains(&beta), key, beta, "0 or more and below 1")?;
         }
-        require(positive(train.epsilon.into()), "train.epsilon", train.epsilon, "above 0")?;
+        // With less, a gradient whose square underflows moves a value by more than the rate.
+        require((1e-12..=1.0).contains(&train.epsilon), "train.epsilon", train.epsilon, "1e-12 to 1")?;
         let clip = train.clip_norm;
         require(clip.is_finite() && clip >= 0.0, "train.clip_norm", clip, "0 or more")?;
         let evaluates = train.evaluate_every > 0;
@@ -158,8 +192,8 @@ impl Config {
         let expected = "0, or a validation split: data.validation_share or data.validation_split";
         require(validation || !evaluates, "train.evaluate_every", train.evaluate_every, expected)?;
         require(evaluates || train.keep == Keep::Last, "train.keep", "best", "last, or train.evaluate_every of 1 or more")?;
-        at_least(2, "train.max_query_tokens", train.max_query_tokens)?;
-        at_least(2, "train.max_passage_tokens", train.max_passage_tokens)
+        tokens("train.max_query_tokens", train.max_query_tokens)?;
+        tokens("train.max_passage_tokens", train.max_passage_tokens)
     }
 
     fn validate_eval(&self) -> Result<()> {
@@ -170,9 +204,14 @@ impl Config {
             require(known, "eval.measures", name, "names such as nDCG@10, MRR@10, recall@100")?;
         }
         without_repeats("eval.measures", &eval.measures)?;
-        at_least(1, "eval.depth", eval.depth)?;
-        at_least(1, "eval.resamples", eval.resamples)?;
-        at_least(2, "eval.max_query_tokens", eval.max_query_tokens)?;
-        at_least(2, "eval.max_passage_tokens", eval.max_passage_tokens)
+        require(eval.depth >= 1, "eval.depth", eval.depth, "1 or more")?;
+        for name in &eval.measures {
+            let cut = name.parse().ok().and_then(|measure: Measure| measure.cut());
+            let value = format!("{} with {name}", eval.depth);
+            require(cut.is_none_or(|cut| cut <= eval.depth), "eval.depth", value, "at least the cut of every measure")?;
+        }
+        require((1..=10_000_000).contains(&eval.resamples), "eval.resamples", eval.resamples, "1 to 10000000")?;
+        tokens("eval.max_query_tokens", eval.max_query_tokens)?;
+        tokens("eval.max_passage_tokens", eval.max_passage_tokens)
     }
 }

@@ -27,5 +27,6 @@ pub use dataset::{Dataset, Pair, TestQuery, Text, Topics};
 pub use error::DataError;
 pub use pairs::Pairs;
 pub use positives::Positives;
+pub(crate) use rust_docs::ItemId;
 pub use rust_docs::{RustDocs, RustDocsCounts};
 pub use split::PairSplit;

@@ -6,9 +6,12 @@ use ndarray::Array2;
 use retrieval_eval::{ExactSearcher, Searcher};
 
 use super::Pipeline;
+use crate::config::DataFormat;
+use crate::data::{ItemId, Text};
 use crate::error::Result;
 use crate::files::read_rows;
 use crate::run_folder::Member;
+use crate::sentences::first_sentences;
 
 /// A trained model with the vectors of every passage.
 pub struct Index {
@@ -21,6 +24,11 @@ pub struct Index {
 pub struct Found {
     /// The passage's id in the data.
     pub id: String,
+    /// What a person calls the passage: the path at which rustdoc shows a documented item, with its package and version; else the id, with the
+    /// topic where there is one.
+    pub title: String,
+    /// Its first sentences, whole, on one line: of a documented item those of its documentation.
+    pub summary: String,
     /// The passage.
     pub text: String,
     /// The cosine of query and passage.
@@ -49,9 +57,34 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let row = index.embedder.embed(&[query], Side::Query)?;
         let hits = ExactSearcher::new(index.passages.view())?.search(row.view(), k)?;
         let found = hits.into_iter().flatten().map(|hit| {
-            let passage = &self.dataset.passages[hit.index as usize];
-            Found { id: passage.id.clone(), text: passage.text.clone(), score: hit.score }
+            let Text { id, text } = self.dataset.passages[hit.index as usize].clone();
+            Found { title: self.title(hit.index), summary: self.summary(&id, &text), id, text, score: hit.score }
         });
         Ok(found.collect())
+    }
+
+    fn title(&self, passage: u32) -> String {
+        let id = &self.dataset.passages[passage as usize].id;
+        if let Some(item) = self.item(id) {
+            return format!("{}  ({} {})", item.path, item.package, item.version);
+        }
+        let topic = self.dataset.topics.as_ref().map_or("", |topics| topics.name(passage));
+        match topic {
+            "" => id.clone(),
+            topic => format!("{id}  ({topic})"),
+        }
+    }
+
+    /// An item's first paragraph is its query, not in its passage.
+    fn summary(&self, id: &str, passage: &str) -> String {
+        const MOST_BYTES: usize = 240;
+        let query = || self.dataset.queries.iter().find(|query| query.id == id);
+        let text = self.item(id).and_then(|_| query()).map_or(passage, |query| &query.text);
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        first_sentences(&line, MOST_BYTES).to_owned()
+    }
+
+    fn item<'a>(&self, id: &'a str) -> Option<ItemId<'a>> {
+        ItemId::parse(id).filter(|_| self.config.data.format == DataFormat::RustDocs)
     }
 }

@@ -1,18 +1,23 @@
 //! The learning rate of each step.
 
-use crate::config::TrainConfig;
+use std::f64::consts::PI;
 
-/// Linear warm-up to a peak, then linear decay to a floor.
+use crate::config::{RateDecay, TrainConfig};
+
+/// A linear warm-up to a peak, then a decay from it over the remaining steps.
 ///
-/// Step `s` of `S` gets `peak · min(1, (s + 1) / (warmup · S)) · max(floor, 1 − s / S)`.
+/// With `W` of `S` steps of warm-up, the warm-up's share of them rounded, step `s` gets `peak · (s + 1) / W` while `s < W`.
+/// After it, `t = (s − W) / (S − W)` gives `peak · max(floor, d(t))`, where `d` falls from 1 to 0: `1 − t` (linear),
+/// `(1 + cos πt) / 2` (cosine), or stays 1 (constant). So the highest rate is the peak, always: the last step's where
+/// the warm-up is the whole training, the first one's where there is none.
 ///
 /// # Examples
 ///
 /// ```
-/// let schedule = pretrain::Schedule { peak: 1.0, warmup: 0.1, floor: 0.02, steps: 100 };
-/// assert_eq!(schedule.rate(0), 0.1);
-/// assert_eq!(schedule.rate(50), 0.5);
-/// assert_eq!(schedule.rate(99), 0.02);
+/// use pretrain::{RateDecay, Schedule};
+///
+/// let schedule = Schedule { peak: 1.0, warmup: 0.1, decay: RateDecay::Linear, floor: 0.02, steps: 100 };
+/// assert_eq!([0, 9, 10, 55, 99].map(|step| schedule.rate(step)), [0.1, 1.0, 1.0, 0.5, 0.02]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
@@ -20,7 +25,9 @@ pub struct Schedule {
     pub peak: f64,
     /// The share of the steps in which the rate rises, in `0..=1`.
     pub warmup: f64,
-    /// The lowest share of the peak, in `0..=1`.
+    /// How the rate falls after that.
+    pub decay: RateDecay,
+    /// The lowest share of the peak that it falls to, in `0..=1`.
     pub floor: f64,
     /// The steps of the whole training.
     pub steps: usize,
@@ -29,32 +36,87 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule that `config` describes, over `steps` steps.
     pub fn new(config: &TrainConfig, steps: usize) -> Self {
-        Self { peak: config.learning_rate, warmup: config.warmup, floor: config.final_rate, steps }
+        Self {
+            peak: config.learning_rate,
+            warmup: config.warmup,
+            decay: config.schedule,
+            floor: config.final_rate,
+            steps,
+        }
     }
 
     /// The rate of step `step`, counted from 0.
     pub fn rate(&self, step: usize) -> f64 {
-        let steps = self.steps.max(1) as f64;
-        let rise = match self.warmup * steps {
-            warm if warm > 0.0 => ((step + 1) as f64 / warm).min(1.0),
-            _ => 1.0,
-        };
-        self.peak * rise * (1.0 - step as f64 / steps).max(self.floor)
+        let warm = (self.warmup * self.steps as f64).round() as usize;
+        if step < warm {
+            return self.peak * ((step + 1) as f64 / warm as f64);
+        }
+        let share = (step - warm) as f64 / self.steps.saturating_sub(warm).max(1) as f64;
+        self.peak * self.decay.at(share.min(1.0)).max(self.floor)
+    }
+}
+
+impl RateDecay {
+    /// The share of the peak that is left after a share of the decay's steps, both in `0..=1`.
+    fn at(self, share: f64) -> f64 {
+        match self {
+            Self::Linear => 1.0 - share,
+            Self::Cosine => f64::midpoint(1.0, (PI * share).cos()),
+            Self::Constant => 1.0,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    const DECAYS: [RateDecay; 3] = [RateDecay::Linear, RateDecay::Cosine, RateDecay::Constant];
+
+    fn rates(decay: RateDecay, warmup: f64, steps: usize) -> Vec<f64> {
+        let schedule = Schedule { peak: 2.0, warmup, decay, floor: 0.0, steps };
+        (0..steps).map(|step| schedule.rate(step)).collect()
+    }
+
     #[test]
-    fn warm_up_and_decay_multiply() {
-        let schedule = Schedule { peak: 2.0, warmup: 0.5, floor: 0.0, steps: 10 };
-        assert_eq!(schedule.rate(1), 2.0 * (2.0 / 5.0) * 0.9);
+    fn the_decay_starts_where_the_warm_up_ends() {
+        assert_eq!(rates(RateDecay::Linear, 0.5, 8), [0.5, 1.0, 1.5, 2.0, 2.0, 1.5, 1.0, 0.5]);
+        assert_eq!(rates(RateDecay::Constant, 0.5, 4), [1.0, 2.0, 2.0, 2.0]);
+        let cosine = rates(RateDecay::Cosine, 0.0, 4);
+        for (rate, expected) in cosine.iter().zip([2.0, 1.0 + 0.5_f64.sqrt(), 1.0, 1.0 - 0.5_f64.sqrt()]) {
+            assert!((rate - expected).abs() < 1e-12, "{cosine:?}");
+        }
+    }
+
+    #[test]
+    fn a_warm_up_of_the_whole_training_ends_at_the_peak() {
+        for decay in DECAYS {
+            assert_eq!(rates(decay, 1.0, 4), [0.5, 1.0, 1.5, 2.0]);
+            assert_eq!(rates(decay, 1.0, 1), [2.0]);
+        }
     }
 
     #[test]
     fn without_warm_up_the_first_step_has_the_peak() {
-        assert_eq!(Schedule { peak: 3.0, warmup: 0.0, floor: 0.0, steps: 4 }.rate(0), 3.0);
+        for decay in DECAYS {
+            assert_eq!(rates(decay, 0.0, 4)[0], 2.0);
+            assert_eq!(rates(decay, 0.1, 1), [2.0]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_highest_rate_is_the_peak(
+            peak in 1e-8..1.0_f64, warmup in 0.0..=1.0_f64, floor in 0.0..=1.0_f64, steps in 1..400_usize, at in 0..3_usize,
+        ) {
+            let schedule = Schedule { peak, warmup, decay: DECAYS[at], floor, steps };
+            let rates: Vec<f64> = (0..steps).map(|step| schedule.rate(step)).collect();
+            prop_assert_eq!(rates.iter().copied().fold(0.0, f64::max), peak);
+            let top = rates.iter().position(|&rate| rate == peak).expect("a step has the peak");
+            prop_assert!(rates[..top].is_sorted() && rates[top..].is_sorted_by(|a, b| a >= b));
+            prop_assert!(rates[top..].iter().all(|&rate| rate >= floor * peak));
+        }
     }
 }

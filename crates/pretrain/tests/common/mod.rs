@@ -138,7 +138,7 @@ epochs = 8
 learning_rate = 0.02
 
 [eval]
-depth = 20
+depth = 100
 resamples = 200
 
 [run]

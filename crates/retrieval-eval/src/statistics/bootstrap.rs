@@ -145,11 +145,9 @@ impl Bootstrap {
         let resampled = self.resample(|rng| {
             let [baseline, treatment] =
                 draw(rng, rows.len()).fold([0.0; 2], |sum, query| [sum[0] + rows[query][0], sum[1] + rows[query][1]]);
-            if baseline == treatment { 0.0 } else { treatment / baseline - 1.0 }
+            relative(baseline, treatment)
         });
-        let interval = self.interval(estimate, resampled);
-        let finite = interval.lower.is_finite() && interval.upper.is_finite();
-        if finite { Ok(interval) } else { Err(EvalError::ZeroBaseline) }
+        self.finite_interval(estimate, resampled)
     }
 
     fn interval_of_mean(&self, values: &[f64]) -> Interval {
@@ -169,6 +167,13 @@ impl Bootstrap {
         (0..self.config.resamples).into_par_iter().map(one).collect()
     }
 
+    /// The interval of a relative gain.
+    pub(super) fn finite_interval(&self, estimate: f64, resampled: Vec<f64>) -> Result<Interval, EvalError> {
+        let interval = self.interval(estimate, resampled);
+        let finite = interval.lower.is_finite() && interval.upper.is_finite();
+        if finite { Ok(interval) } else { Err(EvalError::ZeroBaseline) }
+    }
+
     pub(super) fn interval(&self, estimate: f64, mut resampled: Vec<f64>) -> Interval {
         resampled.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - self.config.level) / 2.0;
@@ -179,6 +184,11 @@ impl Bootstrap {
             level: self.config.level,
         }
     }
+}
+
+/// The gain of a resample.
+pub(super) fn relative(baseline: f64, treatment: f64) -> f64 {
+    if baseline == treatment { 0.0 } else { treatment / baseline - 1.0 }
 }
 
 /// `n` draws from `0..n` with replacement.

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod comparison;
+mod crossed;
 mod effect;
 mod holm;
 mod outcomes;
@@ -12,6 +13,7 @@ mod t_test;
 
 pub use bootstrap::{Bootstrap, BootstrapConfig, Interval};
 pub use comparison::Comparison;
+pub use crossed::CrossedTTest;
 pub use holm::holm;
 pub use outcomes::Outcomes;
 pub use paired::Paired;

@@ -1,6 +1,6 @@
 use rand_chacha::ChaCha8Rng;
 
-use super::bootstrap::draw;
+use super::bootstrap::{draw, relative};
 use super::{Bootstrap, Interval, Paired, checked, mean};
 use crate::error::EvalError;
 use crate::report::Report;
@@ -84,18 +84,27 @@ impl SeedValues {
         (0..self.seeds).map(of_seed).collect()
     }
 
+    /// The sample standard deviation of [`SeedValues::seed_means`]; `None` with one seed.
+    pub fn seed_deviation(&self) -> Option<f64> {
+        let (means, center) = (self.seed_means(), self.mean());
+        let squares: f64 = means.iter().map(|mean| (mean - center).powi(2)).sum();
+        (self.seeds > 1).then(|| (squares / (self.seeds - 1) as f64).sqrt())
+    }
+
     /// These values less those of a baseline, seed by seed: for seeds that stand for the same initial weights or
     /// order of the data in both, which a comparison should not count as noise.
     ///
     /// # Errors
     /// [`EvalError::UnpairedSeeds`], [`EvalError::Unpaired`] for different numbers of seeds or queries.
     pub fn less(&self, baseline: &Self) -> Result<Self, EvalError> {
-        self.expect_queries_of(baseline)?;
-        if self.seeds != baseline.seeds {
-            return Err(EvalError::UnpairedSeeds { baseline: baseline.seeds, treatment: self.seeds });
-        }
+        self.expect_seeds_of(baseline)?;
         let values = self.values.iter().zip(&baseline.values).map(|(value, baseline)| value - baseline).collect();
         Ok(Self { values, seeds: self.seeds })
+    }
+
+    /// The largest of the values, whatever their sign.
+    pub(super) fn largest(&self) -> f64 {
+        self.values.iter().fold(0.0, |largest, value| value.abs().max(largest))
     }
 
     fn rows(&self) -> impl Iterator<Item = &[f64]> {
@@ -106,6 +115,14 @@ impl SeedValues {
         match self.queries() == baseline.queries() {
             true => Ok(()),
             false => Err(EvalError::Unpaired { baseline: baseline.queries(), treatment: self.queries() }),
+        }
+    }
+
+    fn expect_seeds_of(&self, baseline: &Self) -> Result<(), EvalError> {
+        self.expect_queries_of(baseline)?;
+        match self.seeds == baseline.seeds {
+            true => Ok(()),
+            false => Err(EvalError::UnpairedSeeds { baseline: baseline.seeds, treatment: self.seeds }),
         }
     }
 
@@ -162,5 +179,33 @@ impl Bootstrap {
         });
         let (baseline, treatment) = (baseline.query_means(), treatment.query_means());
         Ok(self.interval(Paired::new(&baseline, &treatment)?.difference(), resampled))
+    }
+
+    /// The mean of the treatment over the mean of the baseline, less 1, of the same drawn queries and the same drawn
+    /// seeds, which stand for the same initial weights or order of the data in both ([`SeedValues::less`]). With one
+    /// seed it is [`Bootstrap::relative_gain`].
+    ///
+    /// # Errors
+    /// [`EvalError::Unpaired`], [`EvalError::UnpairedSeeds`] for different numbers of queries or seeds;
+    /// [`EvalError::ZeroBaseline`] as [`Bootstrap::relative_gain`].
+    pub fn relative_gain_over_seeds(
+        &self,
+        baseline: &SeedValues,
+        treatment: &SeedValues,
+    ) -> Result<Interval, EvalError> {
+        treatment.expect_seeds_of(baseline)?;
+        let query_means = [baseline, treatment].map(SeedValues::query_means);
+        let paired = Paired::new(&query_means[0], &query_means[1])?;
+        if baseline.seeds == 1 {
+            return self.relative_gain(paired);
+        }
+        let estimate = paired.relative_gain().ok_or(EvalError::ZeroBaseline)?;
+        let resampled = self.resample(|rng| {
+            let weights = baseline.draw_weights(rng);
+            let queries: Vec<usize> = draw(rng, baseline.queries()).collect();
+            let [baseline, treatment] = [baseline, treatment].map(|values| values.weighted_mean(&weights, &queries));
+            relative(baseline, treatment)
+        });
+        self.finite_interval(estimate, resampled)
     }
 }

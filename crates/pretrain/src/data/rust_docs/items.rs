@@ -5,6 +5,8 @@ use quote::ToTokens;
 use rustc_hash::FxHashSet;
 use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type, Visibility};
 
+use super::exports::{exports, moved_to};
+use super::names::Declared;
 use super::outline::outline;
 use super::signature;
 
@@ -27,6 +29,7 @@ pub(super) struct FileItems {
     pub(super) items: Vec<DocItem>,
     /// Modules in other files that this one declares to be hidden or for tests only.
     pub(super) hidden_modules: Vec<Vec<String>>,
+    pub(super) declared: Declared,
 }
 
 /// The documented public items of a file that is the module `module`; `None` if the file is no Rust.
@@ -35,7 +38,7 @@ pub(super) struct FileItems {
 /// exported again. Items of trait implementations, fields, and what is `#[doc(hidden)]` or for tests are left out.
 pub(super) fn items(source: &str, module: &[String]) -> Option<FileItems> {
     let file = outline(source)?;
-    let mut walk = Walk { scope: module.to_vec(), found: FileItems::default() };
+    let mut walk = Walk { scope: module.to_vec(), file_depth: module.len(), found: FileItems::default() };
     if !is_hidden(&file.attrs) {
         let kind = if module.is_empty() { "crate" } else { "module" };
         walk.push_scope(kind, &file.attrs);
@@ -46,6 +49,8 @@ pub(super) fn items(source: &str, module: &[String]) -> Option<FileItems> {
 
 struct Walk {
     scope: Vec<String>,
+    /// How many modules are around the file.
+    file_depth: usize,
     found: FileItems,
 }
 
@@ -58,6 +63,7 @@ impl Walk {
     }
 
     fn item(&mut self, item: &Item, private: &FxHashSet<String>) {
+        self.declare(item);
         if is_hidden(attributes(item)) {
             if let Item::Mod(module) = item {
                 self.found.hidden_modules.push(self.below(&module.ident.to_string()));
@@ -93,6 +99,33 @@ impl Walk {
             Item::Impl(item) => self.implementation(item, private),
             _ => {}
         }
+    }
+
+    /// Notes what the item says about names.
+    fn declare(&mut self, item: &Item) {
+        let name = match item {
+            Item::Struct(item) => &item.ident,
+            Item::Enum(item) => &item.ident,
+            Item::Union(item) => &item.ident,
+            Item::Trait(item) => &item.ident,
+            Item::TraitAlias(item) => &item.ident,
+            Item::Type(item) => &item.ident,
+            Item::Mod(item) => return self.declare_module(item),
+            Item::Use(item) => return self.found.declared.exports.extend(exports(item, &self.scope)),
+            _ => return,
+        };
+        let path = self.below(&name.to_string());
+        self.found.declared.types.push(path);
+    }
+
+    fn declare_module(&mut self, item: &syn::ItemMod) {
+        let path = self.below(&item.ident.to_string());
+        let declared = &mut self.found.declared;
+        // A file of an inline module lies in that module's folder.
+        if let Some(file) = moved_to(item).filter(|_| self.scope.len() == self.file_depth) {
+            declared.moved.push((path.clone(), file));
+        }
+        declared.modules.push((path, public(&item.vis)));
     }
 
     fn enumeration(&mut self, item: &syn::ItemEnum) {
@@ -205,7 +238,7 @@ impl Walk {
     }
 }
 
-fn public(visibility: &Visibility) -> bool {
+pub(super) fn public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 

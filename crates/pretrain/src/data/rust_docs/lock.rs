@@ -107,6 +107,7 @@ struct ManifestPackage {
 
 #[derive(Deserialize)]
 struct ManifestLib {
+    name: Option<String>,
     path: Option<PathBuf>,
 }
 
@@ -114,10 +115,12 @@ struct ManifestLib {
 fn library(root: &Path) -> Option<Package> {
     let text = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
     let manifest: Manifest = toml::from_str(&text).ok()?;
-    let path = manifest.lib.and_then(|lib| lib.path).unwrap_or_else(|| "src/lib.rs".into());
-    let lib = root.join(path);
+    let (library, path) = manifest.lib.map(|lib| (lib.name, lib.path)).unwrap_or_default();
+    let lib = root.join(path.unwrap_or_else(|| "src/lib.rs".into()));
+    let name = manifest.package.name;
+    let library = library.unwrap_or_else(|| name.clone()).replace('-', "_");
     let version = manifest.package.version.parse().ok()?;
-    lib.is_file().then(|| Package { name: manifest.package.name, version, root: root.to_owned(), lib })
+    lib.is_file().then(|| Package { name, library, version, root: root.to_owned(), lib })
 }
 
 #[cfg(test)]
@@ -164,7 +167,8 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
             let root = home.path().join("registry/src/index-1").join(format!("{name}-{version}"));
             std::fs::create_dir_all(root.join("src")).unwrap();
             std::fs::write(root.join("src/lib.rs"), "").unwrap();
-            let manifest = format!("[package]\nname = \"{name}\"\nversion = \"{version}\"\n");
+            let manifest =
+                format!("[package]\nname = \"{name}\"\nversion = \"{version}\"\n[lib]\nname = \"lib{name}\"\n");
             std::fs::write(root.join("Cargo.toml"), manifest).unwrap();
         }
         home
@@ -175,10 +179,13 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
         let lock: Lock = toml::from_str(LOCK).unwrap();
         let home =
             home(&[("one", "1.0.0"), ("one", "2.0.0"), ("deep", "0.3.0"), ("from-git", "1.0.0"), ("other", "1.0.0")]);
-        let mut names: Vec<String> =
-            lock.sources(None, home.path()).into_iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+        let mut names: Vec<String> = lock
+            .sources(None, home.path())
+            .into_iter()
+            .map(|p| format!("{} {}: {}", p.name, p.version, p.library))
+            .collect();
         names.sort();
-        assert_eq!(names, ["deep 0.3.0", "one 1.0.0"]);
+        assert_eq!(names, ["deep 0.3.0: libdeep", "one 1.0.0: libone"]);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! (doc comment, item) pairs from the sources of the packages that a workspace depends on.
 
+mod exports;
+mod id;
 mod items;
 mod lock;
 mod markdown;
+mod names;
 mod outline;
 mod packages;
 mod pair;
@@ -23,6 +26,7 @@ use super::split::HashShare;
 use super::texts::digest;
 use super::validation::Unit;
 use super::{DataError, Dataset};
+pub(crate) use id::ItemId;
 use reader::{PackageDocs, Reader};
 
 /// The documentation of the packages that a Cargo workspace depends on: real text that every machine with a build has.
@@ -122,6 +126,9 @@ impl RustDocs {
     }
 
     /// The data set of the packages' documentation, by package name, file and position.
+    ///
+    /// Ids are `package@version/path`, the path at which rustdoc shows the item: `serde_json@1.0.140/serde_json::from_str`.
+    /// Query and passage of an item have the same id.
     ///
     /// # Errors
     /// [`DataError::Workspace`] if there is neither metadata nor a `Cargo.lock`, [`DataError::NoDocs`] if no pair is

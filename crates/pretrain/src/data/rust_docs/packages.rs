@@ -15,6 +15,8 @@ use super::lock;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Package {
     pub(super) name: String,
+    /// The library's name, as code and rustdoc write it.
+    pub(super) library: String,
     pub(super) version: Version,
     /// The folder of the package's manifest.
     pub(super) root: PathBuf,
@@ -103,6 +105,7 @@ fn library(package: &Described) -> Option<Package> {
     let target = package.targets.iter().find(|target| target.kind.iter().any(|kind| kinds.contains(kind)))?;
     Some(Package {
         name: package.name.to_string(),
+        library: target.name.replace('-', "_"),
         version: package.version.clone(),
         root: package.manifest_path.parent()?.into(),
         lib: target.src_path.clone().into(),
@@ -128,7 +131,8 @@ mod tests {
 
     fn package(name: &str, version: &str) -> Package {
         let root = PathBuf::from(format!("{name}-{version}"));
-        Package { name: name.into(), version: version.parse().unwrap(), lib: root.join("src/lib.rs"), root }
+        let lib = root.join("src/lib.rs");
+        Package { name: name.into(), library: name.into(), version: version.parse().unwrap(), root, lib }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::items::DocItem;
 use super::markdown::{Kind, blocks, plain};
 use super::words::words;
+use crate::sentences::sentence_ends;
 
 /// A query and its passage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,16 +85,6 @@ fn without_code(text: &str) -> Option<(String, &str)> {
         }
     }
     None
-}
-
-/// Where a sentence ends inside the text, outside of code spans.
-fn sentence_ends(text: &str) -> impl Iterator<Item = usize> + '_ {
-    text.match_indices(". ").map(|(at, _)| at + 1).filter(|&end| {
-        let (sentence, next) = (&text[..end], text[end..].trim_start());
-        let is_abbreviation = ["e.g.", "i.e.", "etc.", "vs.", "cf."].iter().any(|short| sentence.ends_with(short));
-        let in_code = sentence.matches('`').count() % 2 == 1;
-        !is_abbreviation && !in_code && !next.starts_with(char::is_lowercase)
-    })
 }
 
 /// Whether the text is a call as bindings of C libraries are documented: `glCreateShader(type)`.

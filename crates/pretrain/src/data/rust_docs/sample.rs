@@ -69,7 +69,7 @@ mod tests {
             std::fs::create_dir(&root).unwrap();
             let items = (0..pairs).map(|j| format!("/// Documents item number {j} of {i}.\npub fn f{j}() {{}}\n"));
             std::fs::write(root.join("lib.rs"), items.collect::<String>()).unwrap();
-            Package { name, version: "1.0.0".parse().unwrap(), lib: root.join("lib.rs"), root }
+            Package { library: name.clone(), name, version: "1.0.0".parse().unwrap(), lib: root.join("lib.rs"), root }
         };
         (0..count).map(package).collect()
     }
@@ -109,7 +109,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut docs = Reader::new().unwrap().read(&packages(root.path(), 1, 10)).remove(0);
         thin(&mut docs, 3);
-        let ids: Vec<&str> = docs.pairs.iter().filter_map(|(id, _)| id.split('#').nth(1)).collect();
-        assert_eq!(ids, ["4", "7", "10"]);
+        let ids: Vec<&str> = docs.pairs.iter().filter_map(|(id, _)| id.split("::").nth(1)).collect();
+        assert_eq!(ids, ["f3", "f6", "f9"]);
     }
 }

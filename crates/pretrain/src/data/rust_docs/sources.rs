@@ -8,8 +8,6 @@ use super::packages::Package;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) path: PathBuf,
-    /// The path from the package's folder, with `/`.
-    pub(super) relative: String,
     /// The modules from the crate's root down to this file.
     pub(super) module: Vec<String>,
 }
@@ -50,9 +48,7 @@ fn source(package: &Package, folder: &Path, path: PathBuf) -> Option<Source> {
     } else if file == "mod" {
         module.pop();
     }
-    let relative = path.strip_prefix(&package.root).ok()?.iter().filter_map(|part| part.to_str());
-    let relative = relative.collect::<Vec<_>>().join("/");
-    Some(Source { path, relative, module })
+    Some(Source { path, module })
 }
 
 #[cfg(test)]
@@ -81,16 +77,21 @@ mod tests {
         }
         let package = Package {
             name: "p".into(),
+            library: "p".into(),
             version: "1.0.0".parse().unwrap(),
             root: root.path().into(),
             lib: root.path().join("src/lib.rs"),
         };
+        let relative = |source: &Source| {
+            let parts = source.path.strip_prefix(root.path()).unwrap().iter().map(|part| part.to_str().unwrap());
+            parts.collect::<Vec<_>>().join("/")
+        };
         let found: Vec<(String, String)> =
-            sources(&package).into_iter().map(|source| (source.relative, source.module.join("::"))).collect();
+            sources(&package).iter().map(|source| (relative(source), source.module.join("::"))).collect();
         let expected = [("src/a/deep.rs", "a::deep"), ("src/a.rs", "a"), ("src/b/mod.rs", "b"), ("src/lib.rs", "")];
         assert_eq!(found, expected.map(|(file, module)| (file.to_owned(), module.to_owned())));
         let at_root = Package { lib: root.path().join("build.rs"), ..package };
-        let found: Vec<String> = sources(&at_root).into_iter().map(|source| source.relative).collect();
+        let found: Vec<String> = sources(&at_root).iter().map(relative).collect();
         assert_eq!(found, ["build.rs", "src/a/deep.rs", "src/a.rs", "src/b/mod.rs", "src/lib.rs", "src/main.rs"]);
     }
 }
