@@ -142,7 +142,8 @@ impl<B: Backend> StaticEncoder<B> {
         assert!(weights.len() == rows, "{} weights, the table has {rows} rows", weights.len());
         let table = self.table.val().detach();
         let weights = Tensor::<B, 1>::from_data(TensorData::new(weights.to_vec(), [rows]), &table.device());
-        StaticEncoder { table: initialized(table * weights.reshape([rows, 1])) }
+        // A detached tensor keeps that it wants gradients, and its products then are no leaves.
+        StaticEncoder { table: initialized((table * weights.reshape([rows, 1])).detach()) }
     }
 
     pub(crate) fn weight_writer(&self) -> WeightWriter {

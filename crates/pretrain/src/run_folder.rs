@@ -9,11 +9,11 @@ mod stages;
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 
-pub use self::records::StageRecord;
-pub use self::stage::Stage;
 use self::hashes::FileHashes;
 use self::lock::RunLock;
 use self::records::Records;
+pub use self::records::StageRecord;
+pub use self::stage::Stage;
 use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};
 use crate::files::{remove_drafts, write_whole};
@@ -251,7 +251,8 @@ mod tests {
     fn a_folder_is_held_by_one_process_and_open_to_readers() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(&folder.path().join("run"), &[]);
-        let (first, second) = (RunFolder::prepare(&config, false).unwrap(), RunFolder::prepare(&config, false).unwrap());
+        let (first, second) =
+            (RunFolder::prepare(&config, false).unwrap(), RunFolder::prepare(&config, false).unwrap());
         assert!(!first.root().exists());
         first.write_config(&config).unwrap();
         assert!(matches!(second.write_config(&config).unwrap_err(), PretrainError::RunInUse { .. }));
@@ -293,7 +294,8 @@ mod tests {
             { name = "rising", sampler = { curriculum = { clock = "epochs", starts = [0.0, 1.0],
                 samplers = [{ cluster = { k = 50 } }, { cluster = { k = 60 } }] } } }]"#;
         let run = RunFolder::prepare(&config(folder.path(), &[arms]), false).unwrap();
-        let folders: Vec<_> = run.all_clusters().iter().map(|clusters| (clusters.name.as_str(), &clusters.folder)).collect();
+        let folders: Vec<_> =
+            run.all_clusters().iter().map(|clusters| (clusters.name.as_str(), &clusters.folder)).collect();
         let arms = folder.path().join("arms");
         assert_eq!(
             folders,
@@ -303,7 +305,10 @@ mod tests {
                 ("rising 2", &arms.join("rising/clusters-2")),
             ]
         );
-        assert_eq!(run.find(Some("groups"), None).unwrap().arm.draws[0].clusters(), Some(&run.all_clusters()[0].config));
+        assert_eq!(
+            run.find(Some("groups"), None).unwrap().arm.draws[0].clusters(),
+            Some(&run.all_clusters()[0].config)
+        );
         assert!(run.find(Some("coarse"), None).unwrap_err().to_string().contains("fine seed 0"));
     }
 }

@@ -25,7 +25,8 @@ pub(crate) fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
             Ok(_) => {}
             Err(error) if error.loop_ancestor().is_some() => {}
             // A link to nowhere matters only where a file is wanted.
-            Err(error) if error.depth() > 0 && error.path().is_some_and(|path| path.is_symlink() && !decides(path)) => {}
+            Err(error) if error.depth() > 0 && error.path().is_some_and(|path| path.is_symlink() && !decides(path)) => {
+            }
             Err(error) => {
                 let path = error.path().unwrap_or(folder).to_owned();
                 return Err(PretrainError::io(&path, error.into()));

@@ -36,9 +36,10 @@ pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::
 /// Whoever writes a draft holds a lock on it, which ends with its process: no process id decides, as those are given
 /// anew, and mean nothing on another host.
 pub(crate) fn remove_drafts(folder: &Path) {
-    let drafts = WalkDir::new(folder).into_iter().filter_map(std::result::Result::ok).filter(|entry| {
-        entry.file_type().is_file() && entry.file_name().to_str().is_some_and(is_draft)
-    });
+    let drafts = WalkDir::new(folder)
+        .into_iter()
+        .filter_map(std::result::Result::ok)
+        .filter(|entry| entry.file_type().is_file() && entry.file_name().to_str().is_some_and(is_draft));
     for draft in drafts {
         let Ok(file) = OpenOptions::new().write(true).open(draft.path()) else { continue };
         if file.try_lock().is_ok() && std::fs::remove_file(draft.path()).is_ok() {

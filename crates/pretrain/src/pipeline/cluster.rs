@@ -118,7 +118,11 @@ impl<B: AutodiffBackend> Pipeline<B> {
         );
         let empty = sizes.iter().filter(|&&size| size == 0).count();
         if empty > 0 {
-            tracing::warn!("cluster {name}: {} of {} clusters are empty: rows repeat", count(empty), count(sizes.len()));
+            tracing::warn!(
+                "cluster {name}: {} of {} clusters are empty: rows repeat",
+                count(empty),
+                count(sizes.len())
+            );
         }
         Ok(fitted)
     }

@@ -18,11 +18,6 @@ use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use embed_texts::embed_all;
-
-pub use compare::{ArmKeys, Comparison, Gain, Row};
-pub use evaluate::Scores;
-pub use inspect::ClusterSummary;
-pub use search::{Found, Index};
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
 use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
@@ -30,6 +25,10 @@ use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
 use crate::student;
+pub use compare::{ArmKeys, Comparison, Gain, Row};
+pub use evaluate::Scores;
+pub use inspect::ClusterSummary;
+pub use search::{Found, Index};
 
 const SUMMARY: &str = "pairs.json";
 const SNAPSHOT: &str = "dataset.json";
@@ -65,8 +64,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             write_json(&run.file(SNAPSHOT), &dataset)?;
         }
         let hash = dataset.content_hash();
-        let summary =
-            Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
+        let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
         write_json(&run.file(SUMMARY), &summary)?;
         Ok(Self { config, run, dataset, data_hash: hash, device })
     }

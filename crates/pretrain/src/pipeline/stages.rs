@@ -18,7 +18,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
             .writing([self.embeddings(Side::Query), self.embeddings(Side::Passage)]);
         match config.kind {
             EmbedderKind::Lexical => Ok(stage),
-            EmbedderKind::Bert | EmbedderKind::Static => Ok(stage.reading("embedder", self.run.model_hash(&config.path)?)),
+            EmbedderKind::Bert | EmbedderKind::Static => {
+                Ok(stage.reading("embedder", self.run.model_hash(&config.path)?))
+            }
         }
     }
 

@@ -65,7 +65,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let trained = training.run(student, &mut |report, student| {
             recorder.record(report)?;
             let step = report.step + 1;
-            if let Some(validation) = validation.as_ref().filter(|_| at(config.train.evaluate_every, step) || step == steps) {
+            if let Some(validation) =
+                validation.as_ref().filter(|_| at(config.train.evaluate_every, step) || step == steps)
+            {
                 let reached = validation.measure(&student.valid())?;
                 recorder.record_validation(report.step, &reached)?;
                 let first = reached.means[0];

@@ -88,7 +88,8 @@ impl RunFolder {
         let records = self.records.borrow();
         let recorded = records.get(&stage.name).map(|record| &record.wrote);
         let of_either = recorded.into_iter().flat_map(BTreeMap::keys).chain(written.keys());
-        let mut changed = of_either.filter(|&file| recorded.and_then(|recorded| recorded.get(file)) != written.get(file));
+        let mut changed =
+            of_either.filter(|&file| recorded.and_then(|recorded| recorded.get(file)) != written.get(file));
         match changed.next() {
             Some(file) => Err(stale(&self.root.join(file), "changed since it was written", stage)),
             None => Ok(()),
@@ -217,7 +218,8 @@ mod tests {
     fn a_stage_follows_the_content_of_the_one_before_and_not_its_settings() {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["one", "two"].map(|name| folder.path().join(name));
-        let later = |k: usize| Stage::new("train", "train").after("clusters", stage(&first, k)).writing([second.clone()]);
+        let later =
+            |k: usize| Stage::new("train", "train").after("clusters", stage(&first, k)).writing([second.clone()]);
         let refused = |later: &Stage| run_in(folder.path()).stage(later, || panic!("ran")).unwrap_err().to_string();
         assert!(refused(&later(1)).contains("one is missing: run `pretrain cluster` first"));
 
