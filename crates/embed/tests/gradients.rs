@@ -92,7 +92,7 @@ where
 fn bert_gradient_is_the_slope() {
     let options = FolderOptions::default();
     for pooling in [embed::Pooling::Mean, embed::Pooling::Cls] {
-        check(load_bert::<Train>(golden("tiny_bert"), &options.with_pooling(pooling), &FlexDevice).unwrap().0);
+        check(load_bert::<Train>(golden("tiny_bert"), &options.clone().with_pooling(pooling), &FlexDevice).unwrap().encoder);
     }
 }
 
@@ -104,7 +104,7 @@ fn static_gradient_is_the_slope() {
 
 #[test]
 fn forward_is_the_same_with_and_without_autodiff() {
-    let train = load_bert::<Train>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap().0;
+    let train = load_bert::<Train>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap().encoder;
     let tracked: Vec<f32> = train.forward(&batch(), &FlexDevice).inner().into_data().to_vec().unwrap();
     let plain: Vec<f32> = train.valid().forward(&batch(), &FlexDevice).into_data().to_vec().unwrap();
     support::assert_close(&tracked, &plain, 1e-6);

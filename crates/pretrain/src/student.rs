@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, EmbedError, Encoder, FolderOptions, Pooling, SaveFolder, StaticConfig, StaticEncoder,
+    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, Pooling, SaveFolder, StaticConfig, StaticEncoder,
     TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
@@ -52,14 +52,14 @@ pub(crate) fn initial<B: Backend>(
             Ok((Student::Bert(with_pooling(bert, config.pooling)), *tokenizer))
         }
         (StudentKind::Static, Origin::Folder(folder)) => {
-            let (table, tokenizer) = load_static(folder, device)?;
-            Ok((Student::Static(table), tokenizer))
+            let model = load_static(folder, &FolderOptions::default(), device)?;
+            Ok((Student::Static(model.encoder), model.tokenizer))
         }
         (StudentKind::Bert, Origin::Folder(folder)) => {
             let mut options = FolderOptions::default();
             options.layers = config.layers;
-            let (bert, tokenizer, _) = load_bert(folder, &options, device)?;
-            Ok((Student::Bert(with_pooling(bert, config.pooling)), tokenizer))
+            let model = load_bert(folder, &options, device)?;
+            Ok((Student::Bert(with_pooling(model.encoder, config.pooling)), model.tokenizer))
         }
     }
 }
@@ -120,10 +120,15 @@ impl<B: Backend> Encoder<B> for Student<B> {
 }
 
 impl<B: Backend> SaveFolder for Student<B> {
-    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) -> Result<(), EmbedError> {
+    fn save_folder(
+        &self,
+        folder: &Path,
+        tokenizer: &TextTokenizer,
+        options: &ExportOptions,
+    ) -> Result<(), EmbedError> {
         match self {
-            Self::Bert(bert) => bert.save_folder(folder, tokenizer, max_tokens),
-            Self::Static(table) => table.save_folder(folder, tokenizer, max_tokens),
+            Self::Bert(bert) => bert.save_folder(folder, tokenizer, options),
+            Self::Static(table) => table.save_folder(folder, tokenizer, options),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use embed::{SaveFolder, TextTokenizer};
+use embed::{ExportOptions, SaveFolder, TextTokenizer};
 use infonce::{ContrastiveLoss, InfoNceConfig};
 use stratified_sampler::BatchSampler;
 
@@ -82,7 +82,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     fn save<S: SaveFolder>(&self, student: &S, tokenizer: &TextTokenizer, folder: &Path) -> Result<()> {
-        Ok(student.save_folder(folder, tokenizer, self.config.eval.max_passage_tokens)?)
+        let options = ExportOptions::new(self.config.eval.max_passage_tokens);
+        Ok(student.save_folder(folder, tokenizer, &options)?)
     }
 
     /// The student before its first step, and its tokenizer.

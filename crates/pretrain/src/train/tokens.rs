@@ -63,7 +63,7 @@ impl PairTokens {
             let row = |&pair: &u32| {
                 let text = self.pairs[pair as usize][side];
                 *rows.entry(text).or_insert_with(|| {
-                    texts.push(tokens.tokens(text));
+                    texts.push_from(tokens, text);
                     texts.len() as u32 - 1
                 })
             };

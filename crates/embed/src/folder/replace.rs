@@ -1,0 +1,163 @@
+//! A folder replaced as a whole: at every moment the old one or the new one is there, or can be put back.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Mutex, PoisonError};
+
+use crate::EmbedError;
+
+/// The new folder before, and where folders are exchanged the old one after, the replacement.
+const PARTIAL: &str = "partial";
+/// The old folder, where it is renamed out of the way.
+const REPLACED: &str = "replaced";
+
+/// One replacement at a time in this process, so that a leftover with its number is one of a dead namesake.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Lets `write` fill a new folder, makes sure that it is on disk, and puts it in `folder`'s place.
+pub(super) fn replace_folder(
+    folder: &Path,
+    write: impl FnOnce(&Path) -> Result<(), EmbedError>,
+) -> Result<(), EmbedError> {
+    replace_by(folder, write, exchange)
+}
+
+/// As [`replace_folder`], with a way to exchange two folders that may fail.
+fn replace_by(
+    folder: &Path,
+    write: impl FnOnce(&Path) -> Result<(), EmbedError>,
+    exchange: fn(&Path, &Path) -> io::Result<()>,
+) -> Result<(), EmbedError> {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    put_back(folder)?;
+    for leftover in leftovers(folder, PARTIAL).chain(leftovers(folder, REPLACED)) {
+        remove(&leftover)?;
+    }
+    let draft = beside(folder, PARTIAL);
+    fs::create_dir_all(&draft).map_err(failed(&draft))?;
+    write(&draft)?;
+    sync_tree(&draft).map_err(failed(&draft))?;
+    let old = swap(&draft, folder, exchange)?;
+    sync_parent(folder)?;
+    remove(&old)
+}
+
+/// Puts back a folder that a killed process had renamed out of the way and not replaced.
+pub(super) fn recover(folder: &Path) -> Result<(), EmbedError> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    put_back(folder)
+}
+
+fn put_back(folder: &Path) -> Result<(), EmbedError> {
+    match leftovers(folder, REPLACED).next() {
+        Some(old) if !folder.exists() => {
+            fs::rename(old, folder).map_err(failed(folder))?;
+            sync_parent(folder)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the old folder is, after `draft` has taken its place.
+fn swap(draft: &Path, folder: &Path, exchange: fn(&Path, &Path) -> io::Result<()>) -> Result<PathBuf, EmbedError> {
+    if folder.exists() {
+        if exchange(draft, folder).is_ok() {
+            return Ok(draft.into());
+        }
+        let old = beside(folder, REPLACED);
+        fs::rename(folder, &old).map_err(failed(folder))?;
+        fs::rename(draft, folder).map_err(failed(folder))?;
+        return Ok(old);
+    }
+    fs::rename(draft, folder).map_err(failed(folder))?;
+    Ok(draft.into())
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// `folder` with a suffix that no other process uses.
+fn beside(folder: &Path, suffix: &str) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{suffix}-{}", process::id()));
+    folder.with_file_name(name)
+}
+
+/// Folders beside `folder` that bear `suffix` and the number of no other living process.
+fn leftovers(folder: &Path, suffix: &str) -> impl Iterator<Item = PathBuf> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{name}.{suffix}-");
+    let entries = fs::read_dir(parent(folder)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(move |path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = name.strip_prefix(&prefix).and_then(|number| number.parse().ok());
+        number.is_some_and(|number: u32| number == process::id() || !is_alive(number))
+    })
+}
+
+#[cfg(unix)]
+fn is_alive(number: u32) -> bool {
+    use rustix::io::Errno;
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// Without a way to know, nobody's folder is touched.
+#[cfg(not(unix))]
+fn is_alive(_: u32) -> bool {
+    true
+}
+
+fn parent(folder: &Path) -> &Path {
+    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A rename keeps its promise only of files that are on disk before it.
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => sync_tree(&path)?,
+            false => fs::File::open(&path)?.sync_all()?,
+        }
+    }
+    sync_folder(folder)
+}
+
+fn sync_parent(folder: &Path) -> Result<(), EmbedError> {
+    sync_folder(parent(folder)).map_err(failed(parent(folder)))
+}
+
+/// Only Unix opens a folder as a file.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn remove(folder: &Path) -> Result<(), EmbedError> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(folder)(source)),
+        _ => Ok(()),
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> EmbedError {
+    let path = path.to_path_buf();
+    move |source| EmbedError::Write { path, source }
+}
