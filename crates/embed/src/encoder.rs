@@ -64,10 +64,5 @@ pub trait SaveFolder {
     ///
     /// # Errors
     /// [`EmbedError::Write`] with the path that could not be written; [`EmbedError::Vocabulary`] if the tokenizer has tokens without a row.
-    fn save_folder(
-        &self,
-        folder: &Path,
-        tokenizer: &TextTokenizer,
-        options: &ExportOptions,
-    ) -> Result<(), EmbedError>;
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError>;
 }

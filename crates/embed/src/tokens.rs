@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn prompts_follow_their_rows() {
         let batch = TokenBatch::from_rows([vec![1, 2, 3], vec![4]]).with_prompts(2);
-        let lengths = |batch: &TokenBatch| -> Vec<usize> { (0..batch.len()).map(|row| batch.prompt_len(row)).collect() };
+        let lengths =
+            |batch: &TokenBatch| -> Vec<usize> { (0..batch.len()).map(|row| batch.prompt_len(row)).collect() };
         assert_eq!(lengths(&batch), [2, 1]);
         assert_eq!(lengths(&batch.select(&[1, 0, 0])), [1, 2, 2]);
         assert_eq!(lengths(&batch.truncated(1)), [1, 1]);

@@ -82,8 +82,8 @@ impl Weights<'_> {
         let view = self.view(name)?;
         let bytes = view.data();
         match view.dtype() {
-            Dtype::I64 => Ok(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
-            Dtype::I32 => Ok(bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()),
+            Dtype::I64 => Ok(bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
+            Dtype::I32 => Ok(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()),
             other => Err(self.unread(name, other, "I64 and I32")),
         }
     }

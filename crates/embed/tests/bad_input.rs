@@ -8,8 +8,8 @@ use std::path::Path;
 
 use burn_flex::{Flex, FlexDevice};
 use embed::{
-    BertConfig, EmbedError, ExportOptions, FolderOptions, LexicalConfig, NeuralEmbedder, SaveFolder, Side, StaticConfig,
-    TextTokenizer, TokenLimits, load_embedder,
+    BertConfig, EmbedError, ExportOptions, FolderOptions, LexicalConfig, NeuralEmbedder, SaveFolder, Side,
+    StaticConfig, TextTokenizer, TokenLimits, load_embedder,
 };
 use support::{copy_of, golden};
 
@@ -22,7 +22,7 @@ fn spoil(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} has {from}");
-    std::fs::write(path, text.replace(from, to)).unwrap();
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
 #[test]
@@ -136,7 +136,13 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         ("prompts", "config.json", "\"is_decoder\": false", "\"is_decoder\": true", "is_decoder = true"),
         ("prompts", "tokenizer_config.json", "{", "{\"truncation_side\": \"left\",", "truncation_side = \"left\""),
         ("static_truncated", "tokenizer.json", "\"Right\"", "\"Left\"", "truncation.direction = Left"),
-        ("lowercase", "sentence_bert_config.json", "\"do_lower_case\": true", "\"do_lower_case\": 3", "do_lower_case = 3"),
+        (
+            "lowercase",
+            "sentence_bert_config.json",
+            "\"do_lower_case\": true",
+            "\"do_lower_case\": 3",
+            "do_lower_case = 3",
+        ),
     ];
     for (name, file, from, to, expected) in changes {
         let copy = copy_of(&format!("{new}/{name}"));

@@ -7,11 +7,10 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use burn_flex::{Flex, FlexDevice};
-use embed::{
-    Embedder, FolderOptions, ModelKind, Prompts, SaveFolder, Side, load_bert, load_embedder, load_static,
-};
+use embed::{Embedder, FolderOptions, ModelKind, Prompts, SaveFolder, Side, load_bert, load_embedder, load_static};
 use serde::Deserialize;
 use support::{assert_close, golden, load, read};
 
@@ -144,9 +143,8 @@ fn a_training_loop_encodes_with_prompts_as_the_embedder_does() {
         let case = case("st-6.2.0", name);
         let model = load_bert::<Flex>(&case.path, &FolderOptions::default(), &FlexDevice).unwrap();
         let texts: Vec<&str> = case.texts.iter().map(String::as_str).collect();
-        let sides = [Side::Query, Side::Passage].map(|side| {
-            model.tokenizer.encode_after(model.prompts.of(side), &texts, model.max_tokens).unwrap()
-        });
+        let sides = [Side::Query, Side::Passage]
+            .map(|side| model.tokenizer.encode_after(model.prompts.of(side), &texts, model.max_tokens).unwrap());
         // One batch of both sides, each with its own prompt.
         let mut batch = TokenBatch::default();
         for side in &sides {
@@ -170,19 +168,29 @@ fn python_gives_the_same_vectors_of_saved_folders() {
     const SCRIPT: &str = "
 import json, sys
 from sentence_transformers import SentenceTransformer
-texts = json.loads(sys.argv[2])
-model = SentenceTransformer(sys.argv[1], device='cpu')
-rows = [encode(texts, normalize_embeddings=True).tolist() for encode in (model.encode_query, model.encode_document)]
+rows = []
+for folder, texts in json.load(sys.stdin):
+    model = SentenceTransformer(folder, device='cpu')
+    rows.append([encode(texts, normalize_embeddings=True).tolist() for encode in (model.encode_query, model.encode_document)])
 print(json.dumps(rows))
 ";
     let out = tempfile::tempdir().unwrap();
-    for case in cases() {
-        let folder = out.path().join("model");
-        save(&case.path, &folder);
-        let texts = serde_json::to_string(&case.texts).unwrap();
-        let run = std::process::Command::new(&python).arg("-c").arg(SCRIPT).arg(&folder).arg(texts).output().unwrap();
-        assert!(run.status.success(), "{}: {}", case.name, String::from_utf8_lossy(&run.stderr));
-        let [query, document]: [Vec<Vec<f32>>; 2] = serde_json::from_slice(&run.stdout).unwrap();
+    let cases = cases();
+    let asked: Vec<(PathBuf, &[String])> = cases
+        .iter()
+        .map(|case| {
+            let folder = out.path().join(case.name.replace('/', "-"));
+            save(&case.path, &folder);
+            (folder, case.texts.as_slice())
+        })
+        .collect();
+    let mut run = Command::new(python);
+    let mut run = run.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    serde_json::to_writer(run.stdin.take().unwrap(), &asked).unwrap();
+    let answer = run.wait_with_output().unwrap();
+    let answers: Vec<[Vec<Vec<f32>>; 2]> = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(answers.len(), cases.len());
+    for (case, [query, document]) in cases.iter().zip(answers) {
         println!("{}", case.name);
         assert_close(&query.concat(), &case.expected.query.concat(), 1e-5);
         assert_close(&document.concat(), &case.expected.document.concat(), 1e-5);
@@ -191,7 +199,9 @@ print(json.dumps(rows))
 
 #[test]
 fn whole_folders_load_without_a_warning() {
-    for case in cases().iter().filter(|case| !case.name.ends_with("prompts_passage") && !case.name.ends_with("prompts_other")) {
+    for case in
+        cases().iter().filter(|case| !case.name.ends_with("prompts_passage") && !case.name.ends_with("prompts_other"))
+    {
         let warnings = support::warnings(|| {
             load_embedder::<Flex>(&case.path, &FolderOptions::default(), &FlexDevice).unwrap();
         });

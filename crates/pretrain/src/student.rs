@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, Pooling, SaveFolder, StaticConfig, StaticEncoder,
-    TextTokenizer, TokenBatch, load_bert, load_static,
+    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, Pooling, SaveFolder, StaticConfig,
+    StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -120,12 +120,7 @@ impl<B: Backend> Encoder<B> for Student<B> {
 }
 
 impl<B: Backend> SaveFolder for Student<B> {
-    fn save_folder(
-        &self,
-        folder: &Path,
-        tokenizer: &TextTokenizer,
-        options: &ExportOptions,
-    ) -> Result<(), EmbedError> {
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
         match self {
             Self::Bert(bert) => bert.save_folder(folder, tokenizer, options),
             Self::Static(table) => table.save_folder(folder, tokenizer, options),

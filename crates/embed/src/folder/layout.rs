@@ -101,7 +101,12 @@ impl Layout {
         let path = folder.join(FILE);
         for entry in entries.iter().filter(|entry| !entry.extra.is_empty()) {
             let keys: Vec<&str> = entry.extra.keys().map(String::as_str).collect();
-            tracing::warn!("{}: {} of module {} is unknown and not applied", path.display(), keys.join(", "), entry.name);
+            tracing::warn!(
+                "{}: {} of module {} is unknown and not applied",
+                path.display(),
+                keys.join(", "),
+                entry.name
+            );
         }
         let classes: Vec<&str> = entries.iter().map(|entry| entry.class().unwrap_or(&entry.kind)).collect();
         let (kind, rest) = match classes.as_slice() {

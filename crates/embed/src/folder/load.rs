@@ -103,7 +103,9 @@ where
     let layout = Layout::of(folder)?;
     Ok(match layout.kind {
         ModelKind::Bert => Box::new(bert_of::<B>(&layout, folder, options, device)?.into_embedder(options, device)?),
-        ModelKind::Static => Box::new(static_of::<B>(&layout, folder, options, device)?.into_embedder(options, device)?),
+        ModelKind::Static => {
+            Box::new(static_of::<B>(&layout, folder, options, device)?.into_embedder(options, device)?)
+        }
     })
 }
 

@@ -11,8 +11,8 @@ mod save;
 mod sentence_bert;
 mod sentence_transformers;
 
+pub(crate) use json::{Settings, read_json};
 pub use layout::ModelKind;
 pub use load::{LoadedModel, load_bert, load_embedder, load_static};
 pub use options::{ExportOptions, FolderOptions};
-pub(crate) use json::{Settings, read_json};
 pub(crate) use sentence_bert::SentenceBert;

@@ -65,7 +65,8 @@ fn named(settings: &Settings, mode: &Value) -> Result<Pooling, EmbedError> {
 }
 
 fn flagged(settings: &Settings) -> Result<Pooling, EmbedError> {
-    let flags = settings.iter().filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true));
+    let flags =
+        settings.iter().filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true));
     let chosen: Vec<&str> = flags.map(|(key, _)| key).collect();
     match chosen.as_slice() {
         [] | ["pooling_mode_mean_tokens"] => Ok(Pooling::Mean),

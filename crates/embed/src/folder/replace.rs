@@ -161,3 +161,143 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> EmbedError {
     let path = path.to_path_buf();
     move |source| EmbedError::Write { path, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// The folder that a child process is to replace until it is killed, and whether without exchange.
+    const FOLDER: &str = "EMBED_TEST_REPLACE";
+    const RENAMES: &str = "EMBED_TEST_RENAMES";
+    const KILLS: usize = 40;
+
+    fn refuse(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Two files that agree in a whole folder.
+    fn write_pair(draft: &Path, version: u32) -> Result<(), EmbedError> {
+        for file in ["first", "inner/second"] {
+            let path = draft.join(file);
+            fs::create_dir_all(parent(&path))
+                .and_then(|()| fs::write(&path, version.to_string()))
+                .map_err(failed(&path))?;
+        }
+        Ok(())
+    }
+
+    fn read_pair(folder: &Path) -> u32 {
+        recover(folder).unwrap();
+        let [first, second] = ["first", "inner/second"].map(|file| fs::read_to_string(folder.join(file)).unwrap());
+        assert_eq!(first, second, "one version");
+        first.parse().unwrap()
+    }
+
+    fn beside_it(folder: &Path) -> usize {
+        fs::read_dir(parent(folder)).unwrap().count() - 1
+    }
+
+    #[test]
+    #[ignore = "the child of the tests below"]
+    fn child_replaces_until_it_is_killed() {
+        let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+        let renames = std::env::var_os(RENAMES).is_some();
+        let exchange: fn(&Path, &Path) -> io::Result<()> = if renames { refuse } else { exchange };
+        for version in read_pair(&folder) + 1.. {
+            replace_by(&folder, |draft| write_pair(draft, version), exchange).unwrap();
+        }
+    }
+
+    fn survives_kills(renames: bool) {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("model");
+        replace_folder(&folder, |draft| write_pair(draft, 0)).unwrap();
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let mut last = 0;
+        for _ in 0..KILLS {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "folder::replace::tests::child_replaces_until_it_is_killed", "--ignored"]);
+            command.env(FOLDER, &folder).stdout(Stdio::null()).stderr(Stdio::null());
+            if renames {
+                command.env(RENAMES, "1");
+            }
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(random.random_range(10_000..60_000)));
+            child.kill().unwrap();
+            assert!(!child.wait().unwrap().success(), "the child runs until it is killed");
+            let version = read_pair(&folder);
+            assert!(version >= last, "{version} after {last}");
+            last = version;
+        }
+        assert!(last > 0, "children replaced it");
+        replace_folder(&folder, |draft| write_pair(draft, 7)).unwrap();
+        assert_eq!((read_pair(&folder), beside_it(&folder)), (7, 0), "leftovers are gone");
+    }
+
+    #[test]
+    fn a_folder_is_whole_after_every_kill() {
+        survives_kills(false);
+    }
+
+    #[test]
+    fn a_folder_is_whole_after_every_kill_where_folders_cannot_be_exchanged() {
+        survives_kills(true);
+    }
+
+    /// Number of a process that has ended.
+    fn dead() -> u32 {
+        let mut child =
+            Command::new(std::env::current_exe().unwrap()).arg("--list").stdout(Stdio::null()).spawn().unwrap();
+        child.wait().unwrap();
+        child.id()
+    }
+
+    #[test]
+    fn a_folder_renamed_out_of_the_way_is_put_back() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("model");
+        // Killed between the two renames.
+        write_pair(&out.path().join(format!("model.replaced-{}", dead())), 4).unwrap();
+        write_pair(&out.path().join(format!("model.partial-{}", dead())), 5).unwrap();
+        assert_eq!(read_pair(&folder), 4);
+        replace_folder(&folder, |draft| write_pair(draft, 6)).unwrap();
+        assert_eq!((read_pair(&folder), beside_it(&folder)), (6, 0));
+    }
+
+    #[test]
+    fn folders_of_living_processes_and_other_names_are_left_alone() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("model");
+        let mut living = Command::new("sleep").arg("60").spawn().unwrap();
+        let kept =
+            [format!("model.partial-{}", living.id()), format!("models.partial-{}", dead()), "model.partial-x".into()];
+        for name in &kept {
+            write_pair(&out.path().join(name), 1).unwrap();
+        }
+        replace_folder(&folder, |draft| write_pair(draft, 2)).unwrap();
+        living.kill().unwrap();
+        living.wait().unwrap();
+        assert!(kept.iter().all(|name| out.path().join(name).is_dir()));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_folder() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("model");
+        replace_folder(&folder, |draft| write_pair(draft, 1)).unwrap();
+        let error = replace_folder(&folder, |draft| {
+            write_pair(draft, 2)?;
+            Err(failed(draft)(io::ErrorKind::StorageFull.into()))
+        });
+        assert!(error.is_err());
+        assert_eq!(read_pair(&folder), 1);
+        replace_folder(&folder, |draft| write_pair(draft, 3)).unwrap();
+        assert_eq!((read_pair(&folder), beside_it(&folder)), (3, 0));
+    }
+}

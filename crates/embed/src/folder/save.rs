@@ -19,12 +19,7 @@ const ROLES: [(&str, &str); 5] = [
 ];
 
 impl<B: Backend> SaveFolder for Bert<B> {
-    fn save_folder(
-        &self,
-        folder: &Path,
-        tokenizer: &TextTokenizer,
-        options: &ExportOptions,
-    ) -> Result<(), EmbedError> {
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
         check_vocabulary(tokenizer, self)?;
         let max_tokens = options.max_tokens.min(self.max_tokens());
         replace_folder(folder, |draft| {
@@ -71,12 +66,7 @@ impl<B: Backend> Bert<B> {
 }
 
 impl<B: Backend> SaveFolder for StaticEncoder<B> {
-    fn save_folder(
-        &self,
-        folder: &Path,
-        tokenizer: &TextTokenizer,
-        options: &ExportOptions,
-    ) -> Result<(), EmbedError> {
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
         check_vocabulary(tokenizer, self)?;
         replace_folder(folder, |draft| {
             let modules = [("0_StaticEmbedding", STATIC), ("1_Normalize", NORMALIZE)];

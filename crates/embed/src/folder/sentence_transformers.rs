@@ -24,7 +24,8 @@ pub(super) fn read_prompts(folder: &Path, unit_norm: bool) -> Result<Prompts, Em
     let prompts: BTreeMap<String, Option<String>> = settings.get("prompts")?.unwrap_or_default();
     for (name, text) in &prompts {
         if !matches!(name.as_str(), "query" | "document") && text.as_ref().is_some_and(|text| !text.is_empty()) {
-            let what = "is not applied: queries take the prompt `query`, passages `document`, as in sentence-transformers";
+            let what =
+                "is not applied: queries take the prompt `query`, passages `document`, as in sentence-transformers";
             settings.warn(&format!("prompts.{name}"), what);
         }
     }
@@ -38,7 +39,9 @@ fn warn_of_similarity(settings: &Settings, unit_norm: bool) -> Result<(), EmbedE
     match similarity.as_deref() {
         None | Some("cosine") => {}
         Some("dot" | "euclidean") if unit_norm => {}
-        Some(other) => settings.warn("similarity_fn_name", &format!("= {other} is not applied: vectors have norm 1 here")),
+        Some(other) => {
+            settings.warn("similarity_fn_name", &format!("= {other} is not applied: vectors have norm 1 here"))
+        }
     }
     Ok(())
 }

@@ -74,11 +74,8 @@ impl TextTokenizer {
         let settings = Settings::read(folder, FILE)?;
         settings.require("truncation_side", &"right".into())?;
         let model: Option<String> = Settings::read(folder, "config.json")?.get("model_type")?;
-        let read: &[&str] = if model.as_deref() == Some("bert") && tokenizer.follow_class(&settings)? {
-            &NORMALIZER_KEYS
-        } else {
-            &[]
-        };
+        let read: &[&str] =
+            if model.as_deref() == Some("bert") && tokenizer.follow_class(&settings)? { &NORMALIZER_KEYS } else { &[] };
         settings.warn_of_unknown(read, &HARMLESS);
         match SentenceBert::read(folder)?.lowercase {
             true => Ok(tokenizer.with_lowercase()),
