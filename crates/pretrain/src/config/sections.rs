@@ -86,6 +86,10 @@ pub struct EmbedderConfig {
     pub max_query_tokens: usize,
     /// The longest passage, in tokens with the special ones; 0: the model's own limit.
     pub max_passage_tokens: usize,
+    /// Text before every query (`bert`, `static`); absent: as the folder says, empty: none.
+    pub query_prompt: Option<String>,
+    /// Text before every passage (`bert`, `static`); absent: as the folder says, empty: none.
+    pub passage_prompt: Option<String>,
 }
 
 /// A kind of embedder.
@@ -102,7 +106,7 @@ pub enum EmbedderKind {
 
 impl Default for EmbedderConfig {
     fn default() -> Self {
-        Self { kind: EmbedderKind::Lexical, path: PathBuf::new(), dim: 256, max_query_tokens: 0, max_passage_tokens: 0 }
+        Self { kind: EmbedderKind::Lexical, path: PathBuf::new(), dim: 256, max_query_tokens: 0, max_passage_tokens: 0, query_prompt: None, passage_prompt: None }
     }
 }
 
@@ -124,6 +128,10 @@ pub struct StudentConfig {
     pub intermediate: usize,
     /// How a BERT's tokens become one vector; absent: as the folder says, mean from scratch.
     pub pooling: Option<PoolingKind>,
+    /// Text before every query, in training too; absent: as the folder says, empty: none.
+    pub query_prompt: Option<String>,
+    /// Text before every passage, in training too; absent: as the folder says, empty: none.
+    pub passage_prompt: Option<String>,
     /// The size of a vocabulary trained from scratch.
     pub vocab_size: usize,
     /// The standard deviation of a static table's first values, from scratch.
@@ -162,6 +170,8 @@ impl Default for StudentConfig {
             heads: 4,
             intermediate: 0,
             pooling: None,
+            query_prompt: None,
+            passage_prompt: None,
             vocab_size: 16_384,
             init_std: 0.05,
             idf: true,

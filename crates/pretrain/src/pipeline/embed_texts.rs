@@ -45,6 +45,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 let mut options = FolderOptions::default();
                 options.query_tokens = limit(config.max_query_tokens);
                 options.passage_tokens = limit(config.max_passage_tokens);
+                options.query_prompt.clone_from(&config.query_prompt);
+                options.passage_prompt.clone_from(&config.passage_prompt);
                 Ok(load_embedder::<B::InnerBackend>(&config.path, &options, &self.device)?)
             }
         }

@@ -1,6 +1,6 @@
 //! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
 
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::{Embedder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
 use ndarray::{Array2, ArrayView2, Axis};
 use retrieval_eval::{EvalError, Measure, Report};
@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::files::{read_json, write_json, write_rows};
 use crate::judge::Judge;
 use crate::run_folder::Member;
+use crate::student::Student;
 
 /// What one system reached on the test queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,9 +143,17 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let mut start = None;
         let start = Start::of_arm(&mut start, self, &self.config)?;
         let student = self.initial_student::<B::InnerBackend>(&self.config, self.first_seed(), start)?;
-        let tokenizer = start.tokenizer.clone();
+        Ok(Box::new(self.embedder_of(student, start)?))
+    }
+
+    /// A student as evaluation asks it.
+    pub(super) fn embedder_of<C>(&self, student: Student<C>, start: &Start) -> Result<NeuralEmbedder<C, Student<C>>>
+    where
+        C: Backend<Device = B::Device>,
+    {
         let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
-        Ok(Box::new(NeuralEmbedder::new(student, tokenizer, limits, &self.device)?))
+        let embedder = NeuralEmbedder::new(student, start.tokenizer.clone(), limits, &self.device)?;
+        Ok(embedder.with_prompts(start.prompts.clone()))
     }
 
     pub(super) fn first_seed(&self) -> u64 {

@@ -1,9 +1,8 @@
 //! The training pairs as token ids, tokenised once for all epochs.
 
-use embed::{TextTokenizer, TokenBatch, inverse_document_frequency};
+use embed::{Prompts, Side, TextTokenizer, TokenBatch, TokenLimits, inverse_document_frequency};
 use rustc_hash::FxHashMap;
 
-use crate::config::TrainConfig;
 use crate::data::{Dataset, Pair, Positives, Text};
 use crate::error::Result;
 
@@ -31,19 +30,20 @@ pub struct BatchTokens {
 }
 
 impl PairTokens {
-    /// The tokens of `dataset`'s training pairs, cut at the training limits.
+    /// The tokens of `dataset`'s training pairs after their prompts, cut at the limits.
     ///
     /// # Errors
     /// A text cannot be tokenised.
-    pub fn new(dataset: &Dataset, tokenizer: &TextTokenizer, config: &TrainConfig) -> Result<Self> {
+    pub fn new(dataset: &Dataset, tokenizer: &TextTokenizer, prompts: &Prompts, limits: TokenLimits) -> Result<Self> {
+        let encode = |side, texts: &[&str]| tokenizer.encode_after(prompts.of(side), texts, limits.of(side));
         let mut queries = Rows::default();
         let mut passages = Rows::default();
         let row = |pair: &Pair| Pair { query: queries.row(pair.query), passage: passages.row(pair.passage) };
         let pairs: Vec<Pair> = dataset.train.iter().map(row).collect();
         Ok(Self {
             positives: Positives::new(queries.texts.len(), &pairs),
-            queries: tokenizer.encode(&queries.of(&dataset.queries), config.max_query_tokens)?,
-            passages: tokenizer.encode(&passages.of(&dataset.passages), config.max_passage_tokens)?,
+            queries: encode(Side::Query, &queries.of(&dataset.queries))?,
+            passages: encode(Side::Passage, &passages.of(&dataset.passages))?,
             pairs,
         })
     }
@@ -61,7 +61,7 @@ impl PairTokens {
     /// For each token of `vocab_size` its inverse document frequency among the distinct queries and passages.
     pub fn inverse_document_frequency(&self, vocab_size: usize) -> Vec<f32> {
         let mut texts = self.queries.clone();
-        (0..self.passages.len()).for_each(|passage| texts.push(self.passages.tokens(passage)));
+        (0..self.passages.len()).for_each(|passage| texts.push_from(&self.passages, passage));
         inverse_document_frequency(&texts, vocab_size)
     }
 
@@ -95,7 +95,7 @@ impl Places {
         let mut of_row = FxHashMap::default();
         let place = |row| {
             *of_row.entry(row).or_insert_with(|| {
-                texts.push(tokens.tokens(row as usize));
+                texts.push_from(tokens, row as usize);
                 texts.len() as u32 - 1
             })
         };
@@ -141,7 +141,7 @@ mod tests {
         };
         let all = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text.as_str());
         let tokenizer = TextTokenizer::train_wordpiece(all, 40).expect("there is text");
-        let tokens = PairTokens::new(&dataset, &tokenizer, &TrainConfig::default()).expect("texts are tokenised");
+        let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(24, 64)).expect("texts are tokenised");
 
         let batch = tokens.batch(&[3, 2, 1]);
         assert_eq!(batch.texts.len(), 4);
