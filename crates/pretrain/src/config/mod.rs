@@ -177,6 +177,8 @@ mod tests {
             ("train.learning_rate=-1.0", "train.learning_rate"),
             ("train.warmup=1.5", "train.warmup"),
             ("data.test_share=1.0", "data.test_share"),
+            ("data.validation_share=-0.1", "data.validation_share"),
+            ("data.validation_split=dev", "data.validation_split"),
             ("eval.measures=[]", "eval.measures"),
             ("eval.measures=[\"nDCG@ten\"]", "eval.measures"),
             ("run.arms=[\"none\",\"none\"]", "two arms"),

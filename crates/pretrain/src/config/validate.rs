@@ -75,7 +75,12 @@ impl Config {
             let of_its_own = *split != data.test_split && split != "train";
             require(of_its_own, "data.validation_split", split, "another split than those of training and test")?;
             let only = data.format == DataFormat::Beir && data.validation_share == 0.0;
-            require(only, "data.validation_split", split, "nothing but with data.format = \"beir\" and no validation_share")?;
+            require(
+                only,
+                "data.validation_split",
+                split,
+                "nothing but with data.format = \"beir\" and no validation_share",
+            )?;
         }
         require(data.sample != Some(0), "data.sample", 0, "1 or more")
     }

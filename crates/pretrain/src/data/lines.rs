@@ -73,7 +73,7 @@ pub(super) fn each_record<const N: usize>(
 ) -> Result<usize, DataError> {
     let mut surrogates = 0;
     each_line(path, |line, content| {
-        let values = fields(content, names).or_else(|source| {
+        let values = fields(content, names).or_else(|source| -> Result<_, DataError> {
             // Few lines need it, so that a second pass costs nothing.
             let lenient = as_json(content).and_then(|(json, lone)| Some((fields(&json, names).ok()?, lone)));
             let (values, lone) = lenient.ok_or_else(|| DataError::Json { path: path.to_owned(), line, source })?;
