@@ -78,7 +78,7 @@ pub(super) fn each_record<const N: usize>(
             let lenient = as_json(content).and_then(|(json, lone)| Some((fields(&json, names).ok()?, lone)));
             let (values, lone) = lenient.ok_or_else(|| DataError::Json { path: path.to_owned(), line, source })?;
             surrogates += lone;
-            Ok(values)
+            Ok::<_, DataError>(values)
         })?;
         each(Record { path, line, names, values })
     })?;
