@@ -17,12 +17,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(to)?;
 
     let options = FolderOptions::default().with_layers(layers);
-    let (bert, tokenizer, max_tokens) = load_bert::<Flex>(from, &options, &FlexDevice)?;
-    bert.save_folder(&to.join("bert"), &tokenizer, max_tokens)?;
+    let bert = load_bert::<Flex>(from, &options, &FlexDevice)?;
+    bert.encoder.save_folder(&to.join("bert"), &bert.tokenizer, &bert.export_options())?;
     show(&to.join("bert"))?;
 
-    let (table, tokenizer) = load_static::<Flex>(from, &FlexDevice)?;
-    table.save_folder(&to.join("static"), &tokenizer, max_tokens)?;
+    let table = load_static::<Flex>(from, &FolderOptions::default(), &FlexDevice)?;
+    table.encoder.save_folder(&to.join("static"), &table.tokenizer, &table.export_options())?;
     show(&to.join("static"))?;
     Ok(())
 }

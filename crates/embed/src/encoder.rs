@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::{EmbedError, TextTokenizer, TokenBatch};
+use crate::{EmbedError, ExportOptions, TextTokenizer, TokenBatch};
 
 /// A trainable map from token batches to unit vectors.
 ///
@@ -43,24 +43,26 @@ pub trait Encoder<B: Backend>: Module<B> {
 /// # Examples
 /// ```
 /// use burn_flex::{Flex, FlexDevice};
-/// use embed::{FolderOptions, SaveFolder, StaticConfig, TextTokenizer, load_embedder};
+/// use embed::{ExportOptions, FolderOptions, SaveFolder, StaticConfig, TextTokenizer, load_embedder};
 ///
 /// let tokenizer = TextTokenizer::train_wordpiece(["a small text", "another text"], 40)?;
 /// let device = FlexDevice::default();
 /// let encoder = StaticConfig::new(tokenizer.vocab_size(), 8).init::<Flex>(&device)?;
 /// let dir = tempfile::tempdir().unwrap();
 /// let folder = dir.path().join("model");
-/// encoder.save_folder(&folder, &tokenizer, 64)?;
+/// encoder.save_folder(&folder, &tokenizer, &ExportOptions::new(64))?;
 /// let embedder = load_embedder::<Flex>(&folder, &FolderOptions::default(), &device)?;
 /// assert_eq!(embedder.dim(), 8);
 /// # Ok::<(), embed::EmbedError>(())
 /// ```
 pub trait SaveFolder {
-    /// Nothing, after writing the folder beside its place and renaming it there; an older folder of that name is replaced.
+    /// Nothing, after writing the folder; an older one of that name is replaced.
     ///
-    /// `max_tokens` becomes `max_seq_length` where the format has it.
+    /// A kill at any moment leaves the old folder or the new one, whole and on disk: the new one is written and synced beside its place, then
+    /// the two are exchanged. Where the system cannot exchange, the old one may for a moment lie beside its place, and loading or saving
+    /// puts it back. What killed processes left is removed.
     ///
     /// # Errors
-    /// [`EmbedError::Write`] with the path that could not be written.
-    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) -> Result<(), EmbedError>;
+    /// [`EmbedError::Write`] with the path that could not be written; [`EmbedError::Vocabulary`] if the tokenizer has tokens without a row.
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError>;
 }

@@ -103,8 +103,8 @@ pub enum EmbedError {
         /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// A tensor is stored in a type other than f32, f16 and bf16.
-    #[error("{path}: tensor `{tensor}` is stored as {dtype}, only F32, F16 and BF16 are read")]
+    /// A tensor is stored in a type that is not read.
+    #[error("{path}: tensor `{tensor}` is stored as {dtype}, only {read} are read")]
     TensorType {
         /// The file.
         path: PathBuf,
@@ -112,6 +112,8 @@ pub enum EmbedError {
         tensor: String,
         /// Its type.
         dtype: String,
+        /// The types that are read.
+        read: &'static str,
     },
     /// A tokenizer file could not be parsed or written.
     #[error("{path}: not a usable tokenizer")]
@@ -138,12 +140,29 @@ pub enum EmbedError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A prompt could not be split into tokens.
+    #[error("the prompt cannot be tokenized")]
+    Prompt {
+        /// What the tokenizer library said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The tokenizer knows more tokens than the encoder has rows for.
     #[error("the tokenizer has {tokens} tokens, the encoder {rows} rows")]
     Vocabulary {
         /// Size of the tokenizer's vocabulary.
         tokens: usize,
         /// Rows of the encoder's table.
+        rows: usize,
+    },
+    /// The tokenizer of a folder knows more tokens than its table has rows.
+    #[error("{folder}: the tokenizer has {tokens} tokens, the table {rows} rows")]
+    FolderVocabulary {
+        /// The folder.
+        folder: PathBuf,
+        /// Size of the tokenizer's vocabulary.
+        tokens: usize,
+        /// Rows of the table.
         rows: usize,
     },
     /// An encoder returned NaN or infinity for a text.

@@ -3,7 +3,7 @@ use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 
 use crate::weights::host;
-use crate::{EmbedError, Embedder, Encoder, Side, TextTokenizer, TokenBatch};
+use crate::{EmbedError, Embedder, Encoder, Prompts, Side, TextTokenizer, TokenBatch};
 
 /// Texts tokenized and sorted at a time.
 const WINDOW: usize = 16_384;
@@ -73,11 +73,12 @@ pub struct NeuralEmbedder<B: Backend, E: Encoder<B>> {
     encoder: E,
     tokenizer: TextTokenizer,
     limits: TokenLimits,
+    prompts: Prompts,
     device: B::Device,
 }
 
 impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
-    /// An embedder; a limit above the encoder's own [`max_tokens`](Encoder::max_tokens) is lowered to it.
+    /// An embedder without prompts; a limit above the encoder's own [`max_tokens`](Encoder::max_tokens) is lowered to it.
     ///
     /// # Errors
     /// [`EmbedError::Vocabulary`] if the tokenizer knows tokens that the encoder does not, [`EmbedError::OutOfRange`] for a limit of 0.
@@ -100,7 +101,18 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         }
         let most = encoder.max_tokens();
         let limits = TokenLimits { query: limits.query.min(most), passage: limits.passage.min(most), ..limits };
-        Ok(NeuralEmbedder { encoder, tokenizer, limits, device: device.clone() })
+        Ok(NeuralEmbedder { encoder, tokenizer, limits, prompts: Prompts::default(), device: device.clone() })
+    }
+
+    /// The same embedder with a prompt before every text of each side; its tokens count towards the limits.
+    pub fn with_prompts(mut self, prompts: Prompts) -> Self {
+        self.prompts = prompts;
+        self
+    }
+
+    /// The prompts.
+    pub fn prompts(&self) -> &Prompts {
+        &self.prompts
     }
 
     /// The encoder.
@@ -157,7 +169,8 @@ impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
         let mut count = 0;
         for (window, part) in texts.chunks(WINDOW).enumerate() {
             let start = window * WINDOW;
-            let tokens = self.tokenizer.encode(part, self.limits.of(side)).map_err(|error| shifted(error, start))?;
+            let tokens = self.tokenizer.encode_after(self.prompts.of(side), part, self.limits.of(side));
+            let tokens = tokens.map_err(|error| shifted(error, start))?;
             self.fill(&tokens, start, &mut rows, &mut |chunk| {
                 count += chunk;
                 on_rows(count);

@@ -1,4 +1,4 @@
-/// Token ids of a few texts, one ragged row each, without padding.
+/// Token ids of a few texts, one ragged row each, without padding, and how many of each row are of a prompt before the text.
 ///
 /// # Examples
 /// ```
@@ -13,11 +13,12 @@
 pub struct TokenBatch {
     ids: Vec<u32>,
     offsets: Vec<usize>,
+    prompts: Vec<usize>,
 }
 
 impl Default for TokenBatch {
     fn default() -> Self {
-        TokenBatch { ids: Vec::new(), offsets: vec![0] }
+        TokenBatch { ids: Vec::new(), offsets: vec![0], prompts: Vec::new() }
     }
 }
 
@@ -35,10 +36,27 @@ impl TokenBatch {
         batch
     }
 
-    /// Appends a row.
+    /// Appends a row without a prompt.
     pub fn push(&mut self, row: &[u32]) {
         self.ids.extend_from_slice(row);
         self.offsets.push(self.ids.len());
+        self.prompts.push(0);
+    }
+
+    /// Appends row `row` of another batch, with its prompt.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn push_from(&mut self, other: &TokenBatch, row: usize) {
+        self.push(other.tokens(row));
+        self.prompts[self.offsets.len() - 2] = other.prompts[row];
+    }
+
+    /// The same rows, the first `prompt_tokens` tokens of each taken to be a prompt's, or all of a shorter one.
+    pub fn with_prompts(mut self, prompt_tokens: usize) -> Self {
+        self.prompts = (0..self.len()).map(|row| self.row_len(row).min(prompt_tokens)).collect();
+        self
     }
 
     /// Number of rows.
@@ -69,6 +87,15 @@ impl TokenBatch {
         self.tokens(row).len()
     }
 
+    /// Tokens at the start of row `row` that are of a prompt; an encoder may leave them out of the mean.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn prompt_len(&self, row: usize) -> usize {
+        self.prompts[row]
+    }
+
     /// Number of tokens of all rows together.
     pub fn total(&self) -> usize {
         self.ids.len()
@@ -95,15 +122,19 @@ impl TokenBatch {
     /// If there is no such row.
     #[track_caller]
     pub fn select(&self, rows: &[usize]) -> TokenBatch {
-        TokenBatch::from_rows(rows.iter().map(|&row| self.tokens(row)))
+        let mut batch = TokenBatch::default();
+        rows.iter().for_each(|&row| batch.push_from(self, row));
+        batch
     }
 
     /// The same rows with at most `max_tokens` tokens each, the first ones.
     pub fn truncated(&self, max_tokens: usize) -> TokenBatch {
-        TokenBatch::from_rows((0..self.len()).map(|row| {
-            let tokens = self.tokens(row);
-            &tokens[..tokens.len().min(max_tokens)]
-        }))
+        let mut batch = TokenBatch::default();
+        for row in 0..self.len() {
+            batch.push(&self.tokens(row)[..self.row_len(row).min(max_tokens)]);
+            batch.prompts[row] = self.prompts[row].min(max_tokens);
+        }
+        batch
     }
 
     /// Rows, longest first, cut into chunks of at most `budget` tokens when padded to their longest; ties keep their order.
@@ -131,6 +162,19 @@ mod tests {
     fn chunks_respect_the_budget_of_padded_tokens() {
         let batch = TokenBatch::from_rows([vec![1; 3], vec![1; 9], vec![1; 2], vec![], vec![1; 3]]);
         assert_eq!(batch.chunks(6), [vec![1], vec![0, 4], vec![2, 3]]);
+    }
+
+    #[test]
+    fn prompts_follow_their_rows() {
+        let batch = TokenBatch::from_rows([vec![1, 2, 3], vec![4]]).with_prompts(2);
+        let lengths =
+            |batch: &TokenBatch| -> Vec<usize> { (0..batch.len()).map(|row| batch.prompt_len(row)).collect() };
+        assert_eq!(lengths(&batch), [2, 1]);
+        assert_eq!(lengths(&batch.select(&[1, 0, 0])), [1, 2, 2]);
+        assert_eq!(lengths(&batch.truncated(1)), [1, 1]);
+        let mut mixed = TokenBatch::from_rows([[7]]);
+        mixed.push_from(&batch, 0);
+        assert_eq!((mixed.ids(), lengths(&mixed)), (&[7, 1, 2, 3][..], vec![0, 2]));
     }
 
     #[test]

@@ -48,8 +48,19 @@ impl Weights<'_> {
         self.tensors.tensor(&format!("{}{name}", self.prefix)).is_ok()
     }
 
-    pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>, EmbedError> {
-        Ok(self.view(name)?.shape().to_vec())
+    /// The file and a tensor of it, for messages.
+    pub(crate) fn key(&self, name: &str) -> String {
+        format!("{}: {name}", self.path.display())
+    }
+
+    /// Shape of a tensor of two dimensions.
+    pub(crate) fn matrix_shape(&self, name: &str) -> Result<[usize; 2], EmbedError> {
+        let shape = self.view(name)?.shape().to_vec();
+        <[usize; 2]>::try_from(shape.as_slice()).map_err(|_| EmbedError::OutOfRange {
+            key: self.key(name),
+            value: format!("{shape:?}"),
+            range: "two dimensions".into(),
+        })
     }
 
     /// Values of a tensor, row by row.
@@ -63,11 +74,22 @@ impl Weights<'_> {
                 expected: expected.to_vec(),
             });
         }
-        decode(&view).ok_or_else(|| EmbedError::TensorType {
-            path: self.path.into(),
-            tensor: name.into(),
-            dtype: format!("{:?}", view.dtype()),
-        })
+        decode(&view).ok_or_else(|| self.unread(name, view.dtype(), "F64, F32, F16 and BF16"))
+    }
+
+    /// Values of a tensor of whole numbers.
+    pub(crate) fn integers(&self, name: &str) -> Result<Vec<i64>, EmbedError> {
+        let view = self.view(name)?;
+        let bytes = view.data();
+        match view.dtype() {
+            Dtype::I64 => Ok(bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
+            Dtype::I32 => Ok(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()),
+            other => Err(self.unread(name, other, "I64 and I32")),
+        }
+    }
+
+    fn unread(&self, name: &str, dtype: Dtype, read: &'static str) -> EmbedError {
+        EmbedError::TensorType { path: self.path.into(), tensor: name.into(), dtype: format!("{dtype:?}"), read }
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'_>, EmbedError> {
@@ -87,6 +109,14 @@ fn decode(view: &TensorView<'_>) -> Option<Vec<f32>> {
         Dtype::F32 => {
             let quads = bytes.par_chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             Some(quads.collect())
+        }
+        Dtype::F64 => {
+            let eights = bytes.par_chunks_exact(8).map(|b| {
+                let mut eight = [0; 8];
+                eight.copy_from_slice(b);
+                f64::from_le_bytes(eight) as f32
+            });
+            Some(eights.collect())
         }
         Dtype::F16 => Some(halves(|b| burn::tensor::f16::from_le_bytes(b).to_f32())),
         Dtype::BF16 => Some(halves(|b| burn::tensor::bf16::from_le_bytes(b).to_f32())),

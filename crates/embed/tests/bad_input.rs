@@ -8,8 +8,8 @@ use std::path::Path;
 
 use burn_flex::{Flex, FlexDevice};
 use embed::{
-    BertConfig, EmbedError, FolderOptions, LexicalConfig, NeuralEmbedder, Side, StaticConfig, TextTokenizer,
-    TokenLimits, load_embedder,
+    BertConfig, EmbedError, ExportOptions, FolderOptions, LexicalConfig, NeuralEmbedder, SaveFolder, Side,
+    StaticConfig, TextTokenizer, TokenLimits, load_embedder,
 };
 use support::{copy_of, golden};
 
@@ -22,7 +22,7 @@ fn spoil(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} has {from}");
-    std::fs::write(path, text.replace(from, to)).unwrap();
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
 #[test]
@@ -109,9 +109,117 @@ fn unknown_pooling_and_modules_are_refused() {
         "\"pooling_mode_max_tokens\": true",
     );
     assert!(matches!(error_of(copy.path()), EmbedError::Unsupported { .. }));
-    let copy = copy_of("tiny_bert");
-    spoil(copy.path(), "modules.json", "models.Normalize", "models.Dense");
-    assert!(error_of(copy.path()).to_string().contains("models.Dense"));
+    let modules = [
+        ("models.Normalize", "models.Dense", "Dense"),
+        ("models.Pooling", "models.WeightedLayerPooling", "WeightedLayerPooling"),
+        ("sentence_transformers.models.Transformer", "custom_st.Transformer", "custom_st.Transformer"),
+    ];
+    for (from, to, named) in modules {
+        let copy = copy_of("tiny_bert");
+        spoil(copy.path(), "modules.json", from, to);
+        let error = error_of(copy.path()).to_string();
+        assert!(error.contains("modules.json") && error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
+    let new = "folders/st-6.2.0";
+    let changes = [
+        ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"lasttoken\"", "pooling_mode = \"lasttoken\""),
+        ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "[\"cls\", \"mean\"]", "pooling_mode"),
+        ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"cls\"", "include_prompt = false"),
+        ("prompts", "config_sentence_transformers.json", "{", "{\"truncate_dim\": 4, ", "truncate_dim = 4"),
+        ("prompts", "config_sentence_transformers.json", "\"SentenceTransformer\"", "\"SparseEncoder\"", "model_type"),
+        ("prompts", "sentence_bert_config.json", "last_hidden_state", "logits", "modality_config"),
+        ("prompts", "2_Normalize/config.json", "sentence_embedding", "token_embeddings", "module_input_name"),
+        ("prompts", "config.json", "\"is_decoder\": false", "\"is_decoder\": true", "is_decoder = true"),
+        ("prompts", "tokenizer_config.json", "{", "{\"truncation_side\": \"left\",", "truncation_side = \"left\""),
+        ("static_truncated", "tokenizer.json", "\"Right\"", "\"Left\"", "truncation.direction = Left"),
+        (
+            "lowercase",
+            "sentence_bert_config.json",
+            "\"do_lower_case\": true",
+            "\"do_lower_case\": 3",
+            "do_lower_case = 3",
+        ),
+    ];
+    for (name, file, from, to, expected) in changes {
+        let copy = copy_of(&format!("{new}/{name}"));
+        spoil(copy.path(), file, from, to);
+        let error = error_of(copy.path()).to_string();
+        assert!(error.contains(file) && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_are_not_applied_are_a_warning_with_file_and_key() {
+    let dot = ("\"similarity_fn_name\": \"cosine\"", "\"similarity_fn_name\": \"dot\"");
+    let changes = [
+        ("prompts", "config.json", "{", "{\"rope_theta\": 1e4, ", "rope_theta"),
+        ("prompts", "sentence_bert_config.json", "{", "{\"query_length\": 4, ", "query_length"),
+        ("prompts", "1_Pooling/config.json", "{", "{\"weights\": [1], ", "weights"),
+        ("prompts", "2_Normalize/config.json", "{", "{\"p\": 1, ", "p"),
+        ("prompts", "config_sentence_transformers.json", "{", "{\"whitening\": true, ", "whitening"),
+        ("prompts", "modules.json", "\"idx\": 0,", "\"idx\": 0, \"kwargs\": [\"task\"],", "kwargs"),
+        ("prompts", "tokenizer_config.json", "{", "{\"add_prefix_space\": true, ", "add_prefix_space"),
+        ("unscaled", "config_sentence_transformers.json", dot.0, dot.1, "similarity_fn_name"),
+        ("model2vec", "config.json", "{", "{\"wavelet\": 2, ", "wavelet"),
+    ];
+    for (name, file, from, to, key) in changes {
+        let copy = copy_of(&format!("folders/st-6.2.0/{name}"));
+        spoil(copy.path(), file, from, to);
+        let warnings = support::warnings(|| {
+            load_embedder::<Flex>(copy.path(), &FolderOptions::default(), &FlexDevice).unwrap();
+        });
+        assert_eq!(warnings.lines().count(), 1, "{warnings}");
+        assert!(warnings.contains(file) && warnings.contains(&format!(": {key} ")), "{warnings}");
+    }
+    let passage = golden("folders/st-6.2.0/prompts_passage");
+    let warnings = support::warnings(|| {
+        load_embedder::<Flex>(&passage, &FolderOptions::default(), &FlexDevice).unwrap();
+    });
+    assert!(warnings.contains("prompts.passage") && warnings.contains("prompts.corpus"), "{warnings}");
+    // Distances of unit rows order as their cosine does.
+    let copy = copy_of("folders/st-6.2.0/prompts");
+    spoil(copy.path(), "config_sentence_transformers.json", dot.0, dot.1);
+    let load = || drop(load_embedder::<Flex>(copy.path(), &FolderOptions::default(), &FlexDevice).unwrap());
+    assert_eq!(support::warnings(load), "");
+}
+
+#[test]
+fn a_tokenizer_larger_than_the_table_is_refused_at_load_and_at_export() {
+    let copy = copy_of("folders/st-6.2.0/static_prompts");
+    spoil(copy.path(), "tokenizer.json", "\":\": 61", "\":\": 61, \"dog\": 70");
+    let error = error_of(copy.path());
+    assert!(matches!(error, EmbedError::FolderVocabulary { tokens: 71, rows: 62, .. }), "{error:?}");
+    let tokenizer = TextTokenizer::from_folder(golden("tiny_bert")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let options = ExportOptions::new(8);
+    let bert = BertConfig::new(10, 8).with_layers(1).with_heads(2).init::<Flex>(&FlexDevice).unwrap();
+    let table = StaticConfig::new(10, 4).init::<Flex>(&FlexDevice).unwrap();
+    let errors = [
+        bert.save_folder(&out.path().join("bert"), &tokenizer, &options).unwrap_err(),
+        table.save_folder(&out.path().join("table"), &tokenizer, &options).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, EmbedError::Vocabulary { tokens: 59, rows: 10 }), "{error:?}");
+    }
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "nothing is written");
+}
+
+#[test]
+fn a_mapping_to_a_row_that_is_not_there_is_refused() {
+    let copy = copy_of("folders/st-6.2.0/model2vec_quantized");
+    let path = copy.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let tensors: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let at = 8 + header + tensors["mapping"]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[at..at + 8].copy_from_slice(&24_i64.to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+    let error = error_of(copy.path()).to_string();
+    assert!(error.contains("model.safetensors: mapping = 24") && error.contains("below 24"), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use burn_flex::{Flex, FlexDevice};
-use embed::{FolderOptions, Pooling, SaveFolder, Side, TextTokenizer, load_bert, load_static};
+use embed::{ExportOptions, FolderOptions, Pooling, SaveFolder, Side, TextTokenizer, load_bert, load_static};
 use serde::Deserialize;
 use support::{assert_rows, copy_of, golden, load, read, vectors};
 
@@ -90,12 +90,11 @@ fn static_table_gives_sentence_transformers_vectors() {
 #[test]
 fn saved_bert_folder_gives_the_same_vectors() {
     let golden_bert = tiny().bert;
-    let (bert, tokenizer, most) =
-        load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let model = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("model");
-    bert.save_folder(&folder, &tokenizer, most).unwrap();
-    bert.save_folder(&folder, &tokenizer, most).unwrap();
+    model.encoder.save_folder(&folder, &model.tokenizer, &model.export_options()).unwrap();
+    model.encoder.save_folder(&folder, &model.tokenizer, &model.export_options()).unwrap();
     let again = load(&folder, &FolderOptions::default());
     assert_rows(&vectors(again.as_ref(), &golden_bert.texts), &golden_bert.mean, 1e-5);
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1, "nothing is left beside the folder");
@@ -104,9 +103,9 @@ fn saved_bert_folder_gives_the_same_vectors() {
 #[test]
 fn saved_static_folder_gives_the_same_vectors() {
     let texts = tiny().table.texts;
-    let (encoder, tokenizer) = load_static::<Flex>(golden("tiny_static"), &FlexDevice).unwrap();
+    let model = load_static::<Flex>(golden("tiny_static"), &FolderOptions::default(), &FlexDevice).unwrap();
     let out = tempfile::tempdir().unwrap();
-    encoder.save_folder(&out.path().join("model"), &tokenizer, 64).unwrap();
+    model.encoder.save_folder(&out.path().join("model"), &model.tokenizer, &ExportOptions::new(64)).unwrap();
     let before = vectors(load(golden("tiny_static"), &FolderOptions::default()).as_ref(), &texts);
     let after = vectors(load(out.path().join("model"), &FolderOptions::default()).as_ref(), &texts);
     assert_eq!(before, after);
@@ -115,10 +114,10 @@ fn saved_static_folder_gives_the_same_vectors() {
 #[test]
 fn first_layers_of_a_folder_are_the_first_layers() {
     let options = FolderOptions::default().with_layers(1);
-    let (one, tokenizer, most) = load_bert::<Flex>(golden("tiny_bert"), &options, &FlexDevice).unwrap();
-    assert_eq!(one.config().num_hidden_layers, 1);
+    let one = load_bert::<Flex>(golden("tiny_bert"), &options, &FlexDevice).unwrap();
+    assert_eq!(one.encoder.config().num_hidden_layers, 1);
     let out = tempfile::tempdir().unwrap();
-    one.save_folder(&out.path().join("model"), &tokenizer, most).unwrap();
+    one.encoder.save_folder(&out.path().join("model"), &one.tokenizer, &one.export_options()).unwrap();
     let texts = tiny().bert.texts;
     let cut = vectors(load(golden("tiny_bert"), &options).as_ref(), &texts);
     let saved = vectors(load(out.path().join("model"), &FolderOptions::default()).as_ref(), &texts);
@@ -129,10 +128,11 @@ fn first_layers_of_a_folder_are_the_first_layers() {
 
 #[test]
 fn static_table_of_a_bert_folder_is_its_word_embeddings() {
-    let (bert, ..) = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
-    let (table, tokenizer) = load_static::<Flex>(golden("tiny_bert"), &FlexDevice).unwrap();
-    assert_eq!(table.table().into_data(), bert.word_embeddings().into_data());
-    assert!(!tokenizer.adds_special_tokens());
+    let bert = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let table = load_static::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    assert_eq!(table.encoder.table().into_data(), bert.encoder.word_embeddings().into_data());
+    assert!(!table.tokenizer.adds_special_tokens());
+    assert_eq!(table.max_tokens, usize::MAX);
 }
 
 #[test]

@@ -24,8 +24,8 @@ fn target<B: Backend>(rows: usize, dim: usize) -> Tensor<B, 2> {
     Tensor::from_data(TensorData::new(values, [rows, dim]), &B::Device::default())
 }
 
-fn value<B: Backend, E: Encoder<B>>(encoder: &E, device: &B::Device) -> Tensor<B, 1> {
-    let rows = encoder.forward(&batch(), device);
+fn value<B: Backend, E: Encoder<B>>(encoder: &E, batch: &TokenBatch, device: &B::Device) -> Tensor<B, 1> {
+    let rows = encoder.forward(batch, device);
     let [count, dim] = rows.dims();
     (rows * target(count, dim)).sum()
 }
@@ -68,19 +68,19 @@ impl burn::module::ModuleVisitor<Train> for Slope<'_> {
     }
 }
 
-fn check<E>(encoder: E)
+fn check<E>(encoder: E, batch: &TokenBatch)
 where
     E: Encoder<Train> + AutodiffModule<Train>,
     E::InnerModule: Encoder<Flex>,
 {
     let device = FlexDevice;
-    let grads = value(&encoder, &device).backward();
+    let grads = value(&encoder, batch, &device).backward();
     let mut slope = Slope { grads: &grads, seen: 0, sum: 0.0 };
     encoder.visit(&mut slope);
     let step = 2e-3;
     let at = |step| -> f64 {
         let moved = encoder.valid().map(&mut Shift { step, seen: 0 });
-        f64::from(value(&moved, &device).into_scalar())
+        f64::from(value(&moved, batch, &device).into_scalar())
     };
     let difference = (at(step) - at(-step)) / (2.0 * f64::from(step));
     let error = (difference - slope.sum).abs() / slope.sum.abs().max(1.0);
@@ -92,19 +92,35 @@ where
 fn bert_gradient_is_the_slope() {
     let options = FolderOptions::default();
     for pooling in [embed::Pooling::Mean, embed::Pooling::Cls] {
-        check(load_bert::<Train>(golden("tiny_bert"), &options.with_pooling(pooling), &FlexDevice).unwrap().0);
+        check(
+            load_bert::<Train>(golden("tiny_bert"), &options.clone().with_pooling(pooling), &FlexDevice)
+                .unwrap()
+                .encoder,
+            &batch(),
+        );
     }
+}
+
+#[test]
+fn bert_gradient_is_the_slope_where_prompts_are_left_out() {
+    let bert = load_bert::<Train>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap().encoder;
+    let prompted = batch().with_prompts(2);
+    let [left_out, whole] = [false, true].map(|include| bert.clone().with_include_prompt(include));
+    let rows =
+        |bert: &embed::Bert<Train>| bert.forward(&prompted, &FlexDevice).inner().into_data().to_vec::<f32>().unwrap();
+    assert_ne!(rows(&left_out), rows(&whole));
+    check(left_out, &prompted);
 }
 
 #[test]
 fn static_gradient_is_the_slope() {
     Train::seed(&FlexDevice, 5);
-    check(StaticConfig::new(50, 8).init::<Train>(&FlexDevice).unwrap());
+    check(StaticConfig::new(50, 8).init::<Train>(&FlexDevice).unwrap(), &batch());
 }
 
 #[test]
 fn forward_is_the_same_with_and_without_autodiff() {
-    let train = load_bert::<Train>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap().0;
+    let train = load_bert::<Train>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap().encoder;
     let tracked: Vec<f32> = train.forward(&batch(), &FlexDevice).inner().into_data().to_vec().unwrap();
     let plain: Vec<f32> = train.valid().forward(&batch(), &FlexDevice).into_data().to_vec().unwrap();
     support::assert_close(&tracked, &plain, 1e-6);

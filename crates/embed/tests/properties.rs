@@ -92,7 +92,8 @@ fn progress_counts_up_to_all_rows() {
 
 #[test]
 fn each_side_has_its_limit() {
-    let (bert, tokenizer, _) = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let model = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();
+    let (bert, tokenizer) = (model.encoder, model.tokenizer);
     let both = NeuralEmbedder::new(bert, tokenizer, TokenLimits::new(4, 1000), &FlexDevice).unwrap();
     assert_eq!(both.limits().passage, 20, "the model's positions are the most");
     let [long, short] = ["a b c d e f", "a b"];

@@ -51,9 +51,10 @@ enum Command {
     Plan(PlanArgs),
     /// Train every arm with every seed
     Train(RunArgs),
-    /// Evaluate every trained student and the baselines, or a run file
+    /// Evaluate every trained student and the baselines, or a run file, or any model on any data
     #[command(override_usage = "pretrain eval [OPTIONS] <CONFIG|RUN>\n       \
-                                pretrain eval [OPTIONS] --qrels <FILE> --run <FILE> [-m <MEASURE>...]")]
+                                pretrain eval [OPTIONS] --qrels <FILE> --run <FILE> [-m <MEASURE>...]\n       \
+                                pretrain eval [OPTIONS] --model <DIR> --data <DIR> [-m <MEASURE>...]")]
     Eval(EvalArgs),
     /// Print how run files differ from the first of them, with intervals and tests
     #[command(override_usage = "pretrain compare [OPTIONS] --qrels <FILE> <RUN> <RUN>... [-m <MEASURE>...]")]
@@ -168,7 +169,7 @@ impl Command {
             Self::Cluster(ClusterArgs::Run(run)) => run,
             Self::Plan(PlanArgs::Labels(labels)) => return labels.plan(),
             Self::Plan(PlanArgs::Run(plan)) => &plan.run,
-            Self::Eval(EvalArgs::File(file)) => return file.evaluate(),
+            Self::Eval(EvalArgs::Alone(alone)) => return alone.evaluate(),
             Self::Compare(compare) => return compare.compare(),
             Self::Eval(EvalArgs::Run(run)) | Self::Run(run) | Self::Embed(run) | Self::Train(run) => run,
             Self::Search { run, .. } | Self::Clusters { run, .. } => run,
@@ -212,7 +213,7 @@ impl BackendTask for Task {
             Command::Cluster(_) => pipeline.cluster(),
             Command::Train(_) => pipeline.train(),
             Command::Compare(compare) => compare.compare(),
-            Command::Eval(EvalArgs::File(file)) => file.evaluate(),
+            Command::Eval(EvalArgs::Alone(alone)) => alone.evaluate(),
             Command::Eval(EvalArgs::Run(_)) => {
                 pipeline.evaluate()?;
                 print_comparison(&pipeline.compare()?, pipeline.folder().root())

@@ -16,6 +16,7 @@ pub mod data;
 mod device;
 mod error;
 mod files;
+mod judge;
 mod memory;
 mod nearest;
 mod pipeline;

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, EmbedError, Encoder, FolderOptions, Pooling, SaveFolder, StaticConfig, StaticEncoder,
-    TextTokenizer, TokenBatch, load_bert, load_static,
+    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, Pooling, Prompts, SaveFolder, StaticConfig,
+    StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -25,31 +25,66 @@ pub enum Student<B: Backend> {
     Static(StaticEncoder<B>),
 }
 
-/// The student before its first step, over the tokens of `tokenizer`; the same seed gives the same weights.
+/// Where a student's weights and vocabulary come from.
+pub(crate) enum Origin<'a> {
+    /// A model folder.
+    Folder(&'a Path),
+    /// Fresh weights over a vocabulary.
+    Scratch(TextTokenizer),
+}
+
+/// The student before its first step, with its tokenizer, limit and prompts; the same seed gives the same weights.
 pub(crate) fn initial<B: Backend>(
     config: &StudentConfig,
-    tokenizer: &TextTokenizer,
+    origin: Origin<'_>,
     seed: u64,
     device: &B::Device,
-) -> Result<Student<B>, EmbedError> {
+) -> Result<LoadedModel<Student<B>>, EmbedError> {
     B::seed(device, seed);
-    match (config.kind, &config.from) {
-        (StudentKind::Static, None) => {
-            let table = StaticConfig::new(tokenizer.vocab_size(), config.dim).with_std(config.init_std);
-            Ok(Student::Static(table.init(device)?))
-        }
-        (StudentKind::Bert, None) => {
-            let bert = bert_from_scratch(config, tokenizer).init(device)?;
-            Ok(Student::Bert(with_pooling(bert, config.pooling)))
-        }
-        (StudentKind::Static, Some(folder)) => Ok(Student::Static(load_static(folder, device)?.0)),
-        (StudentKind::Bert, Some(folder)) => {
-            let mut options = FolderOptions::default();
-            options.layers = config.layers;
-            let (bert, _, _) = load_bert(folder, &options, device)?;
-            Ok(Student::Bert(with_pooling(bert, config.pooling)))
-        }
+    match origin {
+        Origin::Folder(folder) => from_folder(config, folder, device),
+        Origin::Scratch(vocabulary) => from_scratch(config, vocabulary, device),
     }
+}
+
+fn from_folder<B: Backend>(
+    config: &StudentConfig,
+    folder: &Path,
+    device: &B::Device,
+) -> Result<LoadedModel<Student<B>>, EmbedError> {
+    let mut options = FolderOptions::default();
+    (options.layers, options.pooling) = (config.layers, config.pooling.map(Pooling::from));
+    (options.query_prompt, options.passage_prompt) = (config.query_prompt.clone(), config.passage_prompt.clone());
+    Ok(match config.kind {
+        StudentKind::Bert => with_encoder(load_bert(folder, &options, device)?, Student::Bert),
+        StudentKind::Static => with_encoder(load_static(folder, &options, device)?, Student::Static),
+    })
+}
+
+fn with_encoder<E, B: Backend>(model: LoadedModel<E>, student: impl FnOnce(E) -> Student<B>) -> LoadedModel<Student<B>> {
+    let LoadedModel { encoder, tokenizer, max_tokens, prompts } = model;
+    LoadedModel { encoder: student(encoder), tokenizer, max_tokens, prompts }
+}
+
+fn from_scratch<B: Backend>(
+    config: &StudentConfig,
+    vocabulary: TextTokenizer,
+    device: &B::Device,
+) -> Result<LoadedModel<Student<B>>, EmbedError> {
+    let tokenizer = vocabulary.with_special_tokens(config.kind == StudentKind::Bert);
+    let encoder = match config.kind {
+        StudentKind::Static => {
+            let table = StaticConfig::new(tokenizer.vocab_size(), config.dim).with_std(config.init_std);
+            Student::Static(table.init(device)?)
+        }
+        StudentKind::Bert => {
+            let bert = bert_from_scratch(config, &tokenizer).init(device)?;
+            Student::Bert(bert.with_pooling(config.pooling.map_or(Pooling::Mean, Pooling::from)))
+        }
+    };
+    let prompt = |prompt: &Option<String>| prompt.clone().unwrap_or_default();
+    let prompts = Prompts::new(prompt(&config.query_prompt), prompt(&config.passage_prompt));
+    Ok(LoadedModel { max_tokens: encoder.max_tokens(), encoder, tokenizer, prompts })
 }
 
 /// Whether the student begins with its tokens weighted by inverse document frequency.
@@ -57,11 +92,12 @@ pub(crate) fn begins_weighted(config: &StudentConfig) -> bool {
     config.idf && config.kind == StudentKind::Static
 }
 
-fn with_pooling<B: Backend>(bert: Bert<B>, pooling: Option<PoolingKind>) -> Bert<B> {
-    match pooling {
-        Some(PoolingKind::Mean) => bert.with_pooling(Pooling::Mean),
-        Some(PoolingKind::Cls) => bert.with_pooling(Pooling::Cls),
-        None => bert,
+impl From<PoolingKind> for Pooling {
+    fn from(pooling: PoolingKind) -> Self {
+        match pooling {
+            PoolingKind::Mean => Self::Mean,
+            PoolingKind::Cls => Self::Cls,
+        }
     }
 }
 
@@ -75,11 +111,6 @@ fn bert_from_scratch(student: &StudentConfig, tokenizer: &TextTokenizer) -> Bert
         .with_heads(student.heads)
         .with_intermediate_size(intermediate)
         .with_max_position_embeddings(POSITIONS)
-}
-
-/// The tokenizer with the special tokens that the student's kind wants around a text.
-pub(crate) fn with_special_tokens(kind: StudentKind, tokenizer: TextTokenizer) -> TextTokenizer {
-    tokenizer.with_special_tokens(kind == StudentKind::Bert)
 }
 
 impl<B: Backend> Student<B> {
@@ -123,10 +154,10 @@ impl<B: Backend> Encoder<B> for Student<B> {
 }
 
 impl<B: Backend> SaveFolder for Student<B> {
-    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) -> Result<(), EmbedError> {
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
         match self {
-            Self::Bert(bert) => bert.save_folder(folder, tokenizer, max_tokens),
-            Self::Static(table) => table.save_folder(folder, tokenizer, max_tokens),
+            Self::Bert(bert) => bert.save_folder(folder, tokenizer, options),
+            Self::Static(table) => table.save_folder(folder, tokenizer, options),
         }
     }
 }

@@ -86,7 +86,11 @@ fn a_finished_run_plans_searches_and_shows_its_clusters() {
     let bench = Bench::new();
     bench.succeed(&["run", "config.toml", "--set", "eval.baselines=false"]);
     let (found, _) = bench.succeed(&["search", "run", "huge red opera", "-k", "2"]);
-    assert_eq!(found.lines().count(), 4, "{found}");
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines.len(), 4, "{found}");
+    // Each with its title, which is a topic, and its whole text.
+    assert!(lines[0].contains("  d") && lines[0].contains("  (t"), "{found}");
+    assert!(lines[1].starts_with("       ") && lines[1].split_whitespace().count() == 3, "{found}");
 
     let (clusters, _) = bench.succeed(&["clusters", "run", "--arm", "passages"]);
     assert_eq!(clusters.lines().filter(|line| line.starts_with("cluster ")).count(), 4, "{clusters}");

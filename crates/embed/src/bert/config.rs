@@ -3,6 +3,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::known;
 use crate::EmbedError;
 use crate::folder::read_json;
 
@@ -129,7 +130,8 @@ impl BertConfig {
     /// The configuration in a folder's `config.json`, validated.
     ///
     /// # Errors
-    /// [`EmbedError::MissingFile`], [`EmbedError::MissingKey`], [`EmbedError::Json`], or what [`validate`](Self::validate) finds.
+    /// [`EmbedError::MissingFile`], [`EmbedError::MissingKey`], [`EmbedError::Json`], what [`validate`](Self::validate) finds, or
+    /// [`EmbedError::Unsupported`] for a decoder. Keys that are unknown are a warning.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, EmbedError> {
         let folder = folder.as_ref();
         let value: Value = read_json(folder, "config.json")?;
@@ -143,6 +145,7 @@ impl BertConfig {
         }
         let config: BertConfig = serde_json::from_value(value).map_err(|source| EmbedError::Json { path, source })?;
         config.validate()?;
+        known::check_keys(folder)?;
         Ok(config)
     }
 

@@ -1,6 +1,7 @@
 //! BERT: configuration, module, weights of a Hugging Face folder.
 
 mod config;
+mod known;
 mod layer;
 mod model;
 mod weights;

@@ -52,6 +52,8 @@ pub struct Bert<B: Backend> {
     pub(super) config: BertConfig,
     #[module(skip)]
     pub(super) pooling: Pooling,
+    #[module(skip)]
+    pub(super) include_prompt: bool,
 }
 
 impl BertConfig {
@@ -70,6 +72,7 @@ impl BertConfig {
             layers: (0..self.num_hidden_layers).map(|_| Layer::init(self, device)).collect(),
             config: self.clone(),
             pooling: Pooling::Mean,
+            include_prompt: true,
         })
     }
 }
@@ -91,6 +94,17 @@ impl<B: Backend> Bert<B> {
         self
     }
 
+    /// Whether the mean is also over the tokens of a [prompt](crate::TextTokenizer::encode_after).
+    pub fn include_prompt(&self) -> bool {
+        self.include_prompt
+    }
+
+    /// The same weights with the tokens of a prompt in the mean, or not; every token attends to them either way.
+    pub fn with_include_prompt(mut self, include_prompt: bool) -> Self {
+        self.include_prompt = include_prompt;
+        self
+    }
+
     /// The token table `[vocab, hidden]`.
     pub fn word_embeddings(&self) -> Tensor<B, 2> {
         self.words.val()
@@ -104,8 +118,13 @@ impl<B: Backend> Bert<B> {
         self.norm.forward(words, (positions, segment), self.config.layer_norm_eps)
     }
 
-    fn pool(&self, x: Tensor<B, 2>, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
+    fn pool(&self, x: Tensor<B, 2>, tokens: &TokenBatch, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
         match self.pooling {
+            Pooling::Mean if self.leaves_out_prompts(tokens) => {
+                let places = places_after_prompts(tokens);
+                let x = x.select(0, indices(places.ids(), device));
+                ops::segment_mean(x, &Spans::new(&places, device))
+            }
             Pooling::Mean => ops::segment_mean(x, spans),
             Pooling::Cls => {
                 let first: Vec<u32> = spans.offsets().iter().map(|&at| at as u32).take(spans.len()).collect();
@@ -114,12 +133,39 @@ impl<B: Backend> Bert<B> {
         }
     }
 
+    fn leaves_out_prompts(&self, tokens: &TokenBatch) -> bool {
+        let mean = self.pooling == Pooling::Mean && !self.include_prompt;
+        mean && (0..tokens.len()).any(|row| tokens.prompt_len(row) > 0)
+    }
+
     #[track_caller]
     fn check(&self, tokens: &TokenBatch) {
         let (longest, most) = (tokens.longest(), self.config.max_position_embeddings);
         assert!(longest <= most, "a row of {longest} tokens, the model has {most} positions");
         check_ids(tokens, self.config.vocab_size);
     }
+}
+
+/// Packed rows of each text's tokens after its prompt.
+fn places_after_prompts(tokens: &TokenBatch) -> TokenBatch {
+    TokenBatch::from_rows((0..tokens.len()).map(|row| {
+        let [start, end] = [0, 1].map(|next| tokens.offsets()[row + next]);
+        let places: Vec<u32> = (start + tokens.prompt_len(row)..end).map(|place| place as u32).collect();
+        places
+    }))
+}
+
+/// The same rows, without tokens where there is nothing but a prompt.
+fn without_bare_prompts(tokens: &TokenBatch) -> TokenBatch {
+    let mut kept = TokenBatch::default();
+    for row in 0..tokens.len() {
+        if tokens.prompt_len(row) < tokens.row_len(row) {
+            kept.push_from(tokens, row);
+        } else {
+            kept.push(&[]);
+        }
+    }
+    kept
 }
 
 #[track_caller]
@@ -150,13 +196,20 @@ impl<B: Backend> Encoder<B> for Bert<B> {
     #[track_caller]
     fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
         self.check(tokens);
+        let kept;
+        let tokens = if self.leaves_out_prompts(tokens) {
+            kept = without_bare_prompts(tokens);
+            &kept
+        } else {
+            tokens
+        };
         ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
             let spans = Spans::new(tokens, device);
             let mut x = self.embed_tokens(tokens, device);
             for layer in &self.layers {
                 x = layer.forward(x, &spans, &self.config);
             }
-            self.pool(x, &spans, device)
+            self.pool(x, tokens, &spans, device)
         })
     }
 }

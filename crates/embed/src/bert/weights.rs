@@ -77,6 +77,7 @@ impl<B: Backend> Source<'_, B> {
             layers: layers.collect::<Result<_, _>>()?,
             config,
             pooling: Pooling::Mean,
+            include_prompt: true,
         })
     }
 

@@ -1,15 +1,18 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::read_json;
-use crate::{EmbedError, Pooling};
+use super::pooling::FolderPooling;
+use super::{Settings, read_json, replace};
+use crate::EmbedError;
 
 pub(super) const TRANSFORMER: &str = "sentence_transformers.models.Transformer";
 pub(super) const STATIC: &str = "sentence_transformers.models.StaticEmbedding";
 pub(super) const POOLING: &str = "sentence_transformers.models.Pooling";
 pub(super) const NORMALIZE: &str = "sentence_transformers.models.Normalize";
+
+const FILE: &str = "modules.json";
 
 /// One entry of `modules.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,81 +22,128 @@ pub(super) struct ModuleEntry {
     pub(super) path: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
+    /// Whatever else the entry has.
+    #[serde(flatten)]
+    pub(super) extra: Map<String, Value>,
+}
+
+impl ModuleEntry {
+    /// Name of the class, if it is one of sentence-transformers: a folder's own class may bear the same name.
+    fn class(&self) -> Option<&str> {
+        self.kind.strip_prefix("sentence_transformers.")?.rsplit('.').next()
+    }
 }
 
 /// What a model folder holds.
+///
+/// # Examples
+/// ```
+/// assert!(embed::ModelKind::of("no/such/folder").is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelKind {
+    /// A BERT.
+    Bert,
+    /// A table of token vectors.
+    Static,
+}
+
+impl ModelKind {
+    /// The kind of a folder.
+    ///
+    /// # Errors
+    /// [`EmbedError::MissingFile`] for a folder without `modules.json` and `config.json`, [`EmbedError::Unsupported`] for modules that
+    /// this crate does not know.
+    pub fn of(folder: impl AsRef<Path>) -> Result<Self, EmbedError> {
+        Ok(Layout::of(folder.as_ref())?.kind)
+    }
+}
+
+/// Where the parts of a model are in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// A BERT in `weights`, and how it is pooled.
-    Bert { weights: PathBuf, pooling: Pooling },
-    /// A table of token vectors in `weights`.
-    Static { weights: PathBuf },
+pub(super) struct Layout {
+    pub(super) kind: ModelKind,
+    /// The folder of weights and tokenizer.
+    pub(super) weights: PathBuf,
+    /// How a BERT's tokens are pooled.
+    pub(super) pooling: FolderPooling,
+    /// Whether the folder has its vectors scaled to norm 1.
+    pub(super) unit_norm: bool,
+    /// Whether the folder is one of sentence-transformers, which alone has prompts.
+    pub(super) modules: bool,
 }
 
 impl Layout {
-    /// A folder without `modules.json` is a BERT where it has a `config.json` with a `model_type`, else a static table.
+    /// A folder without `modules.json` is a BERT where it has a `config.json`, but model2vec's, else a static table.
     pub(super) fn of(folder: &Path) -> Result<Self, EmbedError> {
-        if folder.join("modules.json").is_file() {
+        replace::recover(folder)?;
+        if folder.join(FILE).is_file() {
             return Self::of_modules(folder);
         }
         if folder.join("config.json").is_file() {
-            let config: Value = read_json(folder, "config.json")?;
-            let model2vec = config.get("model_type").and_then(Value::as_str) == Some("model2vec");
-            if !model2vec {
-                return Ok(Layout::Bert { weights: folder.into(), pooling: Pooling::Mean });
-            }
-            return Ok(Layout::Static { weights: folder.into() });
+            let model: Option<String> = Settings::read(folder, "config.json")?.get("model_type")?;
+            let kind = if model.as_deref() == Some("model2vec") { ModelKind::Static } else { ModelKind::Bert };
+            return Ok(Self::plain(kind, folder.into()));
         }
         if folder.join("0_StaticEmbedding").is_dir() {
-            return Ok(Layout::Static { weights: folder.join("0_StaticEmbedding") });
+            return Ok(Self::plain(ModelKind::Static, folder.join("0_StaticEmbedding")));
         }
         Err(EmbedError::MissingFile { folder: folder.into(), file: "modules.json or config.json".into() })
     }
 
+    fn plain(kind: ModelKind, weights: PathBuf) -> Self {
+        Layout { kind, weights, pooling: FolderPooling::default(), unit_norm: false, modules: false }
+    }
+
     fn of_modules(folder: &Path) -> Result<Self, EmbedError> {
-        let modules: Vec<ModuleEntry> = read_json(folder, "modules.json")?;
-        let mut modules = modules.iter();
-        let first = modules.next();
-        let mut layout = match first.map(|module| (short(&module.kind), folder.join(&module.path))) {
-            Some(("Transformer", weights)) => Layout::Bert { weights, pooling: Pooling::Mean },
-            Some(("StaticEmbedding", weights)) => Layout::Static { weights },
-            _ => return Err(unsupported(first.map_or("nothing", |m| &m.kind), "Transformer and StaticEmbedding")),
+        let entries: Vec<ModuleEntry> = read_json(folder, FILE)?;
+        let path = folder.join(FILE);
+        for entry in entries.iter().filter(|entry| !entry.extra.is_empty()) {
+            let keys: Vec<&str> = entry.extra.keys().map(String::as_str).collect();
+            tracing::warn!(
+                "{}: {} of module {} is unknown and not applied",
+                path.display(),
+                keys.join(", "),
+                entry.name
+            );
+        }
+        let classes: Vec<&str> = entries.iter().map(|entry| entry.class().unwrap_or(&entry.kind)).collect();
+        let (kind, rest) = match classes.as_slice() {
+            ["Transformer", "Pooling", rest @ ..] => (ModelKind::Bert, rest),
+            ["StaticEmbedding", rest @ ..] => (ModelKind::Static, rest),
+            _ => return Err(unsupported(&path, &classes)),
         };
-        for module in modules {
-            match (short(&module.kind), &mut layout) {
-                ("Pooling", Layout::Bert { pooling, .. }) => *pooling = read_pooling(&folder.join(&module.path))?,
-                // Every vector is scaled to norm 1 here, whether the folder asks for it or not.
-                ("Normalize", _) => {}
-                _ => return Err(unsupported(&module.kind, "Pooling and Normalize after the first")),
-            }
+        if !matches!(rest, [] | ["Normalize"]) {
+            return Err(unsupported(&path, &classes));
+        }
+        if let (["Normalize"], Some(entry)) = (rest, entries.last()) {
+            check_normalize(&folder.join(&entry.path))?;
+        }
+        let mut layout = Self::plain(kind, folder.join(&entries[0].path));
+        (layout.unit_norm, layout.modules) = (!rest.is_empty(), true);
+        if kind == ModelKind::Bert {
+            layout.pooling = FolderPooling::read(&folder.join(&entries[1].path))?;
         }
         Ok(layout)
     }
 }
 
-/// Last part of a Python class name.
-fn short(kind: &str) -> &str {
-    kind.rsplit('.').next().unwrap_or(kind)
+/// Version 6 can scale the vectors of tokens instead of the text's.
+fn check_normalize(folder: &Path) -> Result<(), EmbedError> {
+    let settings = Settings::read(folder, "config.json")?;
+    let keys = ["module_input_name", "module_output_name"];
+    for key in keys {
+        settings.require(key, &"sentence_embedding".into())?;
+    }
+    settings.warn_of_unknown(&keys, &[]);
+    Ok(())
 }
 
-fn unsupported(kind: &str, supported: &str) -> EmbedError {
-    EmbedError::Unsupported { key: "module".into(), value: kind.into(), supported: supported.into() }
-}
-
-fn read_pooling(folder: &Path) -> Result<Pooling, EmbedError> {
-    let config: Value = read_json(folder, "config.json")?;
-    let modes = config.as_object().into_iter().flatten();
-    let chosen: Vec<&str> = modes
-        .filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true))
-        .map(|(key, _)| key.as_str())
-        .collect();
-    match chosen.as_slice() {
-        ["pooling_mode_mean_tokens"] => Ok(Pooling::Mean),
-        ["pooling_mode_cls_token"] => Ok(Pooling::Cls),
-        other => Err(EmbedError::Unsupported {
-            key: folder.join("config.json").display().to_string(),
-            value: format!("[{}]", other.join(", ")),
-            supported: "pooling_mode_mean_tokens or pooling_mode_cls_token".into(),
-        }),
+fn unsupported(path: &Path, classes: &[&str]) -> EmbedError {
+    EmbedError::Unsupported {
+        key: format!("{}: modules", path.display()),
+        value: format!("[{}]", classes.join(", ")),
+        supported: "Transformer with Pooling, or StaticEmbedding, and Normalize after them".into(),
     }
 }

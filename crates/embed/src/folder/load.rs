@@ -1,135 +1,92 @@
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use serde::Deserialize;
 
-use super::layout::Layout;
-use super::read_json;
-use crate::{Bert, EmbedError, Embedder, Encoder, NeuralEmbedder, Pooling, StaticEncoder, TextTokenizer, TokenLimits};
+use super::layout::{Layout, ModelKind};
+use super::sentence_bert::{SentenceBert, max_tokens};
+use super::sentence_transformers::read_prompts;
+use super::{ExportOptions, FolderOptions, model2vec};
+use crate::{Bert, EmbedError, Embedder, Encoder, NeuralEmbedder, Prompts, StaticEncoder, TextTokenizer};
 
-/// How to load a model folder; what is `None` is taken from the folder.
+/// An encoder with what its folder says beside the weights.
 ///
 /// # Examples
-/// ```
-/// let options = embed::FolderOptions::default().with_layers(2).with_limits(32, 128);
-/// assert_eq!(options.query_tokens, Some(32));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FolderOptions {
-    /// Number of layers, the first ones; all where `None`. A static table has none.
-    pub layers: Option<usize>,
-    /// Pooling instead of the folder's.
-    pub pooling: Option<Pooling>,
-    /// Most tokens of a query instead of the folder's `max_seq_length`.
-    pub query_tokens: Option<usize>,
-    /// Most tokens of a passage instead of the folder's `max_seq_length`.
-    pub passage_tokens: Option<usize>,
-    /// Tokens in one batch instead of [`TokenLimits`]' default.
-    pub batch_tokens: Option<usize>,
-}
-
-impl FolderOptions {
-    /// Loads only the first `layers` layers.
-    pub fn with_layers(mut self, layers: usize) -> Self {
-        self.layers = Some(layers);
-        self
-    }
-
-    /// Sets the pooling.
-    pub fn with_pooling(mut self, pooling: Pooling) -> Self {
-        self.pooling = Some(pooling);
-        self
-    }
-
-    /// Sets the token limits of both sides.
-    pub fn with_limits(mut self, query: usize, passage: usize) -> Self {
-        (self.query_tokens, self.passage_tokens) = (Some(query), Some(passage));
-        self
-    }
-
-    /// Sets the tokens of one batch.
-    pub fn with_batch_tokens(mut self, batch_tokens: usize) -> Self {
-        self.batch_tokens = Some(batch_tokens);
-        self
-    }
-
-    fn limits(&self, max_tokens: usize) -> TokenLimits {
-        let limits =
-            TokenLimits::new(self.query_tokens.unwrap_or(max_tokens), self.passage_tokens.unwrap_or(max_tokens));
-        limits.with_batch_tokens(self.batch_tokens.unwrap_or(limits.batch_tokens))
-    }
-}
-
-/// What a model folder holds.
+/// ```no_run
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{FolderOptions, load_bert};
 ///
-/// # Examples
+/// let model = load_bert::<Flex>("models/e5-small-v2", &FolderOptions::default(), &FlexDevice)?;
+/// let queries = model.tokenizer.encode_after(&model.prompts.query, &["a query"], model.max_tokens.min(64))?;
+/// # Ok::<(), embed::EmbedError>(())
 /// ```
-/// assert!(embed::ModelKind::of("no/such/folder").is_err());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ModelKind {
-    /// A BERT.
-    Bert,
-    /// A table of token vectors.
-    Static,
+#[derive(Clone, Debug)]
+pub struct LoadedModel<E> {
+    /// The encoder.
+    pub encoder: E,
+    /// Its tokenizer, as transformers and sentence-transformers set it for this folder.
+    pub tokenizer: TextTokenizer,
+    /// Most tokens of a text, special ones counted, by the folder and the model's positions; [`usize::MAX`] where nothing limits it.
+    pub max_tokens: usize,
+    /// The prompts of the [`FolderOptions`], else the folder's.
+    pub prompts: Prompts,
 }
 
-impl ModelKind {
-    /// The kind of a folder.
-    ///
-    /// # Errors
-    /// [`EmbedError::MissingFile`] for a folder without `modules.json` and `config.json`, [`EmbedError::Unsupported`] for modules that
-    /// this crate does not know.
-    pub fn of(folder: impl AsRef<Path>) -> Result<Self, EmbedError> {
-        Ok(match Layout::of(folder.as_ref())? {
-            Layout::Bert { .. } => ModelKind::Bert,
-            Layout::Static { .. } => ModelKind::Static,
-        })
+impl<E> LoadedModel<E> {
+    /// What to export the model with so that it stays as it is.
+    pub fn export_options(&self) -> ExportOptions {
+        ExportOptions::new(self.max_tokens).with_prompts(self.prompts.clone())
+    }
+
+    fn into_embedder<B: Backend>(
+        self,
+        options: &FolderOptions,
+        device: &B::Device,
+    ) -> Result<NeuralEmbedder<B, E>, EmbedError>
+    where
+        E: Encoder<B>,
+    {
+        let limits = options.limits(self.max_tokens);
+        Ok(NeuralEmbedder::new(self.encoder, self.tokenizer, limits, device)?.with_prompts(self.prompts))
     }
 }
 
-/// A BERT, its tokenizer and its `max_seq_length`, from a sentence-transformers or plain Hugging Face folder.
+/// A BERT with its tokenizer, limit and prompts, from a sentence-transformers or plain Hugging Face folder.
 ///
-/// Without `modules.json` pooling is [`Pooling::Mean`]; without `sentence_bert_config.json` the limit is the number of positions.
+/// The limit is `max_seq_length`, else the tokenizer's `model_max_length`, and never above the number of positions. Without
+/// `modules.json` pooling is [`Pooling::Mean`](crate::Pooling::Mean), and there are no prompts. What the folder says and this crate does
+/// not apply is an error, or a warning through `tracing` that names file and key.
 ///
 /// # Errors
-/// [`EmbedError::Unsupported`] if the folder holds another model; else what [`Bert::from_folder`] and
+/// [`EmbedError::Unsupported`] if the folder holds another model, or a setting that changes vectors and is not implemented;
+/// [`EmbedError::FolderVocabulary`] if its tokenizer has tokens without a row; else what [`Bert::from_folder`] and
 /// [`TextTokenizer::from_folder`] find.
 pub fn load_bert<B: Backend>(
     folder: impl AsRef<Path>,
     options: &FolderOptions,
     device: &B::Device,
-) -> Result<(Bert<B>, TextTokenizer, usize), EmbedError> {
-    let Layout::Bert { weights, pooling } = Layout::of(folder.as_ref())? else {
-        return Err(EmbedError::Unsupported {
-            key: folder.as_ref().display().to_string(),
-            value: "a static table".into(),
-            supported: "a BERT".into(),
-        });
-    };
-    let bert = Bert::from_folder(&weights, options.layers, device)?;
-    let bert = bert.with_pooling(options.pooling.unwrap_or(pooling));
-    let most = max_seq_length(&weights)?.unwrap_or(usize::MAX).min(bert.max_tokens());
-    Ok((bert, TextTokenizer::from_folder(&weights)?, most))
+) -> Result<LoadedModel<Bert<B>>, EmbedError> {
+    let folder = folder.as_ref();
+    bert_of(&Layout::of(folder)?, folder, options, device)
 }
 
-/// A static table and its tokenizer, which adds no special tokens, from a sentence-transformers `StaticEmbedding` folder, or made of
-/// the word embeddings of a BERT folder.
+/// A static table with its tokenizer, which adds no special tokens, limit and prompts, from a folder of sentence-transformers'
+/// `StaticEmbedding` or of model2vec, or made of the word embeddings of a BERT folder.
+///
+/// The limit is that of the truncation in `tokenizer.json`; the words of a BERT have none.
 ///
 /// # Errors
-/// What [`StaticEncoder::from_folder`] and [`TextTokenizer::from_folder`] find.
+/// As [`load_bert`], and what [`StaticEncoder::from_folder`] finds.
 pub fn load_static<B: Backend>(
     folder: impl AsRef<Path>,
+    options: &FolderOptions,
     device: &B::Device,
-) -> Result<(StaticEncoder<B>, TextTokenizer), EmbedError> {
-    let (Layout::Bert { weights, .. } | Layout::Static { weights }) = Layout::of(folder.as_ref())?;
-    let encoder = StaticEncoder::from_folder(&weights, device)?;
-    Ok((encoder, TextTokenizer::from_folder(&weights)?.with_special_tokens(false)))
+) -> Result<LoadedModel<StaticEncoder<B>>, EmbedError> {
+    let folder = folder.as_ref();
+    static_of(&Layout::of(folder)?, folder, options, device)
 }
 
-/// The embedder that a folder holds, BERT or static, behind one door.
+/// The embedder that a folder holds, BERT or static, behind one door: `embed` gives sentence-transformers' `encode_query` and
+/// `encode_document`, scaled to norm 1.
 ///
 /// # Errors
 /// As [`load_bert`] and [`load_static`].
@@ -142,26 +99,67 @@ where
     Bert<B>: Sync,
     StaticEncoder<B>: Sync,
 {
-    Ok(match ModelKind::of(&folder)? {
-        ModelKind::Bert => {
-            let (bert, tokenizer, most) = load_bert::<B>(folder, options, device)?;
-            Box::new(NeuralEmbedder::new(bert, tokenizer, options.limits(most), device)?)
-        }
+    let folder = folder.as_ref();
+    let layout = Layout::of(folder)?;
+    Ok(match layout.kind {
+        ModelKind::Bert => Box::new(bert_of::<B>(&layout, folder, options, device)?.into_embedder(options, device)?),
         ModelKind::Static => {
-            let (encoder, tokenizer) = load_static::<B>(folder, device)?;
-            Box::new(NeuralEmbedder::new(encoder, tokenizer, options.limits(usize::MAX), device)?)
+            Box::new(static_of::<B>(&layout, folder, options, device)?.into_embedder(options, device)?)
         }
     })
 }
 
-fn max_seq_length(folder: &Path) -> Result<Option<usize>, EmbedError> {
-    #[derive(Deserialize)]
-    struct Limit {
-        max_seq_length: Option<usize>,
+fn bert_of<B: Backend>(
+    layout: &Layout,
+    folder: &Path,
+    options: &FolderOptions,
+    device: &B::Device,
+) -> Result<LoadedModel<Bert<B>>, EmbedError> {
+    if layout.kind != ModelKind::Bert {
+        return Err(EmbedError::Unsupported {
+            key: folder.display().to_string(),
+            value: "a static table".into(),
+            supported: "a BERT".into(),
+        });
     }
-    let file = "sentence_bert_config.json";
-    if !folder.join(file).is_file() {
-        return Ok(None);
+    SentenceBert::check(&layout.weights)?;
+    let bert = Bert::from_folder(&layout.weights, options.layers, device)?
+        .with_pooling(options.pooling.unwrap_or(layout.pooling.mode))
+        .with_include_prompt(layout.pooling.include_prompt);
+    let max_tokens = max_tokens(&layout.weights, bert.max_tokens())?;
+    with_tokenizer(bert, layout, folder, options, |_| max_tokens)
+}
+
+fn static_of<B: Backend>(
+    layout: &Layout,
+    folder: &Path,
+    options: &FolderOptions,
+    device: &B::Device,
+) -> Result<LoadedModel<StaticEncoder<B>>, EmbedError> {
+    let table = StaticEncoder::from_folder(&layout.weights, device)?;
+    let limit = |tokenizer: &TextTokenizer| match layout.kind {
+        ModelKind::Bert => None,
+        ModelKind::Static => tokenizer.limit(),
+    };
+    if layout.kind == ModelKind::Static {
+        model2vec::check(&layout.weights)?;
     }
-    Ok(read_json::<Limit>(folder, file)?.max_seq_length)
+    let model = with_tokenizer(table, layout, folder, options, |tokenizer| limit(tokenizer).unwrap_or(usize::MAX))?;
+    Ok(LoadedModel { tokenizer: model.tokenizer.with_special_tokens(false), ..model })
+}
+
+fn with_tokenizer<B: Backend, E: Encoder<B>>(
+    encoder: E,
+    layout: &Layout,
+    folder: &Path,
+    options: &FolderOptions,
+    max_tokens: impl Fn(&TextTokenizer) -> usize,
+) -> Result<LoadedModel<E>, EmbedError> {
+    let tokenizer = TextTokenizer::from_folder(&layout.weights)?;
+    let (tokens, rows) = (tokenizer.vocab_size(), encoder.vocab_size());
+    if tokens > rows {
+        return Err(EmbedError::FolderVocabulary { folder: folder.into(), tokens, rows });
+    }
+    let prompts = if layout.modules { read_prompts(folder, layout.unit_norm)? } else { Prompts::default() };
+    Ok(LoadedModel { max_tokens: max_tokens(&tokenizer), encoder, tokenizer, prompts: options.prompts(prompts) })
 }

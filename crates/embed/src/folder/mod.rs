@@ -1,23 +1,18 @@
-//! sentence-transformers folders: which modules they have, and how to load and save them.
+//! Model folders as sentence-transformers, transformers and model2vec write them: what they say, and how to load and save them.
 
+mod json;
 mod layout;
 mod load;
+mod model2vec;
+mod options;
+mod pooling;
+mod replace;
 mod save;
+mod sentence_bert;
+mod sentence_transformers;
 
-use std::path::Path;
-
-use serde::de::DeserializeOwned;
-
-use crate::EmbedError;
-
-pub use load::{FolderOptions, ModelKind, load_bert, load_embedder, load_static};
-
-/// A JSON file of a folder.
-pub(crate) fn read_json<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<T, EmbedError> {
-    let path = folder.join(file);
-    if !path.is_file() {
-        return Err(EmbedError::MissingFile { folder: folder.into(), file: file.into() });
-    }
-    let bytes = std::fs::read(&path).map_err(|source| EmbedError::Read { path: path.clone(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| EmbedError::Json { path, source })
-}
+pub(crate) use json::{Settings, read_json};
+pub use layout::ModelKind;
+pub use load::{LoadedModel, load_bert, load_embedder, load_static};
+pub use options::{ExportOptions, FolderOptions};
+pub(crate) use sentence_bert::SentenceBert;

@@ -1,11 +1,13 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::ExportOptions;
 use super::layout::{ModuleEntry, NORMALIZE, POOLING, STATIC, TRANSFORMER};
-use crate::{Bert, EmbedError, Encoder, Pooling, SaveFolder, StaticEncoder, TextTokenizer};
+use super::replace::replace_folder;
+use crate::{Bert, EmbedError, Encoder, Pooling, Prompts, SaveFolder, StaticEncoder, TextTokenizer};
 
 /// Tokens that BERT's tokenizer configuration names, by their role.
 const ROLES: [(&str, &str); 5] = [
@@ -17,18 +19,17 @@ const ROLES: [(&str, &str); 5] = [
 ];
 
 impl<B: Backend> SaveFolder for Bert<B> {
-    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) -> Result<(), EmbedError> {
-        let max_tokens = max_tokens.min(self.max_tokens());
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
+        check_vocabulary(tokenizer, self)?;
+        let max_tokens = options.max_tokens.min(self.max_tokens());
         replace_folder(folder, |draft| {
             let modules = [("", TRANSFORMER), ("1_Pooling", POOLING), ("2_Normalize", NORMALIZE)];
-            write_modules(draft, &modules)?;
+            write_modules(draft, &modules, &options.prompts)?;
             write_json(draft, "config.json", &self.hub_config()?)?;
-            write_json(
-                draft,
-                "sentence_bert_config.json",
-                &json!({"max_seq_length": max_tokens, "do_lower_case": false}),
-            )?;
-            write_json(&draft.join("1_Pooling"), "config.json", &pooling_config(self.dim(), self.pooling()))?;
+            // The tokenizer's own normaliser writes texts in lower case, where it does.
+            let limit = json!({"max_seq_length": max_tokens, "do_lower_case": false});
+            write_json(draft, "sentence_bert_config.json", &limit)?;
+            write_json(&draft.join("1_Pooling"), "config.json", &self.pooling_config())?;
             write_tokenizer(draft, tokenizer, max_tokens)?;
             self.weight_writer().write(&draft.join("model.safetensors"))
         })
@@ -47,47 +48,55 @@ impl<B: Backend> Bert<B> {
         }
         Ok(config)
     }
+
+    /// A flag for each mode, which every version reads.
+    fn pooling_config(&self) -> Value {
+        json!({
+            "word_embedding_dimension": self.dim(),
+            "pooling_mode_cls_token": self.pooling() == Pooling::Cls,
+            "pooling_mode_mean_tokens": self.pooling() == Pooling::Mean,
+            "pooling_mode_max_tokens": false,
+            "pooling_mode_mean_sqrt_len_tokens": false,
+            "pooling_mode_weightedmean_tokens": false,
+            "pooling_mode_lasttoken": false,
+            // With CLS pooling versions differ in what leaving out means, and nothing is left out here.
+            "include_prompt": self.include_prompt() || self.pooling() == Pooling::Cls,
+        })
+    }
 }
 
 impl<B: Backend> SaveFolder for StaticEncoder<B> {
-    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, _max_tokens: usize) -> Result<(), EmbedError> {
+    fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
+        check_vocabulary(tokenizer, self)?;
         replace_folder(folder, |draft| {
-            write_modules(draft, &[("0_StaticEmbedding", STATIC), ("1_Normalize", NORMALIZE)])?;
+            let modules = [("0_StaticEmbedding", STATIC), ("1_Normalize", NORMALIZE)];
+            write_modules(draft, &modules, &options.prompts)?;
             let inner = draft.join("0_StaticEmbedding");
-            tokenizer.save(inner.join("tokenizer.json"))?;
+            let path = inner.join("tokenizer.json");
+            match options.max_tokens {
+                usize::MAX => tokenizer.save(&path)?,
+                most => tokenizer.save_limited(&path, most)?,
+            }
             self.weight_writer().write(&inner.join("model.safetensors"))
         })
     }
 }
 
-/// Writes into a new folder beside `folder`, then puts it in `folder`'s place.
-fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<(), EmbedError>) -> Result<(), EmbedError> {
-    let draft = beside(folder, "partial");
-    remove(&draft)?;
-    create(&draft)?;
-    write(&draft)?;
-    let old = beside(folder, "replaced");
-    remove(&old)?;
-    if folder.exists() {
-        rename(folder, &old)?;
+fn check_vocabulary<B: Backend>(tokenizer: &TextTokenizer, encoder: &impl Encoder<B>) -> Result<(), EmbedError> {
+    let (tokens, rows) = (tokenizer.vocab_size(), encoder.vocab_size());
+    if tokens > rows {
+        return Err(EmbedError::Vocabulary { tokens, rows });
     }
-    rename(&draft, folder)?;
-    remove(&old)
+    Ok(())
 }
 
-/// `folder` with a suffix that no other process uses.
-fn beside(folder: &Path, suffix: &str) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{suffix}-{}", std::process::id()));
-    folder.with_file_name(name)
-}
-
-fn write_modules(folder: &Path, modules: &[(&str, &str)]) -> Result<(), EmbedError> {
+fn write_modules(folder: &Path, modules: &[(&str, &str)], prompts: &Prompts) -> Result<(), EmbedError> {
     let entries = modules.iter().enumerate().map(|(idx, (path, kind))| ModuleEntry {
         idx,
         name: idx.to_string(),
         path: path.to_string(),
         kind: kind.to_string(),
+        extra: Map::new(),
     });
     for (path, _) in modules {
         create(&folder.join(path))?;
@@ -97,30 +106,17 @@ fn write_modules(folder: &Path, modules: &[(&str, &str)]) -> Result<(), EmbedErr
     let config = json!({
         "__version__": versions,
         "model_type": "SentenceTransformer",
-        "prompts": {"query": "", "document": ""},
+        "prompts": {"query": prompts.query, "document": prompts.passage},
         "default_prompt_name": null,
         "similarity_fn_name": "cosine",
     });
     write_json(folder, "config_sentence_transformers.json", &config)
 }
 
-fn pooling_config(dim: usize, pooling: Pooling) -> Value {
-    json!({
-        "word_embedding_dimension": dim,
-        "pooling_mode_cls_token": pooling == Pooling::Cls,
-        "pooling_mode_mean_tokens": pooling == Pooling::Mean,
-        "pooling_mode_max_tokens": false,
-        "pooling_mode_mean_sqrt_len_tokens": false,
-        "pooling_mode_weightedmean_tokens": false,
-        "pooling_mode_lasttoken": false,
-        "include_prompt": true,
-    })
-}
-
 /// `tokenizer.json`, which is what tokenizes, and the two files that tell transformers its class and special tokens.
 fn write_tokenizer(folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) -> Result<(), EmbedError> {
     tokenizer.save(folder.join("tokenizer.json"))?;
-    let known: serde_json::Map<String, Value> = ROLES
+    let known: Map<String, Value> = ROLES
         .iter()
         .filter(|(_, token)| tokenizer.token_id(token).is_some())
         .map(|(role, token)| (role.to_string(), json!(token)))
@@ -141,17 +137,4 @@ fn write_json(folder: &Path, file: &str, value: &impl Serialize) -> Result<(), E
 
 fn create(folder: &Path) -> Result<(), EmbedError> {
     std::fs::create_dir_all(folder).map_err(|source| EmbedError::Write { path: folder.into(), source })
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), EmbedError> {
-    std::fs::rename(from, to).map_err(|source| EmbedError::Write { path: to.into(), source })
-}
-
-fn remove(folder: &Path) -> Result<(), EmbedError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(EmbedError::Write { path: folder.into(), source })
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,8 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use burn_flex::{Flex, FlexDevice};
 use embed::{Embedder, FolderOptions, Side, load_embedder};
@@ -55,5 +57,28 @@ fn copy_into(from: &Path, to: &Path) {
         } else {
             std::fs::write(target, std::fs::read(entry.path()).unwrap()).unwrap();
         }
+    }
+}
+
+/// What `run` warns of through `tracing`.
+pub fn warnings(run: impl FnOnce()) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone());
+    tracing::subscriber::with_default(subscriber.with_max_level(tracing::Level::WARN).finish(), run);
+    let lines = lines.0.lock().unwrap();
+    String::from_utf8(lines.clone()).unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -46,7 +46,7 @@ impl CompareArgs {
         let bootstrap = BootstrapConfig::default().with_resamples(self.resamples).with_level(self.confidence);
         let bootstrap = bootstrap.with_seed(self.seed).build()?;
         let test = RandomisationConfig::default().with_permutations(self.permutations).with_seed(self.seed).build()?;
-        let measures = self.judging.measures()?;
+        let measures = self.judging.measures("official")?;
         let qrels = judgements(&self.qrels)?;
         let evaluate = |run: &PathBuf| self.judging.evaluate(&qrels, run, &measures);
         let reports: Vec<Report> = self.runs.iter().map(evaluate).collect::<Result<_>>()?;

@@ -59,6 +59,13 @@ mod tests {
     #[test]
     fn a_search_is_wrapped_to_60_columns() {
         let expected = "\
+0.712   unicode_segmentation::UnicodeSegmentation::graphemes
+        (unicode-segmentation 1.13.3)
+        Returns an iterator over the grapheme clusters of
+        self, which are what a reader takes for one
+        character. Extended ones are the default.
+-0.050  d17  (Rome)
+        Größe und Länge zählen in Zeichen, nicht in Bytes.
 ";
         assert_eq!(render(&found(), 60), expected);
     }
@@ -66,6 +73,11 @@ mod tests {
     #[test]
     fn a_search_is_wrapped_to_100_columns() {
         let expected = "\
+0.712   unicode_segmentation::UnicodeSegmentation::graphemes  (unicode-segmentation 1.13.3)
+        Returns an iterator over the grapheme clusters of self, which are what a reader takes for
+        one character. Extended ones are the default.
+-0.050  d17  (Rome)
+        Größe und Länge zählen in Zeichen, nicht in Bytes.
 ";
         assert_eq!(render(&found(), 100), expected);
     }

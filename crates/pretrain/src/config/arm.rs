@@ -247,10 +247,10 @@ mod tests {
             ("[[run.arm]]\nname = \"a\"\ncluster.kk = 3", ["`a`", "kk"]),
             ("[[run.arm]]\nname = \"a\"\ncluster.k = 0", ["`a`", "cluster.k = 0"]),
             ("[[run.arm]]\nname = \"a\"\n[[run.arm]]\nname = \"A\"", ["`a`", "two arms"]),
-            ("[[run.arm]]\nname = \"a\"\n[run]\narms = [\"none\"]", ["run", "arm"]),
+            ("[[run.arm]]\nname = \"a\"\n[run]\narms = [\"none\"]", ["duplicate", "arms"]),
             ("[[run.arm]]\nname = \"../a\"", ["../a", "name"]),
             ("[[run.arm]]\nnam = \"a\"", ["nam", "line"]),
-            ("[run]\narms = [\"nothing\"]", ["nothing", "line 2"]),
+            ("[run]\narms = [\"nothing\"]", ["nothing", "line"]),
             ("[[run.arm]]\nname = \"a\"\neval.depth = 3", ["eval", "line"]),
         ] {
             let message = error(text);

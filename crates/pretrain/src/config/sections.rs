@@ -86,6 +86,10 @@ pub struct EmbedderConfig {
     pub max_query_tokens: usize,
     /// The longest passage, in tokens with the special ones; 0: the model's own limit.
     pub max_passage_tokens: usize,
+    /// Text before every query (`bert`, `static`); absent: as the folder says, empty: none.
+    pub query_prompt: Option<String>,
+    /// Text before every passage (`bert`, `static`); absent: as the folder says, empty: none.
+    pub passage_prompt: Option<String>,
 }
 
 /// A kind of embedder.
@@ -102,7 +106,7 @@ pub enum EmbedderKind {
 
 impl Default for EmbedderConfig {
     fn default() -> Self {
-        Self { kind: EmbedderKind::Lexical, path: PathBuf::new(), dim: 256, max_query_tokens: 0, max_passage_tokens: 0 }
+        Self { kind: EmbedderKind::Lexical, path: PathBuf::new(), dim: 256, max_query_tokens: 0, max_passage_tokens: 0, query_prompt: None, passage_prompt: None }
     }
 }
 
@@ -124,6 +128,10 @@ pub struct StudentConfig {
     pub intermediate: usize,
     /// How a BERT's tokens become one vector; absent: as the folder says, mean from scratch.
     pub pooling: Option<PoolingKind>,
+    /// Text before every query, in training too; absent: as the folder says, empty: none.
+    pub query_prompt: Option<String>,
+    /// Text before every passage, in training too; absent: as the folder says, empty: none.
+    pub passage_prompt: Option<String>,
     /// The size of a vocabulary trained from scratch.
     pub vocab_size: usize,
     /// The standard deviation of a static table's first values, from scratch.
@@ -162,6 +170,8 @@ impl Default for StudentConfig {
             heads: 4,
             intermediate: 0,
             pooling: None,
+            query_prompt: None,
+            passage_prompt: None,
             vocab_size: 16_384,
             init_std: 0.05,
             idf: true,
@@ -177,7 +187,7 @@ pub struct LossConfig {
     pub temperature: f32,
     /// Which side looks for the other.
     pub direction: Direction,
-    /// Whether pairs that share a query or passage text are no negatives of one another.
+    /// Whether false negatives are masked: a query's other known positives, and pairs that share a query or passage text.
     pub mask_duplicates: bool,
     /// Rows of a tile of the loss that never forms the whole matrix; 0: the whole matrix.
     pub tile: usize,
@@ -284,8 +294,10 @@ impl Default for TrainConfig {
 pub struct EvalConfig {
     /// Measures by name; the first is the one that gains are reported of.
     pub measures: Vec<String>,
-    /// How many passages are retrieved for a query.
+    /// How many passages are retrieved for a query: at least the cut of every measure.
     pub depth: usize,
+    /// Whether a query never finds the passage that has its own id, as in BEIR (ArguAna, Quora).
+    pub ignore_identical_ids: bool,
     /// The longest query, in tokens with the special ones.
     pub max_query_tokens: usize,
     /// The longest passage, in tokens with the special ones.
@@ -301,6 +313,7 @@ impl Default for EvalConfig {
         Self {
             measures: ["nDCG@10", "MRR@10", "recall@100"].map(String::from).to_vec(),
             depth: 100,
+            ignore_identical_ids: true,
             max_query_tokens: 40,
             max_passage_tokens: 128,
             baselines: true,

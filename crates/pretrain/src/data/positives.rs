@@ -27,7 +27,7 @@ pub struct Positives {
 }
 
 impl Positives {
-    pub(super) fn new(queries: usize, train: &[Pair]) -> Self {
+    pub(crate) fn new(queries: usize, train: &[Pair]) -> Self {
         let mut offsets = vec![0; queries + 1];
         train.iter().for_each(|pair| offsets[pair.query as usize + 1] += 1);
         (0..queries).for_each(|query| offsets[query + 1] += offsets[query]);

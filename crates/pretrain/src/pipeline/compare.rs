@@ -2,11 +2,10 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use comfy_table::{CellAlignment, Table, presets};
-use retrieval_eval::{BootstrapConfig, Paired};
+use retrieval_eval::{Bootstrap, BootstrapConfig, CrossedTTest, EvalError, SeedValues, holm};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use super::evaluate::{Scores, mean};
 use crate::config::{Arm, Difference};
 use crate::error::Result;
 use crate::files::write_json;
@@ -49,7 +48,7 @@ pub struct Row {
     pub gain: Option<Gain>,
 }
 
-/// A relative gain and its interval over queries.
+/// A relative gain with its interval over queries and seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
     /// The arm's mean over the baseline's, less 1.
@@ -58,6 +57,11 @@ pub struct Gain {
     pub low: f64,
     /// The upper end of the 95% interval.
     pub high: f64,
+    /// How likely a difference as large is where there is none, two-sided, by a t-test over queries and seeds; absent where
+    /// all differ by as much.
+    pub p: Option<f64>,
+    /// That corrected for the number of arms (Holm).
+    pub p_holm: Option<f64>,
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
@@ -69,12 +73,13 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let trained = !self.dataset.train.is_empty();
         let arms = if trained { self.run.arms() } else { &[] };
         let unclustered = arms.iter().find(|arm| arm.is_unclustered());
-        let baseline = unclustered.map(|arm| self.arm_queries(arm)).transpose()?;
+        let baseline = unclustered.map(|arm| self.arm_values(arm, 0)).transpose()?;
         let mut rows = Vec::new();
         for arm in arms {
-            let against = baseline.as_deref().filter(|_| unclustered != Some(arm));
+            let against = baseline.as_ref().filter(|_| unclustered != Some(arm));
             rows.push(self.arm_row(arm, against)?);
         }
+        correct(&mut rows)?;
         let baselines = if self.config.eval.baselines { self.baselines() } else { Vec::new() };
         for system in baselines {
             let scores = self.baseline_scores(system)?;
@@ -96,48 +101,48 @@ impl<B: AutodiffBackend> Pipeline<B> {
         ArmKeys { arm: arm.title.clone(), keys: self.config.differences_of(arm).into_iter().map(key).collect() }
     }
 
-    fn arm_scores(&self, arm: &Arm) -> Result<Vec<Scores>> {
-        self.config.seeds().into_iter().map(|seed| self.scores(Member { arm, seed })).collect()
+    /// One measure of every test query, with every seed.
+    fn arm_values(&self, arm: &Arm, measure: usize) -> Result<SeedValues> {
+        let scores = self.config.seeds().into_iter().map(|seed| self.scores(Member { arm, seed }));
+        let rows: Vec<Vec<f64>> = scores.map(|scores| Ok(scores?.per_query.swap_remove(measure))).collect::<Result<_>>()?;
+        Ok(SeedValues::new(&rows)?)
     }
 
-    /// The first measure of each test query, averaged over seeds.
-    fn arm_queries(&self, arm: &Arm) -> Result<Vec<f64>> {
-        let scores = self.arm_scores(arm)?;
-        let of_query = |query: usize| mean(&scores.iter().map(|scores| scores.per_query[0][query]).collect::<Vec<_>>());
-        Ok((0..self.dataset.test.len()).map(of_query).collect())
-    }
-
-    fn arm_row(&self, arm: &Arm, against: Option<&[f64]>) -> Result<Row> {
-        let scores = self.arm_scores(arm)?;
-        let of_measure = |measure: usize| scores.iter().map(|scores| scores.means[measure]).collect::<Vec<f64>>();
+    fn arm_row(&self, arm: &Arm, against: Option<&SeedValues>) -> Result<Row> {
         let measures = 0..self.config.eval.measures.len();
-        let gain = match against {
-            Some(baseline) => self.gain(baseline, &self.arm_queries(arm)?)?,
-            None => None,
-        };
+        let values: Vec<SeedValues> = measures.map(|measure| self.arm_values(arm, measure)).collect::<Result<_>>()?;
+        let bootstrap = BootstrapConfig::default().with_resamples(self.config.eval.resamples).build()?;
         Ok(Row {
             system: arm.title.clone(),
-            means: measures.clone().map(|measure| mean(&of_measure(measure))).collect(),
-            deviations: (scores.len() > 1).then(|| measures.map(|measure| deviation(&of_measure(measure))).collect()),
-            gain,
+            means: values.iter().map(SeedValues::mean).collect(),
+            deviations: values.iter().map(SeedValues::seed_deviation).collect(),
+            gain: against.map(|baseline| Gain::new(&bootstrap, baseline, &values[0])).transpose()?.flatten(),
         })
-    }
-
-    /// The gain and its interval; none where the baseline found nothing at all.
-    fn gain(&self, baseline: &[f64], arm: &[f64]) -> Result<Option<Gain>> {
-        let paired = Paired::new(baseline, arm)?;
-        let Some(relative) = paired.relative_gain() else { return Ok(None) };
-        let bootstrap = BootstrapConfig::default().with_resamples(self.config.eval.resamples).build()?;
-        let interval = bootstrap.relative_gain(paired)?;
-        Ok(Some(Gain { relative, low: interval.lower, high: interval.upper }))
     }
 }
 
-/// The sample standard deviation.
-fn deviation(values: &[f64]) -> f64 {
-    let center = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - center).powi(2)).sum();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
+impl Gain {
+    /// The gain, its p-value not corrected yet; none where the baseline found nothing at all, or in so many resamples that
+    /// the interval has no end.
+    fn new(bootstrap: &Bootstrap, baseline: &SeedValues, arm: &SeedValues) -> Result<Option<Self>> {
+        let interval = match bootstrap.relative_gain_over_seeds(baseline, arm) {
+            Err(EvalError::ZeroBaseline) => return Ok(None),
+            interval => interval?,
+        };
+        let p = CrossedTTest::new(&arm.less(baseline)?).map(|test| test.p_value);
+        Ok(Some(Self { relative: interval.estimate, low: interval.lower, high: interval.upper, p, p_holm: None }))
+    }
+}
+
+/// Corrects the p-values of all gains for their number.
+fn correct(rows: &mut [Row]) -> Result<()> {
+    let mut gains: Vec<&mut Gain> =
+        rows.iter_mut().filter_map(|row| row.gain.as_mut()).filter(|gain| gain.p.is_some()).collect();
+    let p_values: Vec<f64> = gains.iter().filter_map(|gain| gain.p).collect();
+    for (gain, corrected) in gains.iter_mut().zip(holm(&p_values)?) {
+        gain.p_holm = Some(corrected);
+    }
+    Ok(())
 }
 
 impl std::fmt::Display for Comparison {
@@ -146,15 +151,16 @@ impl std::fmt::Display for Comparison {
         table.load_preset(presets::ASCII_MARKDOWN);
         let mut header = vec![String::new()];
         header.extend(self.measures.iter().cloned());
-        header.push(format!("gain in {} (95%)", self.measures[0]));
+        header.extend([format!("gain in {} (95%)", self.measures[0]), "p (Holm)".to_owned()]);
         table.set_header(header);
         for row in &self.rows {
             let mut cells = vec![row.system.clone()];
             cells.extend((0..self.measures.len()).map(|measure| row.cell(measure)));
             cells.push(row.gain.map_or_else(String::new, |gain| gain.to_string()));
+            cells.push(row.gain.and_then(|gain| gain.p_holm).map_or_else(String::new, probability));
             table.add_row(cells);
         }
-        for column in 1..=self.measures.len() + 1 {
+        for column in 1..=self.measures.len() + 2 {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -178,13 +184,20 @@ impl Row {
 
 impl std::fmt::Display for Gain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { relative, low, high } = self;
+        let Self { relative, low, high, .. } = self;
         write!(f, "{:+.2}% ({:+.2}% to {:+.2}%)", 100.0 * relative, 100.0 * low, 100.0 * high)
     }
 }
 
+/// Three decimals; what would round to 0 is less than the least that does not.
+fn probability(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
 #[cfg(test)]
 mod tests {
+    use retrieval_eval::{Paired, TTest};
+
     use super::*;
 
     #[test]
@@ -197,15 +210,56 @@ mod tests {
             arms: vec![ArmKeys { arm: "passage clusters".into(), keys: vec!["cluster.k = 3".into()] }],
             rows: vec![
                 row("unclustered", None),
-                row("passage clusters", Some(Gain { relative: 0.02, low: -0.01, high: 0.05 })),
+                row("passage clusters", Some(Gain { relative: 0.02, low: -0.01, high: 0.05, p: Some(0.2), p_holm: Some(0.4) })),
             ],
         };
         let text = comparison.to_string();
-        assert!(text.contains("unclustered") && text.contains("+2.00% (-1.00% to +5.00%)"), "{text}");
+        assert!(text.contains("unclustered") && text.contains("+2.00% (-1.00% to +5.00%) |    0.400"), "{text}");
+    }
+
+    fn bootstrap() -> Bootstrap {
+        BootstrapConfig::default().with_resamples(2000).build().unwrap()
+    }
+
+    fn gain(baseline: &[Vec<f64>], arm: &[Vec<f64>]) -> Option<Gain> {
+        let [baseline, arm] = [baseline, arm].map(|rows| SeedValues::new(rows).unwrap());
+        Gain::new(&bootstrap(), &baseline, &arm).unwrap()
+    }
+
+    /// Averaged over seeds first, every query gains as much, and the interval would have no width.
+    #[test]
+    fn an_interval_over_several_seeds_is_over_their_luck_too() {
+        let arm = [vec![0.56; 50], vec![0.47; 50], vec![0.5; 50]];
+        let gain = gain(&vec![vec![0.5; 50]; 3], &arm).unwrap();
+        assert!((gain.relative - 0.02).abs() < 1e-12, "{gain:?}");
+        assert!(gain.low < -0.03 && gain.high > 0.08 && gain.p > Some(0.5), "{gain:?}");
     }
 
     #[test]
-    fn deviation_is_the_samples() {
-        assert_eq!(deviation(&[1.0, 3.0]), 2.0_f64.sqrt());
+    fn one_seed_has_the_interval_and_the_test_over_queries() {
+        let baseline: Vec<f64> = (0..40).map(|query| f64::from(query % 7) / 7.0).collect();
+        let arm: Vec<f64> = (0..40).map(|query| f64::from(query % 7 + query % 3) / 9.0).collect();
+        let gain = gain(&[baseline.clone()], &[arm.clone()]).unwrap();
+        let paired = Paired::new(&baseline, &arm).unwrap();
+        let interval = bootstrap().relative_gain(paired).unwrap();
+        assert_eq!((gain.low, gain.high), (interval.lower, interval.upper));
+        assert!((gain.p.unwrap() - TTest::new(paired).unwrap().p_value).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_baseline_that_found_nothing_has_no_gain_over_it() {
+        assert_eq!(gain(&[vec![0.0; 3]], &[vec![1.0; 3]]), None);
+    }
+
+    #[test]
+    fn p_values_are_corrected_for_the_number_of_arms() {
+        let row = |p| {
+            let gain = Gain { relative: 0.1, low: 0.0, high: 0.2, p, p_holm: None };
+            Row { system: "arm".into(), means: vec![0.5], deviations: None, gain: Some(gain) }
+        };
+        let mut rows = [row(Some(0.25)), row(None), row(Some(0.125)), Row { gain: None, ..row(None) }];
+        correct(&mut rows).unwrap();
+        let corrected: Vec<_> = rows.iter().map(|row| row.gain.and_then(|gain| gain.p_holm)).collect();
+        assert_eq!(corrected, [Some(0.25), None, Some(0.25), None]);
     }
 }

@@ -45,6 +45,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 let mut options = FolderOptions::default();
                 options.query_tokens = limit(config.max_query_tokens);
                 options.passage_tokens = limit(config.max_passage_tokens);
+                options.query_prompt.clone_from(&config.query_prompt);
+                options.passage_prompt.clone_from(&config.passage_prompt);
                 Ok(load_embedder::<B::InnerBackend>(&config.path, &options, &self.device)?)
             }
         }
@@ -72,7 +74,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
 }
 
 /// One unit row a text, with a forecast and a progress bar.
-pub(super) fn embed_all(embedder: &dyn Embedder, texts: &[&str], side: Side) -> Result<Array2<f32>> {
+pub(crate) fn embed_all(embedder: &dyn Embedder, texts: &[&str], side: Side) -> Result<Array2<f32>> {
     let what = match side {
         Side::Query => "queries",
         Side::Passage => "passages",

@@ -1,9 +1,9 @@
 //! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
 
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::{Embedder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
 use ndarray::{Array2, ArrayView2, Axis};
-use retrieval_eval::{EvalOptions, ExactSearcher, Hit, IndexedQrels, Measure, Searcher, evaluate_hits};
+use retrieval_eval::{EvalError, Measure, Report};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
@@ -13,7 +13,9 @@ use crate::bm25::Bm25;
 use crate::data::TestQuery;
 use crate::error::Result;
 use crate::files::{read_json, write_json, write_rows};
+use crate::judge::Judge;
 use crate::run_folder::Member;
+use crate::student::Student;
 
 /// What one system reached on the test queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,8 +108,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 }
                 Baseline::Bm25 => {
                     let index = Bm25::new(&self.passage_texts())?;
-                    let hits = index.search_all(&self.test_texts(), self.config.eval.depth)?;
-                    self.scores_of(baseline.title(), self.judge(&self.dataset.test, &hits)?)
+                    let judge = self.judge(&self.dataset.test);
+                    let found = index.search_all(&self.test_texts(), judge.search_depth())?;
+                    self.scores_of(baseline.title(), judge.judge(found, &self.measures()?)?)
                 }
                 Baseline::Embedder => self.score_embedder()?,
             };
@@ -140,9 +143,17 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let mut start = None;
         let start = Start::of_arm(&mut start, self, &self.config)?;
         let student = self.initial_student::<B::InnerBackend>(&self.config, self.first_seed(), start)?;
-        let tokenizer = start.tokenizer.clone();
+        Ok(Box::new(self.embedder_of(student, start)?))
+    }
+
+    /// A student as evaluation asks it.
+    pub(super) fn embedder_of<C>(&self, student: Student<C>, start: &Start) -> Result<NeuralEmbedder<C, Student<C>>>
+    where
+        C: Backend<Device = B::Device>,
+    {
         let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
-        Ok(Box::new(NeuralEmbedder::new(student, tokenizer, limits, &self.device)?))
+        let embedder = NeuralEmbedder::new(student, start.tokenizer.clone(), limits, &self.device)?;
+        Ok(embedder.with_prompts(start.prompts.clone()))
     }
 
     pub(super) fn first_seed(&self) -> u64 {
@@ -155,7 +166,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn score(&self, embedder: &dyn Embedder, passages: ArrayView2<'_, f32>, system: &str) -> Result<Scores> {
         let queries = embed_all(embedder, &self.test_texts(), Side::Query)?;
-        Ok(self.scores_of(system, self.search_and_judge(&self.dataset.test, queries.view(), passages)?))
+        let report = self.judge(&self.dataset.test).search(queries.view(), passages, &self.measures()?)?;
+        Ok(self.scores_of(system, report))
     }
 
     /// The clustering embedder's own scores, from the rows that are stored already.
@@ -163,39 +175,39 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let rows: Vec<usize> = self.dataset.test.iter().map(|test| test.query as usize).collect();
         let queries: Array2<f32> = self.vectors(Side::Query)?.select(Axis(0), &rows);
         let passages = self.vectors(Side::Passage)?;
-        let per_query = self.search_and_judge(&self.dataset.test, queries.view(), passages.view())?;
-        Ok(self.scores_of(Baseline::Embedder.title(), per_query))
+        let report = self.judge(&self.dataset.test).search(queries.view(), passages.view(), &self.measures()?)?;
+        Ok(self.scores_of(Baseline::Embedder.title(), report))
     }
 
-    /// For each measure its value of each of `queries`, which `rows` embed, from a search of all `passages`.
-    pub(super) fn search_and_judge(
-        &self,
-        queries: &[TestQuery],
-        rows: ArrayView2<'_, f32>,
-        passages: ArrayView2<'_, f32>,
-    ) -> Result<Vec<Vec<f64>>> {
-        let hits = ExactSearcher::new(passages)?.search(rows, self.config.eval.depth)?;
-        self.judge(queries, &hits)
+    /// What the system found for `queries` is judged by.
+    pub(super) fn judge<'a>(&'a self, queries: &'a [TestQuery]) -> Judge<'a> {
+        let eval = &self.config.eval;
+        Judge {
+            queries,
+            passages: &self.dataset.passages,
+            depth: eval.depth,
+            ignore_identical_ids: eval.ignore_identical_ids,
+            relevance_level: 1,
+        }
     }
 
-    fn judge(&self, queries: &[TestQuery], hits: &[Vec<Hit>]) -> Result<Vec<Vec<f64>>> {
-        let names = &self.config.eval.measures;
-        let measures: Vec<Measure> = names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>()?;
-        let qrels = IndexedQrels::new(queries.iter().map(|query| query.relevant.clone()))?;
-        let report = evaluate_hits(&qrels, hits, &measures, EvalOptions::default().with_complete(true))?;
-        Ok(report.measures.into_iter().map(|measure| measure.values).collect())
+    /// The measures that the configuration names.
+    pub(super) fn measures(&self) -> Result<Vec<Measure>> {
+        let parsed = self.config.eval.measures.iter().map(|name| name.parse());
+        Ok(parsed.collect::<std::result::Result<_, EvalError>>()?)
     }
 
-    fn scores_of(&self, system: &str, per_query: Vec<Vec<f64>>) -> Scores {
+    fn scores_of(&self, system: &str, report: Report<u32>) -> Scores {
         Scores {
             system: system.to_owned(),
             measures: self.config.eval.measures.clone(),
-            means: per_query.iter().map(|values| mean(values)).collect(),
-            per_query,
+            means: means(&report),
+            per_query: report.measures.into_iter().map(|measure| measure.values).collect(),
         }
     }
 }
 
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+/// The mean of each measure; 0 without queries.
+pub(super) fn means(report: &Report<u32>) -> Vec<f64> {
+    report.measures.iter().map(|measure| measure.mean.unwrap_or(0.0)).collect()
 }

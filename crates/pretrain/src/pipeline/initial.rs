@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use embed::TextTokenizer;
+use embed::{LoadedModel, Prompts, TextTokenizer, TokenLimits};
 
 use super::Pipeline;
 use crate::config::{Config, StudentConfig};
 use crate::error::Result;
 use crate::progress::count;
-use crate::student::{self, Student};
+use crate::student::{self, Origin, Student};
 use crate::train::PairTokens;
 
 /// What every training of an arm starts from, whatever its seed.
 pub(super) struct Start {
     of: (StudentConfig, [usize; 2]),
     pub(super) tokenizer: TextTokenizer,
+    pub(super) prompts: Prompts,
+    limits: TokenLimits,
     pub(super) tokens: PairTokens,
     /// For each token its inverse document frequency in the training text, where the student wants it.
     weights: Option<Vec<f32>>,
@@ -37,9 +39,8 @@ impl Start {
     }
 
     /// The most tokens of a text in training.
-    pub(super) fn max_tokens(&self) -> usize {
-        let [query, passage] = self.of.1;
-        query.max(passage)
+    pub(super) fn longest(&self) -> usize {
+        self.limits.query.max(self.limits.passage)
     }
 
     fn new<B: AutodiffBackend>(
@@ -47,11 +48,23 @@ impl Start {
         pipeline: &Pipeline<B>,
         config: &Config,
     ) -> Result<Self> {
-        let tokenizer = pipeline.tokenizer(&config.student)?;
-        let tokens = PairTokens::new(&pipeline.dataset, &tokenizer, &config.train)?;
+        let LoadedModel { tokenizer, max_tokens, prompts, .. } =
+            pipeline.model::<B::InnerBackend>(&config.student, config.train.seed)?;
+        let limit = |key: &str, tokens: usize| {
+            if tokens > max_tokens {
+                tracing::warn!("train.{key} = {tokens}: the student takes {max_tokens} tokens, texts are cut there");
+            }
+            tokens.min(max_tokens)
+        };
+        let train = &config.train;
+        let limits = TokenLimits::new(
+            limit("max_query_tokens", train.max_query_tokens),
+            limit("max_passage_tokens", train.max_passage_tokens),
+        );
+        let tokens = PairTokens::new(&pipeline.dataset, &tokenizer, &prompts, limits)?;
         let weighted = student::begins_weighted(&config.student);
         let weights = weighted.then(|| tokens.inverse_document_frequency(tokenizer.vocab_size()));
-        Ok(Self { of, tokenizer, tokens, weights })
+        Ok(Self { of, tokenizer, prompts, limits, tokens, weights })
     }
 }
 
@@ -61,20 +74,23 @@ impl<B: AutodiffBackend> Pipeline<B> {
     where
         C: Backend<Device = B::Device>,
     {
-        let student = student::initial(&config.student, &start.tokenizer, seed, &self.device)?;
+        let student = self.model(&config.student, seed)?.encoder;
         Ok(match &start.weights {
             Some(weights) => student.weighted(weights),
             None => student,
         })
     }
 
-    /// The student's tokenizer: that of the folder it comes from, or one trained on the training text.
-    pub(super) fn tokenizer(&self, config: &StudentConfig) -> Result<TextTokenizer> {
-        let tokenizer = match &config.from {
-            Some(folder) => TextTokenizer::from_folder(folder)?,
-            None => self.vocabulary(config)?,
+    /// The student as its folder or chance has it, with what belongs to it.
+    pub(super) fn model<C>(&self, config: &StudentConfig, seed: u64) -> Result<LoadedModel<Student<C>>>
+    where
+        C: Backend<Device = B::Device>,
+    {
+        let origin = match &config.from {
+            Some(folder) => Origin::Folder(folder),
+            None => Origin::Scratch(self.vocabulary(config)?),
         };
-        Ok(student::with_special_tokens(config.kind, tokenizer))
+        Ok(student::initial(config, origin, seed, &self.device)?)
     }
 
     /// The vocabulary of a student from scratch, trained on the training text alone.

@@ -17,13 +17,13 @@ use burn::tensor::backend::AutodiffBackend;
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use embed_texts::embed_all;
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
 use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
-use crate::student;
 pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
@@ -144,8 +144,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
             }
             if arm.config.student.from.is_some() {
-                let (student, tokenizer) = (&arm.config.student, self.tokenizer(&arm.config.student)?);
-                student::initial::<B::InnerBackend>(student, &tokenizer, seed, &self.device)?;
+                self.model::<B::InnerBackend>(&arm.config.student, seed)?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use embed::SaveFolder;
+use embed::{ExportOptions, SaveFolder};
 use infonce::{ContrastiveLoss, InfoNceConfig};
 use stratified_sampler::BatchSampler;
 
@@ -58,7 +58,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let mut recorder = Recorder::new(folder.join("metrics.jsonl"), steps, member)?;
         let validation = match config.train.evaluate_every {
             0 => None,
-            _ => Some(Validation::new(self, &start.tokenizer)?),
+            _ => Some(Validation::new(self, start)?),
         };
         let mut best: Option<(f64, Student<B>)> = None;
         let at = |every: usize, step: usize| every > 0 && step % every == 0;
@@ -97,9 +97,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 }
 
-/// A student's folder, with the longest text that it is trained on as its limit.
+/// A student's folder, with the longest text that it is trained on as its limit, and its prompts.
 fn save(student: &impl SaveFolder, start: &Start, folder: &Path) -> Result<()> {
-    Ok(student.save_folder(folder, &start.tokenizer, start.max_tokens())?)
+    let options = ExportOptions::new(start.longest()).with_prompts(start.prompts.clone());
+    Ok(student.save_folder(folder, &start.tokenizer, &options)?)
 }
 
 fn announce<B: AutodiffBackend>(

@@ -3,17 +3,18 @@
 use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::{Embedder, NeuralEmbedder, Side, TextTokenizer, TokenLimits};
+use embed::{Embedder, Side};
 
 use super::Pipeline;
-use super::evaluate::mean;
+use super::initial::Start;
+use super::evaluate::means;
 use crate::error::{PretrainError, Result};
 use crate::student::Student;
 
 /// The queries and passages that a student in training is judged on.
 pub(super) struct Validation<'a, B: AutodiffBackend> {
     pipeline: &'a Pipeline<B>,
-    tokenizer: TextTokenizer,
+    start: &'a Start,
     queries: Vec<&'a str>,
     passages: Vec<&'a str>,
 }
@@ -35,26 +36,25 @@ impl std::fmt::Display for Reached {
 impl<'a, B: AutodiffBackend> Validation<'a, B> {
     /// # Errors
     /// The data has no validation split.
-    pub(super) fn new(pipeline: &'a Pipeline<B>, tokenizer: &TextTokenizer) -> Result<Self> {
+    pub(super) fn new(pipeline: &'a Pipeline<B>, start: &'a Start) -> Result<Self> {
         let dataset = &pipeline.dataset;
         if dataset.validation.is_empty() {
             return Err(PretrainError::NoValidation { path: pipeline.config.data.path.clone() });
         }
         let text = |query: u32| dataset.queries[query as usize].text.as_str();
         let queries = dataset.validation.iter().map(|query| text(query.query)).collect();
-        Ok(Self { pipeline, tokenizer: tokenizer.clone(), queries, passages: pipeline.passage_texts() })
+        Ok(Self { pipeline, start, queries, passages: pipeline.passage_texts() })
     }
 
     /// What `student` reaches, searching the whole corpus.
     pub(super) fn measure(&self, student: &Student<B::InnerBackend>) -> Result<Reached> {
         let start = Instant::now();
         let (pipeline, eval) = (self.pipeline, &self.pipeline.config.eval);
-        let limits = TokenLimits::new(eval.max_query_tokens, eval.max_passage_tokens);
-        let embedder = NeuralEmbedder::new(student.clone(), self.tokenizer.clone(), limits, &pipeline.device)?;
+        let embedder = pipeline.embedder_of(student.clone(), self.start)?;
         let queries = embedder.embed(&self.queries, Side::Query)?;
         let passages = embedder.embed(&self.passages, Side::Passage)?;
-        let per_query = pipeline.search_and_judge(&pipeline.dataset.validation, queries.view(), passages.view())?;
-        let means = per_query.iter().map(|values| mean(values)).collect();
+        let judge = pipeline.judge(&pipeline.dataset.validation);
+        let means = means(&judge.search(queries.view(), passages.view(), &pipeline.measures()?)?);
         Ok(Reached { measures: eval.measures.clone(), means, seconds: start.elapsed().as_secs_f64() })
     }
 }

@@ -54,7 +54,7 @@ pub struct StepReport {
     pub loss: f32,
     /// The share of queries whose positive scores highest in the batch.
     pub accuracy: f32,
-    /// In-batch negatives masked because they share a text with the positive.
+    /// In-batch negatives masked as false: they share a text with the positive, or are known to answer the query.
     pub masked: usize,
     /// The norm of the gradient of all parameters together, before clipping.
     pub gradient_norm: f32,
@@ -118,10 +118,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let embeddings = texts.clone().inner();
         let [queries, passages] = [&tokens.queries, &tokens.passages].map(|rows| indices(rows, self.device));
         let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
+        let known_positives: Vec<&[u64]> = tokens.known_positives.iter().map(Vec::as_slice).collect();
         let loss = self.loss.loss_and_gradients(
             embeddings.clone().select(0, queries.clone()),
             embeddings.clone().select(0, passages.clone()),
-            &InBatch { query_ids: &query_ids, passage_ids: &passage_ids },
+            &InBatch { query_ids: &query_ids, passage_ids: &passage_ids, known_positives: &known_positives },
         );
         let gradient = embeddings
             .zeros_like()

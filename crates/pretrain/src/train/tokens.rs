@@ -1,10 +1,9 @@
 //! The training pairs as token ids, tokenised once for all epochs.
 
-use embed::{TextTokenizer, TokenBatch, inverse_document_frequency};
+use embed::{Prompts, Side, TextTokenizer, TokenBatch, TokenLimits, inverse_document_frequency};
 use rustc_hash::FxHashMap;
 
-use crate::config::TrainConfig;
-use crate::data::{Dataset, Text};
+use crate::data::{Dataset, Pair, Positives, Text};
 use crate::error::Result;
 
 /// The tokens of every distinct training text, and each pair as two rows of them.
@@ -12,7 +11,9 @@ use crate::error::Result;
 pub struct PairTokens {
     queries: TokenBatch,
     passages: TokenBatch,
-    pairs: Vec<[usize; 2]>,
+    /// Each as rows of the two.
+    pairs: Vec<Pair>,
+    positives: Positives,
 }
 
 /// The tokens of one batch, each distinct text once.
@@ -24,20 +25,25 @@ pub struct BatchTokens {
     pub queries: Vec<u32>,
     /// For each pair the row of its passage in `texts`.
     pub passages: Vec<u32>,
+    /// For each pair the rows in `texts` of all passages that answer its query in training, its own among them.
+    pub known_positives: Vec<Vec<u64>>,
 }
 
 impl PairTokens {
-    /// The tokens of `dataset`'s training pairs, cut at the training limits.
+    /// The tokens of `dataset`'s training pairs after their prompts, cut at the limits.
     ///
     /// # Errors
     /// A text cannot be tokenised.
-    pub fn new(dataset: &Dataset, tokenizer: &TextTokenizer, config: &TrainConfig) -> Result<Self> {
+    pub fn new(dataset: &Dataset, tokenizer: &TextTokenizer, prompts: &Prompts, limits: TokenLimits) -> Result<Self> {
+        let encode = |side, texts: &[&str]| tokenizer.encode_after(prompts.of(side), texts, limits.of(side));
         let mut queries = Rows::default();
         let mut passages = Rows::default();
-        let pairs = dataset.train.iter().map(|pair| [queries.row(pair.query), passages.row(pair.passage)]).collect();
+        let row = |pair: &Pair| Pair { query: queries.row(pair.query), passage: passages.row(pair.passage) };
+        let pairs: Vec<Pair> = dataset.train.iter().map(row).collect();
         Ok(Self {
-            queries: tokenizer.encode(&queries.of(&dataset.queries), config.max_query_tokens)?,
-            passages: tokenizer.encode(&passages.of(&dataset.passages), config.max_passage_tokens)?,
+            positives: Positives::new(queries.texts.len(), &pairs),
+            queries: encode(Side::Query, &queries.of(&dataset.queries))?,
+            passages: encode(Side::Passage, &passages.of(&dataset.passages))?,
             pairs,
         })
     }
@@ -55,7 +61,7 @@ impl PairTokens {
     /// For each token of `vocab_size` its inverse document frequency among the distinct queries and passages.
     pub fn inverse_document_frequency(&self, vocab_size: usize) -> Vec<f32> {
         let mut texts = self.queries.clone();
-        (0..self.passages.len()).for_each(|passage| texts.push(self.passages.tokens(passage)));
+        (0..self.passages.len()).for_each(|passage| texts.push_from(&self.passages, passage));
         inverse_document_frequency(&texts, vocab_size)
     }
 
@@ -64,19 +70,37 @@ impl PairTokens {
     /// # Panics
     /// If an index is past the last pair.
     pub fn batch(&self, indices: &[u32]) -> BatchTokens {
+        let pairs = || indices.iter().map(|&pair| self.pairs[pair as usize]);
         let mut texts = TokenBatch::default();
-        let [queries, passages] = [(0, &self.queries), (1, &self.passages)].map(|(side, tokens)| {
-            let mut rows = FxHashMap::default();
-            let row = |&pair: &u32| {
-                let text = self.pairs[pair as usize][side];
-                *rows.entry(text).or_insert_with(|| {
-                    texts.push(tokens.tokens(text));
-                    texts.len() as u32 - 1
-                })
-            };
-            indices.iter().map(row).collect()
-        });
-        BatchTokens { texts, queries, passages }
+        let queries = Places::new(pairs().map(|pair| pair.query), &self.queries, &mut texts);
+        let passages = Places::new(pairs().map(|pair| pair.passage), &self.passages, &mut texts);
+        let known = |pair: Pair| {
+            let positives = self.positives.of(pair.query).iter();
+            positives.filter_map(|passage| passages.of_row.get(passage)).map(|&place| place.into()).collect()
+        };
+        let known_positives = pairs().map(known).collect();
+        BatchTokens { texts, queries: queries.all, passages: passages.all, known_positives }
+    }
+}
+
+/// Where rows of one side went in a batch.
+struct Places {
+    all: Vec<u32>,
+    of_row: FxHashMap<u32, u32>,
+}
+
+impl Places {
+    /// Puts each distinct row into `texts` once.
+    fn new(rows: impl Iterator<Item = u32>, tokens: &TokenBatch, texts: &mut TokenBatch) -> Self {
+        let mut of_row = FxHashMap::default();
+        let place = |row| {
+            *of_row.entry(row).or_insert_with(|| {
+                texts.push_from(tokens, row as usize);
+                texts.len() as u32 - 1
+            })
+        };
+        let all = rows.map(place).collect();
+        Self { all, of_row }
     }
 }
 
@@ -84,7 +108,7 @@ impl PairTokens {
 #[derive(Default)]
 struct Rows {
     texts: Vec<u32>,
-    of_text: FxHashMap<u32, usize>,
+    of_text: FxHashMap<u32, u32>,
 }
 
 impl Rows {
@@ -92,10 +116,10 @@ impl Rows {
         self.texts.iter().map(|&i| texts[i as usize].text.as_str()).collect()
     }
 
-    fn row(&mut self, text: u32) -> usize {
+    fn row(&mut self, text: u32) -> u32 {
         *self.of_text.entry(text).or_insert_with(|| {
             self.texts.push(text);
-            self.texts.len() - 1
+            self.texts.len() as u32 - 1
         })
     }
 }
@@ -103,7 +127,6 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Pair;
 
     #[test]
     fn a_batch_has_each_text_once_and_every_pair_its_own_two() {
@@ -118,7 +141,7 @@ mod tests {
         };
         let all = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text.as_str());
         let tokenizer = TextTokenizer::train_wordpiece(all, 40).expect("there is text");
-        let tokens = PairTokens::new(&dataset, &tokenizer, &TrainConfig::default()).expect("texts are tokenised");
+        let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(24, 64)).expect("texts are tokenised");
 
         let batch = tokens.batch(&[3, 2, 1]);
         assert_eq!(batch.texts.len(), 4);
@@ -129,5 +152,9 @@ mod tests {
             assert_eq!(batch.texts.tokens(batch.queries[row] as usize), query.tokens(0));
             assert_eq!(batch.texts.tokens(batch.passages[row] as usize), passage.tokens(0));
         }
+        // "green pear" is answered by both passages, "plum" by "apple pear" alone.
+        let both = [batch.passages[0], batch.passages[1]].map(u64::from);
+        assert_eq!(batch.known_positives, [both.to_vec(), vec![both[1]], both.to_vec()]);
+        assert_eq!(tokens.batch(&[1, 0]).known_positives.concat().len(), 3);
     }
 }

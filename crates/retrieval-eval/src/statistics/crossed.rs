@@ -24,7 +24,6 @@ use super::{ROUNDING, SeedValues};
 /// assert!(test.t > 0.0 && test.p_value < 0.1);
 /// # Ok::<(), retrieval_eval::EvalError>(())
 /// ```
-#[doc(alias = "min F")]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CrossedTTest {

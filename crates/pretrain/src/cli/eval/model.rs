@@ -9,7 +9,7 @@ use embed::{FolderOptions, Side, load_embedder};
 use retrieval_eval::{MeasureAtLevel, Report};
 
 use super::report::ReportArgs;
-use crate::data::{Beir, Dataset};
+use crate::data::{Beir, Dataset, TestQuery};
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result};
 use crate::judge::Judge;
@@ -57,7 +57,7 @@ pub(super) struct ModelArgs {
 impl ModelArgs {
     pub(super) fn evaluate(&self, device: DeviceKind, args: &ReportArgs) -> Result<()> {
         let measures = args.judging.measures(MEASURES)?;
-        let dataset = Beir::new(&self.data).with_use_titles(true).with_test_split(&self.split).load()?;
+        let dataset = Beir::new(&self.data).with_test_split(&self.split).load()?;
         if dataset.test.is_empty() {
             return Err(PretrainError::NoTestQueries { path: self.data.clone() });
         }
@@ -96,12 +96,14 @@ impl BackendTask for Evaluation<'_> {
             ignore_identical_ids: true,
             relevance_level: level,
         };
-        let passages = embed_all(&*embedder, &dataset.passage_texts(), Side::Passage)?;
-        let queries = embed_all(&*embedder, &dataset.texts_of(&dataset.test), Side::Query)?;
+        let query = |test: &TestQuery| &dataset.queries[test.query as usize];
+        let queries: Vec<&str> = dataset.test.iter().map(|test| query(test).text.as_str()).collect();
+        let passages: Vec<&str> = dataset.passages.iter().map(|passage| passage.text.as_str()).collect();
+        let passages = embed_all(&*embedder, &passages, Side::Passage)?;
+        let queries = embed_all(&*embedder, &queries, Side::Query)?;
         let report = judge.search(queries.view(), passages.view(), measures)?;
-        let id = |&query: &u32| dataset.queries[dataset.test[query as usize].query as usize].id.clone();
         Ok(Report {
-            queries: report.queries.iter().map(id).collect(),
+            queries: report.queries.iter().map(|&test| query(&dataset.test[test as usize]).id.clone()).collect(),
             measures: report.measures,
             without_judgements: report.without_judgements,
             without_results: report.without_results,

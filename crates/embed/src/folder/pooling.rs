@@ -1,0 +1,79 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Settings;
+use crate::{EmbedError, Pooling};
+
+const FILE: &str = "config.json";
+const READ: [&str; 8] = [
+    "pooling_mode",
+    "pooling_mode_cls_token",
+    "pooling_mode_mean_tokens",
+    "pooling_mode_max_tokens",
+    "pooling_mode_mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens",
+    "pooling_mode_lasttoken",
+    "include_prompt",
+];
+const HARMLESS: [&str; 2] = ["word_embedding_dimension", "embedding_dimension"];
+
+/// What sentence-transformers' `Pooling` module sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FolderPooling {
+    pub(super) mode: Pooling,
+    pub(super) include_prompt: bool,
+}
+
+impl Default for FolderPooling {
+    fn default() -> Self {
+        FolderPooling { mode: Pooling::Mean, include_prompt: true }
+    }
+}
+
+impl FolderPooling {
+    /// Up to version 5.3 a flag for each mode, since then one key.
+    pub(super) fn read(folder: &Path) -> Result<Self, EmbedError> {
+        let settings = Settings::read(folder, FILE)?;
+        if settings.is_empty() {
+            return Err(EmbedError::MissingFile { folder: folder.into(), file: FILE.into() });
+        }
+        settings.warn_of_unknown(&READ, &HARMLESS);
+        let mode = match settings.get::<Value>("pooling_mode")? {
+            Some(mode) => named(&settings, &mode)?,
+            None => flagged(&settings)?,
+        };
+        let include_prompt = settings.get("include_prompt")?.unwrap_or(true);
+        if mode == Pooling::Cls && !include_prompt {
+            // Up to version 5.3 this is the first token, since then the first after the prompt.
+            return Err(settings.unsupported("include_prompt", "false", "true with CLS pooling"));
+        }
+        Ok(FolderPooling { mode, include_prompt })
+    }
+}
+
+fn named(settings: &Settings, mode: &Value) -> Result<Pooling, EmbedError> {
+    let one = match mode {
+        Value::Array(modes) if modes.len() == 1 => &modes[0],
+        other => other,
+    };
+    match one.as_str() {
+        Some("mean") => Ok(Pooling::Mean),
+        Some("cls") => Ok(Pooling::Cls),
+        _ => Err(settings.unsupported("pooling_mode", mode, "\"mean\" or \"cls\"")),
+    }
+}
+
+fn flagged(settings: &Settings) -> Result<Pooling, EmbedError> {
+    let flags =
+        settings.iter().filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true));
+    let chosen: Vec<&str> = flags.map(|(key, _)| key).collect();
+    match chosen.as_slice() {
+        [] | ["pooling_mode_mean_tokens"] => Ok(Pooling::Mean),
+        ["pooling_mode_cls_token"] => Ok(Pooling::Cls),
+        other => {
+            let supported = "pooling_mode_mean_tokens or pooling_mode_cls_token";
+            Err(settings.unsupported("pooling_mode", format!("[{}]", other.join(", ")), supported))
+        }
+    }
+}
