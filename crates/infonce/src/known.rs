@@ -55,11 +55,7 @@ mod tests {
 
     /// Query 0 also answers to 8 and 9, of which 9 occurs twice; its own passage 7 occurs again in row 3.
     fn ids() -> InBatch<'static> {
-        InBatch {
-            query_ids: &[],
-            passage_ids: &[7, 8, 9, 7, 9],
-            known_positives: &[&[7, 8, 9, 9], &[8], &[5, 9], &[]],
-        }
+        InBatch { query_ids: &[], passage_ids: &[7, 8, 9, 7, 9], known_positives: &[&[7, 8, 9, 9], &[8], &[5, 9], &[]] }
     }
 
     #[test]

@@ -177,7 +177,12 @@ fn extra_negatives_are_refused_by_the_symmetric_loss() {
 #[test]
 #[should_panic(expected = "2 passage ids for 3 passages")]
 fn ids_that_miss_the_extra_negatives_are_refused() {
-    run([2, 2], [3, 2], Direction::QueryToPassage, &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2], ..InBatch::default() });
+    run(
+        [2, 2],
+        [3, 2],
+        Direction::QueryToPassage,
+        &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2], ..InBatch::default() },
+    );
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Rankings of test queries, judged as BEIR does.
 
 use ndarray::ArrayView2;
-use retrieval_eval::{
-    EvalOptions, ExactSearcher, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits,
-};
+use retrieval_eval::{EvalOptions, ExactSearcher, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits};
 
 use crate::data::{TestQuery, Text};
 use crate::error::Result;

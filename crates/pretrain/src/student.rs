@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, Pooling, Prompts, SaveFolder, StaticConfig,
-    StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
+    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, Pooling, Prompts, SaveFolder,
+    StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -61,7 +61,10 @@ fn from_folder<B: Backend>(
     })
 }
 
-fn with_encoder<E, B: Backend>(model: LoadedModel<E>, student: impl FnOnce(E) -> Student<B>) -> LoadedModel<Student<B>> {
+fn with_encoder<E, B: Backend>(
+    model: LoadedModel<E>,
+    student: impl FnOnce(E) -> Student<B>,
+) -> LoadedModel<Student<B>> {
     let LoadedModel { encoder, tokenizer, max_tokens, prompts } = model;
     LoadedModel { encoder: student(encoder), tokenizer, max_tokens, prompts }
 }

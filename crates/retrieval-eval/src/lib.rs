@@ -44,8 +44,8 @@ pub use run::Run;
 pub use search::DeviceSearcher;
 pub use search::{ClusteredSearcher, ExactSearcher, Hit, Searcher};
 pub use statistics::{
-    Bootstrap, BootstrapConfig, Comparison, CrossedTTest, Interval, Outcomes, Paired, RandomisationConfig, RandomisationTest,
-    SeedValues, TTest, holm,
+    Bootstrap, BootstrapConfig, Comparison, CrossedTTest, Interval, Outcomes, Paired, RandomisationConfig,
+    RandomisationTest, SeedValues, TTest, holm,
 };
 pub use summary::Summary;
 pub use table::{CorrectedComparison, RunRow, RunTable, TableFormat};

@@ -195,7 +195,8 @@ impl Config {
 /// The name with `-` for spaces, which is a folder's on every system.
 fn folder_name(name: &str) -> Result<String> {
     let good = |c: char| c.is_ascii_alphanumeric() || " -_.,=".contains(c);
-    let edges = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    let edges =
+        name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
     match edges && name.chars().all(good) && name.len() <= 64 {
         true => Ok(name.to_ascii_lowercase().replace(' ', "-")),
         false => Err(PretrainError::ArmName { arm: name.to_owned() }),

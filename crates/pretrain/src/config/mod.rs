@@ -15,8 +15,8 @@ pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
-    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RateDecay, RunConfig, SplitBy,
-    StudentConfig, StudentKind, TrainConfig,
+    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RateDecay,
+    RunConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
 };
 
 use crate::error::{PretrainError, Result};
@@ -85,7 +85,9 @@ impl Config {
         };
         let config: Self = with(settings)?.try_into().map_err(|error| {
             // The setting that fails alone, since the message names no key.
-            let fails = |setting: &&String| with(std::slice::from_ref(*setting)).is_ok_and(|table| table.try_into::<Self>().is_err());
+            let fails = |setting: &&String| {
+                with(std::slice::from_ref(*setting)).is_ok_and(|table| table.try_into::<Self>().is_err())
+            };
             let name = settings.iter().find(fails).map_or("--set".to_owned(), |setting| format!("--set {setting}"));
             PretrainError::config(&name, "", &error)
         })?;

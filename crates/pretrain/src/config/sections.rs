@@ -106,7 +106,15 @@ pub enum EmbedderKind {
 
 impl Default for EmbedderConfig {
     fn default() -> Self {
-        Self { kind: EmbedderKind::Lexical, path: PathBuf::new(), dim: 256, max_query_tokens: 0, max_passage_tokens: 0, query_prompt: None, passage_prompt: None }
+        Self {
+            kind: EmbedderKind::Lexical,
+            path: PathBuf::new(),
+            dim: 256,
+            max_query_tokens: 0,
+            max_passage_tokens: 0,
+            query_prompt: None,
+            passage_prompt: None,
+        }
     }
 }
 

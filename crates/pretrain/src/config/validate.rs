@@ -128,7 +128,12 @@ impl Config {
 
     fn validate_sampler(&self) -> Result<()> {
         let sampler = &self.sampler;
-        require((2..=MOST_PAIRS).contains(&sampler.batch_size), "sampler.batch_size", sampler.batch_size, "2 to 16777216")?;
+        require(
+            (2..=MOST_PAIRS).contains(&sampler.batch_size),
+            "sampler.batch_size",
+            sampler.batch_size,
+            "2 to 16777216",
+        )?;
         require(sampler.cap != Some(0), "sampler.cap", 0, "1 or more")?;
         without_repeats("sampler.unique", &sampler.unique)?;
         let topic_aware = sampler.kind == SamplerKind::TopicAware && sampler.curriculum.is_none();
@@ -184,7 +189,12 @@ impl Config {
         share("train.final_rate", train.final_rate)?;
         share("train.weight_decay", train.weight_decay.into())?;
         let shrinks = rate * f64::from(train.weight_decay) < 1.0;
-        require(shrinks, "train.weight_decay", train.weight_decay, "less than 1 when multiplied by train.learning_rate")?;
+        require(
+            shrinks,
+            "train.weight_decay",
+            train.weight_decay,
+            "less than 1 when multiplied by train.learning_rate",
+        )?;
         for (key, beta) in [("train.beta1", train.beta1), ("train.beta2", train.beta2)] {
             require((0.0..1.0).contains(&beta), key, beta, "0 or more and below 1")?;
         }
@@ -196,7 +206,12 @@ impl Config {
         let validation = self.data.validation_share > 0.0 || !self.data.validation_split.is_empty();
         let expected = "0, or a validation split: data.validation_share or data.validation_split";
         require(validation || !evaluates, "train.evaluate_every", train.evaluate_every, expected)?;
-        require(evaluates || train.keep == Keep::Last, "train.keep", "best", "last, or train.evaluate_every of 1 or more")?;
+        require(
+            evaluates || train.keep == Keep::Last,
+            "train.keep",
+            "best",
+            "last, or train.evaluate_every of 1 or more",
+        )?;
         tokens("train.max_query_tokens", train.max_query_tokens)?;
         tokens("train.max_passage_tokens", train.max_passage_tokens)
     }

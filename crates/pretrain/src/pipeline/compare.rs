@@ -104,7 +104,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// One measure of every test query, with every seed.
     fn arm_values(&self, arm: &Arm, measure: usize) -> Result<SeedValues> {
         let scores = self.config.seeds().into_iter().map(|seed| self.scores(Member { arm, seed }));
-        let rows: Vec<Vec<f64>> = scores.map(|scores| Ok(scores?.per_query.swap_remove(measure))).collect::<Result<_>>()?;
+        let rows: Vec<Vec<f64>> =
+            scores.map(|scores| Ok(scores?.per_query.swap_remove(measure))).collect::<Result<_>>()?;
         Ok(SeedValues::new(&rows)?)
     }
 
@@ -210,7 +211,10 @@ mod tests {
             arms: vec![ArmKeys { arm: "passage clusters".into(), keys: vec!["cluster.k = 3".into()] }],
             rows: vec![
                 row("unclustered", None),
-                row("passage clusters", Some(Gain { relative: 0.02, low: -0.01, high: 0.05, p: Some(0.2), p_holm: Some(0.4) })),
+                row(
+                    "passage clusters",
+                    Some(Gain { relative: 0.02, low: -0.01, high: 0.05, p: Some(0.2), p_holm: Some(0.4) }),
+                ),
             ],
         };
         let text = comparison.to_string();

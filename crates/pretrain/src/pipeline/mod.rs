@@ -17,7 +17,6 @@ use burn::tensor::backend::AutodiffBackend;
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use embed_texts::embed_all;
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
 use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs, RustDocs};
 use crate::error::{PretrainError, Result};
@@ -25,6 +24,7 @@ use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
 pub use compare::{ArmKeys, Comparison, Gain, Row};
+pub(crate) use embed_texts::embed_all;
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use search::{Found, Index};

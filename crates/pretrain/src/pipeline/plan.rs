@@ -56,9 +56,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
         let kind = if cluster.of == ClusterOf::None { SamplerKind::Uniform } else { config.kind };
         let sampler: Box<dyn BatchSampler> = match kind {
-            SamplerKind::Uniform => {
-                Box::new(config.uniform(seed).build(self.dataset.train.len()).map_err(failed)?)
-            }
+            SamplerKind::Uniform => Box::new(config.uniform(seed).build(self.dataset.train.len()).map_err(failed)?),
             SamplerKind::TopicAware => {
                 Box::new(config.topic_aware(seed).build(&self.labels(cluster)?).map_err(failed)?)
             }

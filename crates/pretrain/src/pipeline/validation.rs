@@ -6,8 +6,8 @@ use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Side};
 
 use super::Pipeline;
-use super::initial::Start;
 use super::evaluate::means;
+use super::initial::Start;
 use crate::error::{PretrainError, Result};
 use crate::student::Student;
 

@@ -141,7 +141,8 @@ mod tests {
         };
         let all = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text.as_str());
         let tokenizer = TextTokenizer::train_wordpiece(all, 40).expect("there is text");
-        let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(24, 64)).expect("texts are tokenised");
+        let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(24, 64))
+            .expect("texts are tokenised");
 
         let batch = tokens.batch(&[3, 2, 1]);
         assert_eq!(batch.texts.len(), 4);

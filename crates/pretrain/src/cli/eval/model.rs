@@ -71,6 +71,8 @@ impl ModelArgs {
         let mut options = FolderOptions::default();
         options.query_tokens = self.max_query_tokens.map(NonZeroUsize::get);
         options.passage_tokens = self.max_passage_tokens.map(NonZeroUsize::get);
+        options.query_prompt = self.prompt_query.clone();
+        options.passage_prompt = self.prompt_passage.clone();
         options
     }
 }
