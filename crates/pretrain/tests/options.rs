@@ -138,3 +138,26 @@ fn every_option_of_a_curriculum() {
     let stages = config(&stages);
     assert_eq!(stages.sampler.curriculum.unwrap().schedule().knots[1].at, 100.0);
 }
+
+#[test]
+fn every_key_of_the_configuration_is_on_its_page() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md")).unwrap();
+    for (section, keys) in value(Config::default()).as_object().unwrap() {
+        let heading = format!("## `[{section}]`\n");
+        let (_, part) = page.split_once(&heading).unwrap_or_else(|| panic!("no heading {heading}"));
+        let part = part.split("\n## ").next().unwrap();
+        for key in keys.as_object().unwrap().keys() {
+            assert!(part.contains(&format!("\n| `{key}` |")), "{section}.{key} is not on the page");
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_the_page_are_configurations() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md")).unwrap();
+    let examples: Vec<&str> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        Config::parse(example, &[]).unwrap();
+    }
+}
