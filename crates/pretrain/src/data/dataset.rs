@@ -201,7 +201,7 @@ mod tests {
         dataset.counts.documents_read = 9;
         dataset.notes.push("found by hand".into());
         assert_eq!(dataset.content_hash(), hash);
-        assert_eq!(hash, "e78044f9cd8bb2e8a243ba5b58437838de1aa6a1f4d8be1e77ce5fd010aede04");
+        assert_eq!(hash, "1458b931024e9cc3cd7a7b02bf386da5e364d0a3427f3a704462590222064247");
     }
 
     #[test]

@@ -28,28 +28,29 @@ pub(super) struct Cut<'a> {
 impl Cut<'_> {
     /// Takes from `train` the judgements of every query that has a positive among the passages held out.
     ///
-    /// What they judge is kept out of training as a whole: judgements of the same passages by other queries are counted
-    /// and dropped. Texts count as they are, whatever their ids.
+    /// No passage that they find relevant stays in training: judgements of it by other queries are counted and dropped.
     pub(super) fn validation(&self, train: &mut Vec<Judgement>, counts: &mut Counts) -> Vec<Judgement> {
-        let held_out = self.held_out(train);
-        let of = |texts: &Texts, row| texts.first(row) as usize;
+        let first = |passage| self.passages.first(passage) as usize;
+        let mut passage_out = self.held_out(train);
         let mut query_out = vec![false; self.queries.len()];
-        for (query, passage) in train.iter().filter_map(|judgement| self.positive(judgement)) {
-            query_out[of(self.queries, query)] |= held_out[of(self.passages, passage)];
+        for (query, passage) in self.positives(train) {
+            query_out[query as usize] |= passage_out[first(passage)];
         }
-        let mut passage_out = held_out;
-        for (query, passage) in train.iter().filter_map(|judgement| self.positive(judgement)) {
-            passage_out[of(self.passages, passage)] |= query_out[of(self.queries, query)];
+        for (query, passage) in self.positives(train) {
+            passage_out[first(passage)] |= query_out[query as usize];
         }
         let (validation, rest): (Vec<_>, Vec<_>) =
-            train.drain(..).partition(|judgement| query_out[of(self.queries, judgement.query)]);
-        let keep = |judgement: &Judgement| {
-            self.positive(judgement).is_none_or(|(_, passage)| !passage_out[of(self.passages, passage)])
-        };
+            train.drain(..).partition(|judgement| query_out[judgement.query as usize]);
+        let stays =
+            |judgement: &Judgement| self.positive(judgement).is_none_or(|(_, passage)| !passage_out[first(passage)]);
         let before = rest.len();
-        train.extend(rest.into_iter().filter(keep));
+        train.extend(rest.into_iter().filter(stays));
         counts.judgements_held_out += before - train.len();
         validation
+    }
+
+    fn positives(&self, train: &[Judgement]) -> impl Iterator<Item = (u32, u32)> {
+        train.iter().filter_map(|judgement| self.positive(judgement))
     }
 
     /// Query and passage of a judgement that can be a training pair.
@@ -81,8 +82,7 @@ impl Cut<'_> {
         if matches!(self.unit, Unit::Passage) {
             return None;
         }
-        let trained = train.iter().filter_map(|judgement| self.positive(judgement));
-        let names = trained.map(|(_, passage)| self.topic(self.passages.first(passage)));
+        let names = self.positives(train).map(|(_, passage)| self.topic(self.passages.first(passage)));
         let names: FxHashSet<&str> = names.filter(|name| !name.is_empty()).collect();
         let names: Vec<&str> = names.into_iter().collect();
         let taken = self.share.takes_of(&names);
@@ -153,6 +153,20 @@ mod tests {
     fn a_share_of_zero_cuts_nothing() {
         let dataset = dataset(0.0, Unit::Passage);
         assert_eq!((dataset.validation.len(), dataset.train.len()), (0, 2 * QUERIES as usize));
+    }
+
+    #[test]
+    fn a_query_of_a_validation_query_s_text_is_in_neither_split() {
+        let mut builder = Builder::default();
+        for i in 0..40 {
+            builder.query(format!("q{i}"), "what is it".into()).unwrap();
+            let row = builder.document(format!("d{i}"), format!("document {i}"), "").unwrap();
+            builder.judge(Split::Train, i, Document::Passage(row), 1);
+        }
+        builder.cut_validation(HashShare::validation(0.2).unwrap(), Unit::Passage);
+        let dataset = builder.finish(false);
+        assert!((1..20).contains(&dataset.validation.len()), "{}", dataset.validation.len());
+        assert_eq!((dataset.train.len(), dataset.counts.judgements_held_out), (0, 40 - dataset.validation.len()));
     }
 
     #[test]
