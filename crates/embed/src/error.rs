@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that reading, building or running an embedder can report.
 ///
@@ -171,4 +171,14 @@ pub enum EmbedError {
         /// The text's index among those given.
         index: usize,
     },
+}
+
+impl EmbedError {
+    /// The same error with the file in which the setting is.
+    pub(crate) fn in_file(mut self, path: &Path) -> Self {
+        if let EmbedError::Unsupported { key, .. } | EmbedError::OutOfRange { key, .. } = &mut self {
+            *key = format!("{}: {key}", path.display());
+        }
+        self
+    }
 }

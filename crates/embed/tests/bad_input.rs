@@ -95,7 +95,7 @@ fn other_models_are_refused_with_the_setting() {
         let copy = copy_of("tiny_bert");
         spoil(copy.path(), "config.json", from, to);
         let error = error_of(copy.path()).to_string();
-        assert!(error.contains(expected), "{error}");
+        assert!(error.contains(&format!("config.json: {expected}")), "{error}");
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Tolerance 1e-5: both sides compute in f32, in different orders of summation. The settings move vectors by 0.1 and more.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeMap;

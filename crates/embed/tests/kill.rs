@@ -1,5 +1,7 @@
 //! A process that saves a model again and again is killed at random moments, and the folder always loads.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::process::{Command, Stdio};

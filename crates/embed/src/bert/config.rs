@@ -138,13 +138,14 @@ impl BertConfig {
         let path = folder.join("config.json");
         // Another model's file lacks BERT's keys: say that it is another model, not which key it lacks.
         if let Some(kind) = value.get("model_type").and_then(Value::as_str) {
-            supported("model_type", kind, "bert")?;
+            supported("model_type", kind, "bert").map_err(|error| error.in_file(&path))?;
         }
         if let Some(key) = REQUIRED.into_iter().find(|key| value.get(key).is_none()) {
             return Err(EmbedError::MissingKey { path, key: key.into() });
         }
-        let config: BertConfig = serde_json::from_value(value).map_err(|source| EmbedError::Json { path, source })?;
-        config.validate()?;
+        let config: BertConfig =
+            serde_json::from_value(value).map_err(|source| EmbedError::Json { path: path.clone(), source })?;
+        config.validate().map_err(|error| error.in_file(&path))?;
         known::check_keys(folder)?;
         Ok(config)
     }
