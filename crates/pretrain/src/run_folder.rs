@@ -80,6 +80,7 @@ impl RunFolder {
     pub fn open(config: &Config) -> Result<Self> {
         let run = Self::new(config)?;
         run.refuse_another(config)?;
+        run.read_records()?;
         Ok(run)
     }
 
@@ -87,7 +88,7 @@ impl RunFolder {
         let root = config.run.dir.clone();
         let (arms, seeds) = (config.arms()?, config.seeds());
         let clusters = distinct_clusters(&root, &arms);
-        let (records, hashes) = (RefCell::new(Records::of_run(&root)?), FileHashes::of_run(&root));
+        let (records, hashes) = (RefCell::new(Records::none(&root)), FileHashes::of_run(&root));
         Ok(Self { root, arms, seeds, clusters, records, hashes, lock: OnceCell::new() })
     }
 
@@ -112,9 +113,13 @@ impl RunFolder {
         std::fs::create_dir_all(&self.root).map_err(|source| PretrainError::io(&self.root, source))?;
         let lock = RunLock::take(&self.root)?;
         remove_drafts(&self.root);
-        // What another process did until now.
-        *self.records.borrow_mut() = Records::of_run(&self.root)?;
+        self.read_records()?;
         Ok(self.lock.set(lock).is_ok())
+    }
+
+    fn read_records(&self) -> Result<()> {
+        *self.records.borrow_mut() = Records::of_run(&self.root)?;
+        Ok(())
     }
 
     /// Writes the configuration into the folder, which is made where it is missing.

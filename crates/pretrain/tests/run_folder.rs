@@ -32,8 +32,7 @@ fn refused(bench: &Bench, arguments: &[&str], expected: &[&str]) {
 
 /// Whether `stage` was run, and not skipped.
 fn ran(stderr: &str, stage: &str) -> bool {
-    let line = stderr.lines().find(|line| line.starts_with(&format!("{stage}: ")) && !line.contains("once more"));
-    line.is_some_and(|line| line.contains("done in"))
+    stderr.lines().any(|line| line.starts_with(&format!("{stage}: done in ")))
 }
 
 fn clusters(bench: &Bench) -> serde_json::Value {
@@ -160,7 +159,7 @@ fn vectors_of_passages_that_are_not_those_of_the_model_are_never_searched() {
 fn scores_that_were_edited_are_measured_again() {
     let bench = finished();
     let before = bench.read("run/eval.json");
-    bench.write("run/eval.json", &before.replacen("0.", "0.9", 1));
+    bench.write("run/eval.json", &before.replacen('{', "{ ", 1));
     let (_, stderr) = bench.succeed(&["run", "run"]);
     assert!(ran(&stderr, "evaluate passages seed 0") && !ran(&stderr, "train passages seed 0"), "{stderr}");
     assert_eq!(bench.read("run/eval.json"), before);

@@ -88,6 +88,11 @@ struct Document<S> {
 }
 
 impl Records {
+    /// No records yet of the run in `root`.
+    pub(super) fn none(root: &Path) -> Self {
+        Self { path: root.join(FILE), stages: BTreeMap::new() }
+    }
+
     /// The records of the run in `root`; none where there is no run, or one of another version.
     ///
     /// # Errors
