@@ -30,7 +30,7 @@ pub(crate) enum Origin<'a> {
     /// A model folder.
     Folder(&'a Path),
     /// Fresh weights over a vocabulary.
-    Scratch(TextTokenizer),
+    Scratch(Box<TextTokenizer>),
 }
 
 /// The student before its first step, with its tokenizer, limit and prompts; the same seed gives the same weights.
@@ -43,7 +43,7 @@ pub(crate) fn initial<B: Backend>(
     B::seed(device, seed);
     match origin {
         Origin::Folder(folder) => from_folder(config, folder, device),
-        Origin::Scratch(vocabulary) => from_scratch(config, vocabulary, device),
+        Origin::Scratch(vocabulary) => from_scratch(config, *vocabulary, device),
     }
 }
 

@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_line_that_is_not_one_object_is_an_error() {
         for bad in ["[1]", "{\"a\": \"x\"", "{\"a\": [1]}", "{} {}", "{\"a\": true}"] {
-            let error = read(&format!("{{}}\n{bad}\n")).unwrap_err();
+            let error = read(format!("{{}}\n{bad}\n")).unwrap_err();
             assert!(matches!(error, DataError::Json { line: 2, .. }), "{bad}: {error}");
         }
     }

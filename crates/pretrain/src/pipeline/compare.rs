@@ -243,7 +243,7 @@ mod tests {
     fn one_seed_has_the_interval_and_the_test_over_queries() {
         let baseline: Vec<f64> = (0..40).map(|query| f64::from(query % 7) / 7.0).collect();
         let arm: Vec<f64> = (0..40).map(|query| f64::from(query % 7 + query % 3) / 9.0).collect();
-        let gain = gain(&[baseline.clone()], &[arm.clone()]).unwrap();
+        let gain = gain(std::slice::from_ref(&baseline), std::slice::from_ref(&arm)).unwrap();
         let paired = Paired::new(&baseline, &arm).unwrap();
         let interval = bootstrap().relative_gain(paired).unwrap();
         assert_eq!((gain.low, gain.high), (interval.lower, interval.upper));

@@ -88,7 +88,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     {
         let origin = match &config.from {
             Some(folder) => Origin::Folder(folder),
-            None => Origin::Scratch(self.vocabulary(config)?),
+            None => Origin::Scratch(Box::new(self.vocabulary(config)?)),
         };
         Ok(student::initial(config, origin, seed, &self.device)?)
     }

@@ -61,7 +61,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             _ => Some(Validation::new(self, start)?),
         };
         let mut best: Option<(f64, Student<B>)> = None;
-        let at = |every: usize, step: usize| every > 0 && step % every == 0;
+        let at = |every: usize, step: usize| every > 0 && step.is_multiple_of(every);
         let trained = training.run(student, &mut |report, student| {
             recorder.record(report)?;
             let step = report.step + 1;

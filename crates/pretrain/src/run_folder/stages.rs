@@ -155,7 +155,10 @@ mod tests {
 
     /// Whether the stage was run, and not skipped.
     fn ran(folder: &Path, stage: &Stage, text: &str) -> bool {
-        let work = || Ok(std::fs::write(&stage.outputs[0], text).unwrap());
+        let work = || {
+            std::fs::write(&stage.outputs[0], text).unwrap();
+            Ok(())
+        };
         run_in(folder).stage_quietly(stage, work).unwrap().is_some()
     }
 
