@@ -114,6 +114,7 @@ const CONFIG: &str = r#"
 [data]
 format = "beir"
 path = "data"
+use_titles = false
 
 [embedder]
 kind = "lexical"
