@@ -33,8 +33,8 @@ const QUICK: [&str; 5] = [
     "sampler.batch_size=256",
     "train.epochs=8",
     "run.dir=runs/quickstart-quick",
-    r#"run.arms=["none", "passages", { name = "groups from fine clusters",
-        cluster = { k = 60 }, sampler = { kind = "topic-aware", group = 32 } }]"#,
+    "run.arms=[\"none\", \"passages\", { name = \"groups from fine clusters\", cluster = { k = 60 }, \
+     sampler = { kind = \"topic-aware\", group = 32 } }]",
 ];
 
 /// Search the code you depend on by meaning.

@@ -27,6 +27,11 @@ mod sentences;
 mod student;
 mod train;
 
+/// The README's example, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 /// burn's backend traits, so that a [`BackendTask`] needs no dependency on burn.
 pub mod tensor {
     pub use burn::tensor::backend::{AutodiffBackend, Backend};

@@ -127,3 +127,80 @@ fn data_without_training_pairs_can_be_embedded_and_evaluated_but_not_run() {
     bench.succeed(&["cluster", "config.toml"]);
     assert!(bench.succeed(&["clusters", "run"]).0.contains("cluster "));
 }
+
+#[test]
+fn a_student_in_training_is_judged_on_the_validation_split_and_the_best_step_is_kept() {
+    let bench = Bench::new();
+    let common = ["run", "config.toml", "--set", "data.validation_share=0.3", "--set", "eval.baselines=false"];
+    let with = |dir: &str, settings: &[&str]| {
+        let dir = format!("run.dir={dir}");
+        let mut arguments = [&common[..], &["--set", "run.arms=[\"none\"]", "--set", &dir]].concat();
+        settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        bench.succeed(&arguments);
+    };
+    let lines = |dir: &str| -> Vec<serde_json::Value> {
+        let text = bench.read(&format!("{dir}/metrics.jsonl"));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let judged = ["train.evaluate_every=2", "train.checkpoint_every=2"];
+    with("plain", &[]);
+    with("last", &judged);
+    with("best", &[&judged[..], &["train.keep=best"]].concat());
+
+    let steps = lines("plain").len();
+    let validations: Vec<(u64, f64)> = lines("best")
+        .iter()
+        .filter(|line| line["validation"].is_object())
+        .map(|line| (line["step"].as_u64().unwrap(), line["validation"]["nDCG@10"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(validations.len(), steps.div_ceil(2));
+    assert_eq!(validations.last().unwrap().0 as usize, steps - 1);
+    // To be judged changes nothing of the training.
+    assert_eq!(bench.read("plain/eval.json"), bench.read("last/eval.json"));
+    // Of equally good steps the first is kept: that of its checkpoint.
+    let best = validations.iter().fold((0, 0.0), |best, &now| if now.1 > best.1 { now } else { best });
+    let weights =
+        |folder: String| std::fs::read(bench.path(&folder).join("0_StaticEmbedding/model.safetensors")).unwrap();
+    assert!(best.0 as usize + 1 < steps, "the last step is the first of the best: {validations:?}");
+    assert!(weights("best/model".into()) == weights(format!("best/checkpoints/step-{}", best.0 + 1)));
+    assert!(weights("best/model".into()) != weights("last/model".into()));
+}
+
+#[test]
+fn arms_as_tables_draw_as_they_say_and_the_table_says_how_they_differ() {
+    let bench = Bench::new();
+    let config = bench.read("config.toml").replace("arms = [\"none\", \"queries\", \"passages\"]", "") + ARMS;
+    bench.write("arms.toml", &config);
+    let (table, _) = bench.succeed(&["run", "arms.toml", "--set", "eval.baselines=false"]);
+    for row in ["| none ", "| groups ", "| rising ", "| topics "] {
+        assert!(table.contains(row), "{table}");
+    }
+    assert!(table.contains("groups: cluster.k = 8, sampler.group = 4, sampler.kind = \"topic-aware\""), "{table}");
+    let report: serde_json::Value = serde_json::from_str(&bench.read("run/arms/groups/plan.json")).unwrap();
+    assert_eq!((&report["pure"], &report["mixed"]), (&0.into(), &report["batches"]), "{report}");
+    let (plan, _) = bench.succeed(&["plan", "run", "--arm", "groups", "--rank", "1", "--world", "4"]);
+    assert!(plan.contains("plan-epoch-0-rank-1-of-4.npy"), "{plan}");
+}
+
+const ARMS: &str = r#"
+[[run.arm]]
+name = "none"
+cluster.of = "none"
+
+[[run.arm]]
+name = "groups"
+cluster.k = 8
+sampler.kind = "topic-aware"
+sampler.group = 4
+
+[[run.arm]]
+name = "rising"
+sampler.unique = ["passage"]
+sampler.curriculum = { clock = "epochs", starts = [0, 1], samplers = [{ sampler.kind = "uniform" }, { cluster.levels = [2, 4] }] }
+
+[[run.arm]]
+name = "topics"
+cluster.of = "topics"
+sampler.leftovers = "carry"
+sampler.weights = "equal"
+"#;
