@@ -167,6 +167,31 @@ fn a_student_in_training_is_judged_on_the_validation_split_and_the_best_step_is_
 }
 
 #[test]
+fn prompts_are_trained_with_exported_and_part_of_the_stage() {
+    let bench = Bench::new();
+    let common = ["--set", "eval.baselines=false", "--set", "run.arms=[\"none\"]"];
+    bench.succeed(&[&["run", "config.toml"], &common[..]].concat());
+    let plain = std::fs::read(bench.path("run/model/0_StaticEmbedding/model.safetensors")).unwrap();
+    let prompt = ["--force", "--set", "student.query_prompt=huge opera "];
+    let (_, log) = bench.succeed(&[&["run", "config.toml"], &common[..], &prompt].concat());
+    assert!(log.contains("train none seed 0: done") && log.contains("embed: unchanged"), "{log}");
+    assert!(bench.read("run/model/config_sentence_transformers.json").contains("huge opera "));
+    assert!(plain != std::fs::read(bench.path("run/model/0_StaticEmbedding/model.safetensors")).unwrap());
+}
+
+#[test]
+fn texts_are_cut_at_what_the_student_takes_with_a_warning() {
+    let bench = Bench::new();
+    let settings =
+        ["student.kind=bert", "student.layers=1", "student.heads=2", "train.epochs=1", "run.arms=[\"none\"]"];
+    let mut arguments = vec!["run", "config.toml", "--set", "train.max_passage_tokens=4000"];
+    settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    let (_, log) = bench.succeed(&arguments);
+    assert!(log.contains("train.max_passage_tokens = 4000: the student takes 512 tokens"), "{log}");
+    assert!(bench.read("run/model/sentence_bert_config.json").contains("512"));
+}
+
+#[test]
 fn arms_as_tables_draw_as_they_say_and_the_table_says_how_they_differ() {
     let bench = Bench::new();
     let config = bench.read("config.toml").replace("arms = [\"none\", \"queries\", \"passages\"]", "") + ARMS;
