@@ -35,7 +35,8 @@ impl BackendTask for Bench<'_> {
         let texts = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text.as_str());
         let tokenizer = embed::TextTokenizer::train_wordpiece(texts, VOCABULARY)?;
         let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
-        let tokens = PairTokens::new(&dataset, &tokenizer, &config)?;
+        let tokens =
+            PairTokens::new(&dataset, &tokenizer, &embed::Prompts::default(), embed::TokenLimits::new(24, 64))?;
         let loss = InfoNceConfig::default().build()?;
         let encoder = embed::StaticConfig::new(tokenizer.vocab_size(), 256).init::<B>(&device)?;
         let mut group = self.0.benchmark_group("pretrain/epoch");

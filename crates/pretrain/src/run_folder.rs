@@ -112,7 +112,10 @@ impl RunFolder {
         }
         std::fs::create_dir_all(&self.root).map_err(|source| PretrainError::io(&self.root, source))?;
         let lock = RunLock::take(&self.root)?;
-        remove_drafts(&self.root);
+        // Only where a run was: other programs' drafts are theirs.
+        if self.root.join(CONFIG).exists() {
+            remove_drafts(&self.root);
+        }
         self.read_records()?;
         Ok(self.lock.set(lock).is_ok())
     }

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, Pooling, Prompts, SaveFolder,
-    StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
+    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, ModelKind, Pooling, Prompts,
+    SaveFolder, StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -90,9 +90,14 @@ fn from_scratch<B: Backend>(
     Ok(LoadedModel { max_tokens: encoder.max_tokens(), encoder, tokenizer, prompts })
 }
 
-/// Whether the student begins with its tokens weighted by inverse document frequency.
-pub(crate) fn begins_weighted(config: &StudentConfig) -> bool {
-    config.idf && config.kind == StudentKind::Static
+/// Whether the student begins with its tokens weighted by inverse document frequency: a table whose tokens were trained for something
+/// else than a mean. One from a folder of static embeddings has weights already.
+pub(crate) fn begins_weighted(config: &StudentConfig) -> Result<bool, EmbedError> {
+    let wanted = config.idf && config.kind == StudentKind::Static;
+    match &config.from {
+        Some(folder) if wanted => Ok(ModelKind::of(folder)? == ModelKind::Bert),
+        _ => Ok(wanted),
+    }
 }
 
 impl From<PoolingKind> for Pooling {

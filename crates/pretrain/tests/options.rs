@@ -82,7 +82,7 @@ fn every_option_of_batches_of_one_stratum() {
             ("min_stratum", &["sampler.min_stratum=100"]),
             ("drop_below", &["sampler.drop_below=10"]),
             ("cap", &["sampler.cap=5000"]),
-            ("weights", &["sampler.weights={temperature=2.0}"]),
+            ("weights", &["sampler.leftovers=drop", "sampler.weights={temperature=2.0}"]),
         ],
     );
 }

@@ -122,7 +122,9 @@ impl Config {
             [] => vec![self.arm_of(self.cluster.of)?],
             arms => arms.iter().map(|arm| self.arm(arm)).collect::<Result<_>>()?,
         };
-        let repeated = |(at, arm): &(usize, &Arm)| arms[..*at].iter().any(|other| other.name == arm.name);
+        let repeated = |(at, arm): &(usize, &Arm)| {
+            arms[..*at].iter().any(|other| other.name == arm.name || other.title == arm.title)
+        };
         match arms.iter().enumerate().find(repeated) {
             Some((_, arm)) => Err(PretrainError::ArmRepeated { arm: arm.name.clone() }),
             None => Ok(arms),
@@ -148,6 +150,9 @@ impl Config {
     fn arm_of(&self, of: ClusterOf) -> Result<Arm> {
         let mut config = self.clone();
         config.cluster.of = of;
+        if of == ClusterOf::None {
+            config.sampler.curriculum = None;
+        }
         config.run.arms.clear();
         let draws = config.draws()?;
         Ok(Arm { name: of.name().to_owned(), title: of.title().to_owned(), config, draws })
@@ -155,6 +160,13 @@ impl Config {
 
     fn arm_of_table(&self, arm: &ArmTable) -> Result<Arm> {
         let name = folder_name(&arm.name)?;
+        if let Some(seed) = arm.train.get("seed") {
+            return Err(PretrainError::OutOfRange {
+                key: "train.seed",
+                value: seed.to_string(),
+                expected: "none in an arm: run.seeds are those of every arm",
+            });
+        }
         let sections = [
             ("cluster", &arm.cluster),
             ("sampler", &arm.sampler),
@@ -253,10 +265,33 @@ mod tests {
             ("[[run.arm]]\nnam = \"a\"", ["nam", "line"]),
             ("[run]\narms = [\"nothing\"]", ["nothing", "line"]),
             ("[[run.arm]]\nname = \"a\"\neval.depth = 3", ["eval", "line"]),
+            ("[[run.arm]]\nname = \"a\"\ntrain.seed = 3", ["`a`", "train.seed"]),
+            ("[[run.arm]]\nname = \"a\"\ncluster.k = \"x\"", ["`a`", "cluster.k"]),
+            ("[run]\narms = [\"none\", { name = \"unclustered\" }]", ["two arms", "unclustered"]),
         ] {
             let message = error(text);
             assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn a_key_of_an_arm_ends_what_it_replaces() {
+        let text = r#"
+            [cluster]
+            levels = [10, 100]
+            [sampler]
+            kind = "topic-aware"
+            group = 16
+            [run]
+            arms = [
+                { name = "flat", cluster = { k = 50 } },
+                { name = "few", sampler = { strata_per_batch = 8 } },
+            ]
+        "#;
+        let arms = arms(text).unwrap();
+        assert_eq!((arms[0].config.cluster.clusters(), arms[1].config.cluster.clusters()), (50, 100));
+        assert_eq!(arms[0].config.sampler.topic_aware(0).strata_per_batch, 64);
+        assert_eq!(arms[1].config.sampler.topic_aware(0).strata_per_batch, 8);
     }
 
     #[test]

@@ -185,6 +185,8 @@ mod tests {
             ("eval.measures=[\"nDCG@ten\"]", "eval.measures"),
             ("run.arms=[\"none\",\"none\"]", "two arms"),
             ("sampler.kind=topic-aware", "sampler.group"),
+            ("sampler.weights=equal", "sampler.weights"),
+            ("sampler.cap=10", "sampler.cap"),
             ("student.init_std=0.0", "student.init_std"),
             ("train.keep=best", "train.keep"),
             ("train.evaluate_every=10", "train.evaluate_every"),

@@ -8,6 +8,10 @@ use crate::error::{PretrainError, Result};
 /// Keys that say where or how fast a run works, not what it computes.
 const WITHOUT_EFFECT: [&str; 3] = ["run.dir", "run.threads", "train.checkpoint_every"];
 
+/// Keys that say the same thing in two ways: who gives the first, without the second, no longer wants the second.
+const REPLACED: [(&str, &str); 4] =
+    [("k", "levels"), ("group", "strata_per_batch"), ("strata_per_batch", "group"), ("kind", "curriculum")];
+
 pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let malformed = || PretrainError::Setting { setting: setting.to_owned() };
     let (key, value) = setting.split_once('=').ok_or_else(malformed)?;
@@ -27,13 +31,18 @@ pub(super) fn with_sections(config: &Config, sections: &[(&'static str, &Table)]
     let mut whole = Table::try_from(config).map_err(|source| PretrainError::ConfigText { source: Box::new(source) })?;
     for &(name, keys) in sections {
         if let Some(Value::Table(section)) = whole.get_mut(name) {
+            for (given, replaced) in REPLACED {
+                if keys.contains_key(given) && !keys.contains_key(replaced) {
+                    section.remove(replaced);
+                }
+            }
             section.extend(keys.clone());
         }
     }
     whole.try_into().map_err(|error: toml::de::Error| PretrainError::ConfigFile {
         name: sections.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
         line: None,
-        message: error.message().to_owned(),
+        message: error.to_string().trim().replace('\n', " "),
     })
 }
 
@@ -60,7 +69,8 @@ pub(super) fn differences(left: &Config, right: &Config) -> Vec<Difference> {
 }
 
 fn flatten(config: &Config) -> std::collections::BTreeMap<String, Value> {
-    let table = Table::try_from(config).unwrap_or_default();
+    // By way of the text, which shows an f32 as it was written.
+    let table: Table = toml::to_string(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
     table
         .into_iter()
         .filter_map(|(section, value)| match value {

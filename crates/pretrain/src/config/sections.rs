@@ -144,7 +144,7 @@ pub struct StudentConfig {
     pub vocab_size: usize,
     /// The standard deviation of a static table's first values, from scratch.
     pub init_std: f64,
-    /// Whether the rows of a static table begin scaled by the inverse document frequency of their token in the training text.
+    /// Whether the rows of a static table, fresh or a BERT's, begin scaled by the inverse document frequency of their token in the training text.
     pub idf: bool,
 }
 

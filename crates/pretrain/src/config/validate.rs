@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use infonce::InfoNceConfig;
 use retrieval_eval::Measure;
+use stratified_sampler::{Leftovers, Weights};
 
 use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind};
 use crate::error::{PretrainError, Result};
@@ -144,6 +145,9 @@ impl Config {
         let divides = |part: usize| part > 0 && sampler.batch_size.is_multiple_of(part);
         require(divides(group), "sampler.group", group, "a divisor of sampler.batch_size")?;
         require(divides(strata), "sampler.strata_per_batch", strata, "a divisor of sampler.batch_size")?;
+        if sampler.kind == SamplerKind::Stratified && sampler.curriculum.is_none() {
+            self.validate_strata()?;
+        }
         match &sampler.curriculum {
             Some(curriculum) => {
                 let samplers = curriculum.samplers.len();
@@ -155,6 +159,26 @@ impl Config {
             }
             None => Ok(()),
         }
+    }
+
+    /// What batches of one stratum each cannot do.
+    fn validate_strata(&self) -> Result<()> {
+        let sampler = &self.sampler;
+        let by_size = sampler.weights == Weights::Size;
+        let whole = matches!(sampler.leftovers, Leftovers::Merge | Leftovers::Mix);
+        let weights = format!("{:?}", sampler.weights);
+        require(by_size || !whole, "sampler.weights", &weights, "\"size\", or sampler.leftovers of drop or carry")?;
+        if let Weights::Temperature(temperature) = sampler.weights {
+            require(
+                temperature.is_finite() && temperature > 0.0,
+                "sampler.weights",
+                &weights,
+                "a temperature above 0",
+            )?;
+        }
+        let least = sampler.batch_size.max(sampler.min_stratum);
+        let cap = sampler.cap.unwrap_or(least);
+        require(cap >= least, "sampler.cap", cap, "at least sampler.batch_size and sampler.min_stratum")
     }
 
     fn validate_student(&self) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use embed::{LoadedModel, Prompts, TextTokenizer, TokenLimits};
+use embed::{Encoder, LoadedModel, Prompts, TextTokenizer, TokenLimits};
 
 use super::Pipeline;
 use crate::config::{Config, StudentConfig};
@@ -48,7 +48,7 @@ impl Start {
         pipeline: &Pipeline<B>,
         config: &Config,
     ) -> Result<Self> {
-        let LoadedModel { tokenizer, max_tokens, prompts, .. } =
+        let LoadedModel { encoder, tokenizer, max_tokens, prompts } =
             pipeline.model::<B::InnerBackend>(&config.student, config.train.seed)?;
         let limit = |key: &str, tokens: usize| {
             if tokens > max_tokens {
@@ -62,8 +62,9 @@ impl Start {
             limit("max_passage_tokens", train.max_passage_tokens),
         );
         let tokens = PairTokens::new(&pipeline.dataset, &tokenizer, &prompts, limits)?;
-        let weighted = student::begins_weighted(&config.student);
-        let weights = weighted.then(|| tokens.inverse_document_frequency(tokenizer.vocab_size()));
+        let weighted = student::begins_weighted(&config.student)?;
+        // A table may have more rows than there are tokens.
+        let weights = weighted.then(|| tokens.inverse_document_frequency(encoder.vocab_size()));
         Ok(Self { of, tokenizer, prompts, limits, tokens, weights })
     }
 }

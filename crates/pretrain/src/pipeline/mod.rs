@@ -125,6 +125,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
         self.require_test()?;
         for clusters in self.run.all_clusters() {
             let (rows, k) = (self.clustered_rows(clusters.config.of).items.len(), clusters.config.clusters());
+            if let Some(bounds) = clusters.config.balance {
+                let failed = |source| PretrainError::Cluster { arm: clusters.name.clone(), source };
+                bounds.check(rows, k).map_err(failed)?;
+            }
             if rows < k {
                 let source = KMeansError::TooFewRows { rows, clusters: k };
                 return Err(PretrainError::Cluster { arm: clusters.name.clone(), source });

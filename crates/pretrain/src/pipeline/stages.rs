@@ -61,7 +61,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             .with_settings("loss", &config.loss)?
             .with_settings("train", &train)?
             .reading("data", &self.data_hash)
-            .writing(["model", "metrics.jsonl", "plan.json"].map(|name| folder.join(name)));
+            .writing(["model", "plan.json"].map(|name| folder.join(name)));
         for config in member.arm.clusters() {
             let clusters = self.stored_clusters(config)?;
             stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);
