@@ -1,5 +1,7 @@
 //! The checks of the fuzz target `npy`, of its seeds, of what fuzzing has collected here, and of the seeds with one byte changed.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 #[path = "../fuzz/checks.rs"]
 mod checks;
 

@@ -1,5 +1,7 @@
 //! `pretrain eval --model --data`: BEIR's figures, and one clear error for bad input.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
