@@ -172,7 +172,7 @@ fn prompts_are_trained_with_exported_and_part_of_the_stage() {
     let common = ["--set", "eval.baselines=false", "--set", "run.arms=[\"none\"]"];
     bench.succeed(&[&["run", "config.toml"], &common[..]].concat());
     let plain = std::fs::read(bench.path("run/model/0_StaticEmbedding/model.safetensors")).unwrap();
-    let prompt = ["--force", "--set", "student.query_prompt=huge opera "];
+    let prompt = ["--force", "--set", "student.query_prompt=\"huge opera \""];
     let (_, log) = bench.succeed(&[&["run", "config.toml"], &common[..], &prompt].concat());
     assert!(log.contains("train none seed 0: done") && log.contains("embed: unchanged"), "{log}");
     assert!(bench.read("run/model/config_sentence_transformers.json").contains("huge opera "));
