@@ -12,7 +12,11 @@ pub(crate) fn unit_rows(n: usize, dim: usize, modes: usize, noise: f32, seed: u6
         row.assign(&centre);
         row.mapv_inplace(|value| value + noise * rng.random_range(-1.0..1.0_f32));
         let norm = row.dot(&row).sqrt();
-        row.mapv_inplace(|value| value / norm);
+        match norm > 0.0 {
+            true => row.mapv_inplace(|value| value / norm),
+            // In one column centre and noise cancel once in some million rows.
+            false => row[0] = 1.0,
+        }
     }
     rows
 }
