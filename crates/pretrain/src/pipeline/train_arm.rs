@@ -13,7 +13,7 @@ use super::initial::Start;
 use super::recorder::Recorder;
 use super::validation::Validation;
 use crate::config::{Keep, LossConfig};
-use crate::error::Result;
+use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::progress::{count, megabytes};
 use crate::run_folder::Member;
@@ -42,6 +42,11 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn train_member(&self, member: Member<'_>, start: &Start) -> Result<()> {
         let (folder, config) = (self.run.member(member), &member.arm.config);
+        // Those of a training with other settings would lie beside these.
+        let checkpoints = folder.join("checkpoints");
+        if checkpoints.exists() {
+            std::fs::remove_dir_all(&checkpoints).map_err(|source| PretrainError::io(&checkpoints, source))?;
+        }
         let student = self.initial_student::<B>(config, member.seed, start)?;
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;
@@ -76,7 +81,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 }
             }
             if at(config.train.checkpoint_every, step) && step < steps {
-                save(student, start, &folder.join(format!("checkpoints/step-{step}")))?;
+                save(student, start, &checkpoints.join(format!("step-{step}")))?;
             }
             Ok(())
         })?;
