@@ -60,7 +60,7 @@ pub trait SaveFolder {
     ///
     /// A kill at any moment leaves the old folder or the new one, whole and on disk: the new one is written and synced beside its place, then
     /// the two are exchanged. Where the system cannot exchange, the old one may for a moment lie beside its place, and loading or saving
-    /// puts it back. What killed processes left is removed.
+    /// puts it back, on Unix, where what killed processes left is removed too.
     ///
     /// # Errors
     /// [`EmbedError::Write`] with the path that could not be written; [`EmbedError::Vocabulary`] if the tokenizer has tokens without a row.

@@ -135,6 +135,14 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         ("prompts", "2_Normalize/config.json", "sentence_embedding", "token_embeddings", "module_input_name"),
         ("prompts", "config.json", "\"is_decoder\": false", "\"is_decoder\": true", "is_decoder = true"),
         ("prompts", "tokenizer_config.json", "{", "{\"truncation_side\": \"left\",", "truncation_side = \"left\""),
+        (
+            "tokenizer_limit",
+            "tokenizer_config.json",
+            "\"model_max_length\": 9",
+            "\"model_max_length\": -1",
+            "model_max_length = -1",
+        ),
+        ("tokenizer_limit", "sentence_bert_config.json", "{", "{\"max_seq_length\": 0,", "max_seq_length = 0"),
         ("static_truncated", "tokenizer.json", "\"Right\"", "\"Left\"", "truncation.direction = Left"),
         (
             "lowercase",
@@ -150,6 +158,14 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         let error = error_of(copy.path()).to_string();
         assert!(error.contains(file) && error.contains(expected), "{error}");
     }
+    // Where the flag of the mean is absent it is set.
+    let copy = copy_of("folders/st-5.1.2/prompts");
+    let (mean, cls) = ("\"pooling_mode_mean_tokens\": true,", "\"pooling_mode_cls_token\": ");
+    spoil(copy.path(), "1_Pooling/config.json", mean, "");
+    load_embedder::<Flex>(copy.path(), &FolderOptions::default(), &FlexDevice).unwrap();
+    spoil(copy.path(), "1_Pooling/config.json", &format!("{cls}false"), &format!("{cls}true"));
+    let error = error_of(copy.path()).to_string();
+    assert!(error.contains("pooling_mode_mean_tokens, pooling_mode_cls_token"), "{error}");
 }
 
 #[test]

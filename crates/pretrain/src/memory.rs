@@ -17,3 +17,16 @@ pub(crate) fn keep_freed_blocks() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn keep_freed_blocks() {}
+
+/// Hands what is free now back to the kernel, where [`keep_freed_blocks`] keeps it: the next stage allocates other sizes.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code, reason = "malloc_trim has no safe wrapper")]
+pub(crate) fn release_freed_blocks() {
+    // SAFETY: malloc_trim takes its allocator's locks and touches no allocation.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn release_freed_blocks() {}

@@ -77,7 +77,7 @@ fn from_scratch<B: Backend>(
     let tokenizer = vocabulary.with_special_tokens(config.kind == StudentKind::Bert);
     let encoder = match config.kind {
         StudentKind::Static => {
-            let table = StaticConfig::new(tokenizer.vocab_size(), config.dim).with_std(config.init_std);
+            let table = StaticConfig::new(tokenizer.vocab_size(), config.dim()).with_std(config.init_std);
             Student::Static(table.init(device)?)
         }
         StudentKind::Bert => {
@@ -90,13 +90,14 @@ fn from_scratch<B: Backend>(
     Ok(LoadedModel { max_tokens: encoder.max_tokens(), encoder, tokenizer, prompts })
 }
 
-/// Whether the student begins with its tokens weighted by inverse document frequency: a table whose tokens were trained for something
-/// else than a mean. One from a folder of static embeddings has weights already.
+/// Whether the student begins with its tokens weighted by inverse document frequency: where nothing is said, if they were trained for
+/// something else than a mean. Those of a folder of static embeddings were trained for one, and a fresh table learns as well without.
 pub(crate) fn begins_weighted(config: &StudentConfig) -> Result<bool, EmbedError> {
-    let wanted = config.idf && config.kind == StudentKind::Static;
-    match &config.from {
-        Some(folder) if wanted => Ok(ModelKind::of(folder)? == ModelKind::Bert),
-        _ => Ok(wanted),
+    match (config.kind, config.idf, &config.from) {
+        (StudentKind::Bert, _, _) => Ok(false),
+        (StudentKind::Static, Some(wanted), _) => Ok(wanted),
+        (StudentKind::Static, None, Some(folder)) => Ok(ModelKind::of(folder)? == ModelKind::Bert),
+        (StudentKind::Static, None, None) => Ok(false),
     }
 }
 
@@ -111,10 +112,10 @@ impl From<PoolingKind> for Pooling {
 
 fn bert_from_scratch(student: &StudentConfig, tokenizer: &TextTokenizer) -> BertConfig {
     let intermediate = match student.intermediate {
-        0 => 4 * student.dim,
+        0 => 4 * student.dim(),
         width => width,
     };
-    BertConfig::new(tokenizer.vocab_size(), student.dim)
+    BertConfig::new(tokenizer.vocab_size(), student.dim())
         .with_layers(student.layers.unwrap_or(2))
         .with_heads(student.heads)
         .with_intermediate_size(intermediate)

@@ -30,10 +30,6 @@ impl Settings {
         Ok(Settings { path, map })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.map.is_empty()
-    }
-
     /// A key's value; none where the key is missing or null.
     pub(crate) fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EmbedError> {
         let value = self.map.get(key).filter(|value| !value.is_null());

@@ -16,6 +16,7 @@ const READ: [&str; 8] = [
     "pooling_mode_lasttoken",
     "include_prompt",
 ];
+const MEAN: &str = "pooling_mode_mean_tokens";
 const HARMLESS: [&str; 2] = ["word_embedding_dimension", "embedding_dimension"];
 
 /// What sentence-transformers' `Pooling` module sets.
@@ -35,7 +36,7 @@ impl FolderPooling {
     /// Up to version 5.3 a flag for each mode, since then one key.
     pub(super) fn read(folder: &Path) -> Result<Self, EmbedError> {
         let settings = Settings::read(folder, FILE)?;
-        if settings.is_empty() {
+        if !folder.join(FILE).is_file() {
             return Err(EmbedError::MissingFile { folder: folder.into(), file: FILE.into() });
         }
         settings.warn_of_unknown(&READ, &HARMLESS);
@@ -65,11 +66,14 @@ fn named(settings: &Settings, mode: &Value) -> Result<Pooling, EmbedError> {
 }
 
 fn flagged(settings: &Settings) -> Result<Pooling, EmbedError> {
+    // The only one that is on where it is not named.
+    let mean = settings.get(MEAN)?.unwrap_or(true);
     let flags =
         settings.iter().filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true));
-    let chosen: Vec<&str> = flags.map(|(key, _)| key).collect();
+    let others = flags.map(|(key, _)| key).filter(|key| *key != MEAN);
+    let chosen: Vec<&str> = mean.then_some(MEAN).into_iter().chain(others).collect();
     match chosen.as_slice() {
-        [] | ["pooling_mode_mean_tokens"] => Ok(Pooling::Mean),
+        [MEAN] => Ok(Pooling::Mean),
         ["pooling_mode_cls_token"] => Ok(Pooling::Cls),
         other => {
             let supported = "pooling_mode_mean_tokens or pooling_mode_cls_token";

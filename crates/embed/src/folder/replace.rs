@@ -31,6 +31,12 @@ fn replace_by(
     exchange: fn(&Path, &Path) -> io::Result<()>,
 ) -> Result<(), EmbedError> {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A path such as `.` has no name to write another beside.
+    let named = match folder.file_name() {
+        Some(_) => folder.to_owned(),
+        None => fs::canonicalize(folder).map_err(failed(folder))?,
+    };
+    let folder = named.as_path();
     put_back(folder)?;
     for leftover in leftovers(folder, PARTIAL).chain(leftovers(folder, REPLACED)) {
         remove(&leftover)?;
@@ -41,7 +47,11 @@ fn replace_by(
     sync_tree(&draft).map_err(failed(&draft))?;
     let old = swap(&draft, folder, exchange)?;
     sync_parent(folder)?;
-    remove(&old)
+    // The new folder is in place; the next replacement removes what is left of the old one.
+    if let Err(error) = remove(&old) {
+        tracing::warn!("{error}");
+    }
+    Ok(())
 }
 
 /// Puts back a folder that a killed process had renamed out of the way and not replaced.

@@ -29,10 +29,11 @@ impl SentenceBert {
     pub(crate) fn read(folder: &Path) -> Result<Self, EmbedError> {
         let file = FILES.into_iter().find(|file| folder.join(file).is_file()).unwrap_or(FILES[0]);
         let settings = Settings::read(folder, file)?;
-        Ok(SentenceBert {
-            max_tokens: settings.get("max_seq_length")?,
-            lowercase: settings.get("do_lower_case")?.unwrap_or(false),
-        })
+        let max_tokens = settings.get("max_seq_length")?;
+        if max_tokens == Some(0) {
+            return Err(settings.unsupported("max_seq_length", 0, "1 or more"));
+        }
+        Ok(SentenceBert { max_tokens, lowercase: settings.get("do_lower_case")?.unwrap_or(false) })
     }
 
     /// Nothing, if the file asks for what a BERT here does.
@@ -54,7 +55,11 @@ pub(super) fn max_tokens(folder: &Path, positions: usize) -> Result<usize, Embed
     if let Some(most) = SentenceBert::read(folder)?.max_tokens {
         return Ok(most.min(positions));
     }
-    // Where a tokenizer has no limit, the file says 10³⁰.
-    let most: Option<f64> = Settings::read(folder, "tokenizer_config.json")?.get("model_max_length")?;
-    Ok(most.map_or(positions, |most| (most as usize).min(positions)))
+    let settings = Settings::read(folder, "tokenizer_config.json")?;
+    match settings.get::<f64>("model_max_length")? {
+        None => Ok(positions),
+        // Where a tokenizer has no limit, the file says 10³⁰.
+        Some(most) if most >= 1.0 => Ok((most as usize).min(positions)),
+        Some(most) => Err(settings.unsupported("model_max_length", most, "1 or more")),
+    }
 }

@@ -200,7 +200,16 @@ impl Config {
                 None => Ok(Draw { cluster: config.cluster, sampler: config.sampler }),
             }
         };
-        curriculum.samplers.iter().map(draw).collect()
+        let draws = curriculum.samplers.iter().map(draw).collect::<Result<Vec<_>>>()?;
+        let sizes: Vec<usize> = draws.iter().map(|draw| draw.sampler.batch_size).collect();
+        match sizes.windows(2).all(|two| two[0] == two[1]) {
+            true => Ok(draws),
+            false => Err(PretrainError::OutOfRange {
+                key: "sampler.batch_size",
+                value: format!("{sizes:?}"),
+                expected: "one for all samplers of a curriculum",
+            }),
+        }
     }
 }
 
@@ -248,7 +257,7 @@ mod tests {
                     [[run.arm]]\nname = \"b\"\nsampler.weights = { temperature = 2.0 }\nsampler.leftovers = \"drop\"";
         let arms = arms(text).unwrap();
         let config = &arms[0].config;
-        assert_eq!((config.loss.temperature, config.student.dim, config.train.epochs), (0.1, 8, 9));
+        assert_eq!((config.loss.temperature, config.student.dim(), config.train.epochs), (0.1, 8, 9));
         let base = Config::parse(text, &[]).unwrap();
         let keys: Vec<String> = base.differences_of(&arms[0]).into_iter().map(|difference| difference.key).collect();
         assert_eq!(keys, ["loss.temperature", "student.dim", "train.epochs"]);

@@ -95,6 +95,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The section `train`, with the student's learning rate where it names none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let config = pretrain::Config::parse("", &["student.kind=bert".into()])?;
+    /// assert_eq!(config.training().learning_rate, Some(2e-4));
+    /// # Ok::<(), pretrain::PretrainError>(())
+    /// ```
+    pub fn training(&self) -> TrainConfig {
+        let learning_rate = self.train.learning_rate.or_else(|| Some(self.student.learning_rate()));
+        TrainConfig { learning_rate, ..self.train.clone() }
+    }
+
     /// The seeds that every arm is trained with.
     pub fn seeds(&self) -> Vec<u64> {
         match self.run.seeds.as_slice() {
@@ -191,6 +205,10 @@ mod tests {
             ("train.keep=best", "train.keep"),
             ("train.evaluate_every=10", "train.evaluate_every"),
             ("sampler.curriculum={clock=\"steps\",samplers=[{}]}", "sampler.curriculum"),
+            ("sampler.curriculum={clock=\"steps\",samplers=[{},{}],starts=[2,1]}", "sampler.curriculum"),
+            ("sampler.curriculum={clock=\"steps\",samplers=[{},{}],starts=[0]}", "sampler.curriculum"),
+            ("sampler.curriculum={clock=\"steps\",samplers=[{}],knots=[{at=0,shares=[0]}]}", "sampler.curriculum"),
+            ("sampler.curriculum={clock=\"steps\",samplers=[{},{sampler={batch_size=8}}],starts=[0,1]}", "batch_size"),
             ("cluster.levels=[10,10]", "cluster.levels"),
             ("cluster.balance={min=3,max=2}", "cluster.balance"),
             ("sampler.unique=[\"query\",\"query\"]", "sampler.unique"),
@@ -302,7 +320,7 @@ mod tests {
                 .map(String::from);
         let config = Config::parse("", &settings).unwrap();
         assert_eq!(config.cluster.of, ClusterOf::Queries);
-        assert_eq!(config.train.learning_rate, 1e-3);
+        assert_eq!(config.train.learning_rate, Some(1e-3));
         let of: Vec<ClusterOf> = config.arms().unwrap().iter().map(|arm| arm.config.cluster.of).collect();
         assert_eq!(of, [ClusterOf::None, ClusterOf::Both]);
         assert_eq!(config.data.path.to_str(), Some("../x y"));

@@ -128,8 +128,8 @@ pub struct StudentConfig {
     pub from: Option<PathBuf>,
     /// How many layers (`bert`): of the checkpoint the first ones, all where absent; from scratch 2 where absent.
     pub layers: Option<usize>,
-    /// The embedding's dimension: a static table's width, or a BERT's hidden size, from scratch.
-    pub dim: usize,
+    /// The embedding's dimension from scratch: a static table's width, 768 where absent, or a BERT's hidden size, 256 where absent.
+    pub dim: Option<usize>,
     /// Attention heads of a BERT from scratch.
     pub heads: usize,
     /// The feed-forward width of a BERT from scratch; 0: four times `dim`.
@@ -144,8 +144,9 @@ pub struct StudentConfig {
     pub vocab_size: usize,
     /// The standard deviation of a static table's first values, from scratch.
     pub init_std: f64,
-    /// Whether the rows of a static table, fresh or a BERT's, begin scaled by the inverse document frequency of their token in the training text.
-    pub idf: bool,
+    /// Whether the rows of a static table begin scaled by the inverse document frequency of their token in the training text;
+    /// absent: those of a BERT's words do, fresh rows and those of static embeddings do not.
+    pub idf: Option<bool>,
 }
 
 /// A kind of trainable encoder.
@@ -168,13 +169,32 @@ pub enum PoolingKind {
     Cls,
 }
 
+impl StudentConfig {
+    /// The embedding's dimension from scratch.
+    pub fn dim(&self) -> usize {
+        self.dim.unwrap_or(match self.kind {
+            StudentKind::Static => 768,
+            StudentKind::Bert => 256,
+        })
+    }
+
+    /// The peak learning rate where none is given. For static tables the best of a sweep on validation splits (`docs/results.md`).
+    pub fn learning_rate(&self) -> f64 {
+        match (self.kind, &self.from) {
+            (StudentKind::Static, None) => 1e-2,
+            (StudentKind::Static, Some(_)) => 5e-4,
+            (StudentKind::Bert, _) => 2e-4,
+        }
+    }
+}
+
 impl Default for StudentConfig {
     fn default() -> Self {
         Self {
             kind: StudentKind::Static,
             from: None,
             layers: None,
-            dim: 256,
+            dim: None,
             heads: 4,
             intermediate: 0,
             pooling: None,
@@ -182,7 +202,7 @@ impl Default for StudentConfig {
             passage_prompt: None,
             vocab_size: 16_384,
             init_std: 0.05,
-            idf: true,
+            idf: None,
         }
     }
 }
@@ -213,8 +233,8 @@ impl Default for LossConfig {
 pub struct TrainConfig {
     /// Passes over the pairs.
     pub epochs: u64,
-    /// The peak learning rate.
-    pub learning_rate: f64,
+    /// The peak learning rate; absent: 1e-2 for a static table from scratch, 5e-4 for one from a folder, 2e-4 for a BERT.
+    pub learning_rate: Option<f64>,
     /// The share of the steps in which the rate rises linearly.
     pub warmup: f64,
     /// How the rate falls after that.
@@ -277,7 +297,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 3,
-            learning_rate: 2e-4,
+            learning_rate: None,
             warmup: 0.1,
             schedule: RateDecay::Linear,
             final_rate: 0.02,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use infonce::InfoNceConfig;
 use retrieval_eval::Measure;
-use stratified_sampler::{Leftovers, Weights};
+use stratified_sampler::{Knot, Leftovers, Weights};
 
 use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind};
 use crate::error::{PretrainError, Result};
@@ -154,8 +154,19 @@ impl Config {
                 require(samplers > 0, "sampler.curriculum", "no samplers", "samplers")?;
                 let one = curriculum.starts.is_empty() != curriculum.knots.is_empty();
                 require(one, "sampler.curriculum", "starts and knots", "one of the two")?;
-                let starts = curriculum.starts.len();
-                require(starts == 0 || starts == samplers, "sampler.curriculum", starts, "a start for each sampler")
+                let knots = curriculum.schedule().knots;
+                let times: Vec<f64> = knots.iter().map(|knot| knot.at).collect();
+                let rising =
+                    times.iter().all(|at| at.is_finite() && *at >= 0.0) && times.is_sorted_by(|one, next| one < next);
+                require(rising, "sampler.curriculum", format!("{times:?}"), "times of 0 or more that rise")?;
+                let share = |share: &f64| share.is_finite() && *share >= 0.0;
+                let shared = |knot: &Knot| {
+                    let shares = &knot.shares;
+                    shares.len() == samplers && shares.iter().all(share) && shares.iter().any(|share| *share > 0.0)
+                };
+                let shares = || knots.iter().map(|knot| &knot.shares).collect::<Vec<_>>();
+                let expected = "a start, or in each knot a share of 0 or more, for each sampler";
+                require(knots.iter().all(shared), "sampler.curriculum", format!("{:?}", shares()), expected)
             }
             None => Ok(()),
         }
@@ -185,7 +196,7 @@ impl Config {
         let student = &self.student;
         let layers = student.layers.unwrap_or(1);
         require((1..=1024).contains(&layers), "student.layers", layers, "1 to 1024")?;
-        size("student.dim", student.dim)?;
+        size("student.dim", student.dim())?;
         size("student.heads", student.heads)?;
         let intermediate = student.intermediate;
         require(intermediate <= 4 * MOST, "student.intermediate", intermediate, "0 to 262144")?;
@@ -196,7 +207,7 @@ impl Config {
         }
         let vocabulary = 256..=1 << 24;
         require(vocabulary.contains(&student.vocab_size), "student.vocab_size", student.vocab_size, "256 to 16777216")?;
-        let divides = student.kind == StudentKind::Static || student.dim.is_multiple_of(student.heads);
+        let divides = student.kind == StudentKind::Static || student.dim().is_multiple_of(student.heads);
         require(divides, "student.heads", student.heads, "a divisor of student.dim")
     }
 
@@ -207,7 +218,7 @@ impl Config {
         require(temperature.is_finite() && temperature >= least, "loss.temperature", temperature, "1e-6 or more")?;
         require((1..=1_000_000).contains(&train.epochs), "train.epochs", train.epochs, "1 to 1000000")?;
         // A step of AdamW moves a value by up to the rate: below, f32 rounds it to nothing; above, nothing is learned.
-        let rate = train.learning_rate;
+        let rate = train.learning_rate.unwrap_or_else(|| self.student.learning_rate());
         require((1e-12..=10.0).contains(&rate), "train.learning_rate", rate, "1e-12 to 10")?;
         share("train.warmup", train.warmup)?;
         share("train.final_rate", train.final_rate)?;

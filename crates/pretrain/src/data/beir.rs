@@ -123,13 +123,25 @@ impl Beir {
     /// an object has no `_id` or `text`, an `_id` names two texts, or a judgement names an unknown query; or if the
     /// validation split is that of training or test, or its share not in `[0, 1)`.
     pub fn load(&self) -> Result<Dataset, DataError> {
+        self.load_splits(self.qrels("train").exists())
+    }
+
+    /// The test split alone, whatever the others hold.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of what is read.
+    pub fn load_test(&self) -> Result<Dataset, DataError> {
+        self.load_splits(false)
+    }
+
+    fn load_splits(&self, train: bool) -> Result<Dataset, DataError> {
         let (share, validation_split) = self.validation()?;
         let mut builder = Builder::default();
         let documents = self.read_corpus(&mut builder)?;
         let queries = self.read_queries(&mut builder, &documents)?;
         let mut ids = Ids { documents, queries, missing: FxHashMap::default() };
         let mut judge = |split, name: &str, builder: &mut Builder| ids.judge(split, &self.qrels(name), builder);
-        if self.qrels("train").exists() {
+        if train {
             judge(Split::Train, "train", &mut builder)?;
         }
         if let Some(name) = validation_split {

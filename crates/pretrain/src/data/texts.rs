@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{DataError, Text};
 
-/// Texts with their rows, each with the first that equals it, found by hash; and what was met on the way.
+/// Texts with their rows, each with the first that equals it but for white space at the ends, found by hash; and what was met on the way.
 #[derive(Default)]
 pub(super) struct Texts {
     pub(super) all: Vec<Text>,
@@ -43,7 +43,7 @@ impl Texts {
             self.blank += 1;
             return Ok(next);
         }
-        let first = *self.of_digest.entry(digest(&[&text.text])).or_insert(next);
+        let first = *self.of_digest.entry(digest(&[text.text.trim()])).or_insert(next);
         self.repeated += usize::from(first < next);
         Ok(first)
     }
@@ -99,6 +99,15 @@ mod tests {
     #[test]
     fn texts_that_join_to_the_same_string_have_different_digests() {
         assert_ne!(digest(&["a", "bc"]), digest(&["ab", "c"]));
+    }
+
+    #[test]
+    fn white_space_at_the_ends_makes_no_other_text() {
+        let mut texts = Texts::default();
+        assert_eq!(texts.merge(text("a b")).unwrap(), Some(0));
+        assert_eq!(texts.merge(text(" a b\n")).unwrap(), Some(0));
+        assert_eq!(texts.merge(text("a  b")).unwrap(), Some(1));
+        assert_eq!(texts.repeated, 1);
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 }
                 let vectors = self.row_vectors(clusters.config.of, &rows)?;
                 let fitted = self.fit(clusters, vectors.view())?;
+                // Those of nested clusters would lie beside others.
+                if folder.exists() {
+                    std::fs::remove_dir_all(folder).map_err(|source| PretrainError::io(folder, source))?;
+                }
                 fitted.save(folder).map_err(|source| clusters.failed(source))?;
                 write_indices(&folder.join("rows.npy"), &rows.items)?;
                 write_indices(&folder.join("pair-labels.npy"), &rows.expand(&fitted.clustering().labels))

@@ -10,6 +10,7 @@ use super::Pipeline;
 use super::embed_texts::embed_all;
 use super::initial::Start;
 use crate::bm25::Bm25;
+use crate::config::Config;
 use crate::data::TestQuery;
 use crate::error::Result;
 use crate::files::{read_json, write_json, write_rows};
@@ -93,7 +94,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// What the arms are judged against; a student needs training text for its vocabulary.
     pub(super) fn baselines(&self) -> Vec<Baseline> {
-        let untrained = !self.dataset.train.is_empty() || self.config.student.from.is_some();
+        let untrained = !self.dataset.train.is_empty() || self.baseline_config().student.from.is_some();
         Baseline::ALL.into_iter().filter(|&baseline| untrained || baseline != Baseline::Untrained).collect()
     }
 
@@ -141,8 +142,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn untrained(&self) -> Result<Box<dyn Embedder>> {
         let mut start = None;
-        let start = Start::of_arm(&mut start, self, &self.config)?;
-        let student = self.initial_student::<B::InnerBackend>(&self.config, self.first_seed(), start)?;
+        let config = self.baseline_config();
+        let start = Start::of_arm(&mut start, self, config)?;
+        let student = self.initial_student::<B::InnerBackend>(config, self.first_seed(), start)?;
         Ok(Box::new(self.embedder_of(student, start)?))
     }
 
@@ -154,6 +156,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
         let embedder = NeuralEmbedder::new(student, start.tokenizer.clone(), limits, &self.device)?;
         Ok(embedder.with_prompts(start.prompts.clone()))
+    }
+
+    /// The configuration whose student is judged untrained: that of the arm that gains are measured against, else of the first.
+    pub(super) fn baseline_config(&self) -> &Config {
+        let arms = self.run.arms();
+        &arms.iter().find(|arm| arm.is_unclustered()).unwrap_or(&arms[0]).config
     }
 
     pub(super) fn first_seed(&self) -> u64 {

@@ -49,11 +49,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     pub(super) fn train_stage(&self, member: Member<'_>) -> Result<Stage> {
         let (config, folder) = (&member.arm.config, self.run.member(member));
-        let mut train = config.train.clone();
+        let mut train = config.training();
         (train.seed, train.checkpoint_every) = (member.seed, 0);
-        if train.keep == Keep::Last {
-            train.evaluate_every = 0;
-        }
         let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
         let mut stage = Stage::new(format!("train {member}"), "train")
             .with_settings("cluster.of", &drawn_from)?
@@ -89,11 +86,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
             Baseline::Bm25 => stage,
             Baseline::Embedder => stage.after("embeddings", self.embed_stage()?),
             Baseline::Untrained => {
-                let train = &self.config.train;
+                let config = self.baseline_config();
+                let train = &config.train;
                 let limits = [train.max_query_tokens, train.max_passage_tokens];
                 // Weights by document frequency are of texts as training cuts them.
                 let stage = stage.with_settings("train.limits", &limits)?.with_settings("seed", &self.first_seed())?;
-                self.with_student(stage, &self.config.student)?
+                self.with_student(stage, &config.student)?
             }
         };
         self.with_judgement(stage)

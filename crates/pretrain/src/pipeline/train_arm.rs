@@ -55,7 +55,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             tokens: &start.tokens,
             sampler: &*sampler,
             loss: &*loss,
-            config: &config.train,
+            config: &config.training(),
             device: &self.device,
         };
         announce(member, &training, &*sampler, student.num_params());

@@ -9,6 +9,7 @@ use super::records::{StageRecord, made_from_other};
 use super::stage::Stage;
 use crate::error::{PretrainError, Result};
 use crate::files::model_files;
+use crate::memory::release_freed_blocks;
 use crate::progress::duration;
 
 impl RunFolder {
@@ -41,6 +42,7 @@ impl RunFolder {
         self.records.borrow_mut().forget(&stage.name)?;
         let start = Instant::now();
         work()?;
+        release_freed_blocks();
         let seconds = start.elapsed().as_secs_f64();
         let mut read = stage.read.clone();
         for (what, before) in &stage.after {

@@ -4,6 +4,9 @@ use std::f64::consts::PI;
 
 use crate::config::{RateDecay, TrainConfig};
 
+/// The peak of a training whose settings name none and know of no student.
+const RATE: f64 = 2e-4;
+
 /// A linear warm-up to a peak, then a decay from it over the remaining steps.
 ///
 /// With `W` of `S` steps of warm-up, the warm-up's share of them rounded, step `s` gets `peak · (s + 1) / W` while `s < W`.
@@ -37,7 +40,7 @@ impl Schedule {
     /// The schedule that `config` describes, over `steps` steps.
     pub fn new(config: &TrainConfig, steps: usize) -> Self {
         Self {
-            peak: config.learning_rate,
+            peak: config.learning_rate.unwrap_or(RATE),
             warmup: config.warmup,
             decay: config.schedule,
             floor: config.final_rate,

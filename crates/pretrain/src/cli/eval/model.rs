@@ -57,7 +57,7 @@ pub(super) struct ModelArgs {
 impl ModelArgs {
     pub(super) fn evaluate(&self, device: DeviceKind, args: &ReportArgs) -> Result<()> {
         let measures = args.judging.measures(MEASURES)?;
-        let dataset = Beir::new(&self.data).with_test_split(&self.split).load()?;
+        let dataset = Beir::new(&self.data).with_test_split(&self.split).load_test()?;
         if dataset.test.is_empty() {
             return Err(PretrainError::NoTestQueries { path: self.data.clone() });
         }
