@@ -124,8 +124,8 @@ def initial(run: Run, member: Member, vocabulary: int, queries: Texts, passages:
     if student["kind"] != "static" or student.get("from"):
         sys.exit(f"arm {member.arm}: the student is not a static one from scratch")
     generator = torch.Generator().manual_seed(member.seed)
-    table = torch.randn(vocabulary, student["dim"], generator=generator) * student["init_std"]
-    if student["idf"]:
+    table = torch.randn(vocabulary, student.get("dim", 768), generator=generator) * student["init_std"]
+    if student.get("idf", True):
         sides = [(queries, run.train[:, 0]), (passages, run.train[:, 1])]
         texts = [side.rows[row] for side, rows in sides for row in np.unique(rows)]
         table *= inverse_document_frequency(texts, vocabulary)[:, None]

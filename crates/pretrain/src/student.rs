@@ -90,14 +90,14 @@ fn from_scratch<B: Backend>(
     Ok(LoadedModel { max_tokens: encoder.max_tokens(), encoder, tokenizer, prompts })
 }
 
-/// Whether the student begins with its tokens weighted by inverse document frequency: where nothing is said, if they were trained for
-/// something else than a mean. Those of a folder of static embeddings were trained for one, and a fresh table learns as well without.
+/// Whether the student begins with its tokens weighted by inverse document frequency: where nothing is said, unless they were trained
+/// for a mean, as those of a folder of static embeddings were.
 pub(crate) fn begins_weighted(config: &StudentConfig) -> Result<bool, EmbedError> {
     match (config.kind, config.idf, &config.from) {
         (StudentKind::Bert, _, _) => Ok(false),
         (StudentKind::Static, Some(wanted), _) => Ok(wanted),
         (StudentKind::Static, None, Some(folder)) => Ok(ModelKind::of(folder)? == ModelKind::Bert),
-        (StudentKind::Static, None, None) => Ok(false),
+        (StudentKind::Static, None, None) => Ok(true),
     }
 }
 

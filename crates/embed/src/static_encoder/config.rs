@@ -9,7 +9,7 @@ use crate::weights::normal;
 ///
 /// # Examples
 /// ```
-/// let config = embed::StaticConfig::new(30_000, 256).with_std(0.1);
+/// let config = embed::StaticConfig::new(30_000, 256).with_std(0.05);
 /// assert_eq!(config.dim, 256);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct StaticConfig {
     pub vocab_size: usize,
     /// Length of every vector.
     pub dim: usize,
-    /// Standard deviation of fresh rows: by default 0.05, with which a learning rate of 1e-3 to 1e-2 trains.
+    /// Standard deviation of fresh rows: by default 0.1, with which a learning rate of 1e-3 to 2e-2 trains.
     ///
     /// An optimizer like AdamW moves a component by about the learning rate a step, whatever the gradient. PyTorch's 1 makes rows of norm
     /// `√dim`, 16 at 256 dimensions, which thousands of steps of 1e-2 hardly turn: the loss stays high, and the table as it was drawn.
@@ -28,11 +28,11 @@ pub struct StaticConfig {
 }
 
 fn std_default() -> f64 {
-    0.05
+    0.1
 }
 
 impl StaticConfig {
-    /// A table of `vocab_size` rows of length `dim`, of standard deviation 0.05.
+    /// A table of `vocab_size` rows of length `dim`, of standard deviation 0.1.
     pub fn new(vocab_size: usize, dim: usize) -> Self {
         StaticConfig { vocab_size, dim, std: std_default() }
     }

@@ -145,7 +145,7 @@ pub struct StudentConfig {
     /// The standard deviation of a static table's first values, from scratch.
     pub init_std: f64,
     /// Whether the rows of a static table begin scaled by the inverse document frequency of their token in the training text;
-    /// absent: those of a BERT's words do, fresh rows and those of static embeddings do not.
+    /// absent: fresh rows and those of a BERT's words do, those of static embeddings do not.
     pub idf: Option<bool>,
 }
 
@@ -201,7 +201,7 @@ impl Default for StudentConfig {
             query_prompt: None,
             passage_prompt: None,
             vocab_size: 16_384,
-            init_std: 0.05,
+            init_std: 0.1,
             idf: None,
         }
     }
