@@ -1,8 +1,8 @@
 //! Search the code you depend on by meaning, and see what cluster-stratified batches do for it.
 //!
 //! ```text
-//! cargo run --release --example quickstart                          # a minute or two on 2 cores
-//! cargo run --release --example quickstart -- --quick               # a sample, about 15 seconds
+//! cargo run --release --example quickstart                          # a minute and a half on 2 cores
+//! cargo run --release --example quickstart -- --quick               # a sample, about 10 seconds
 //! cargo run --release --example quickstart -- --search "hash map"   # ask the trained model
 //! ```
 //!
