@@ -8,6 +8,7 @@ use super::evaluate::Baseline;
 use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
 use crate::error::Result;
 use crate::run_folder::{Clusters, Member, Stage};
+use crate::student::begins_weighted;
 
 impl<B: AutodiffBackend> Pipeline<B> {
     pub(super) fn embed_stage(&self) -> Result<Stage> {
@@ -99,7 +100,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// The stage with what makes a student.
     fn with_student(&self, stage: Stage, config: &StudentConfig) -> Result<Stage> {
-        let stage = stage.with_settings("student", config)?;
+        // What is absent is recorded as what it stands for, which another version of this program may choose otherwise.
+        let (dim, idf) = (Some(config.dim()), Some(begins_weighted(config)?));
+        let stage = stage.with_settings("student", &StudentConfig { dim, idf, ..config.clone() })?;
         match &config.from {
             Some(folder) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
             None => Ok(stage),

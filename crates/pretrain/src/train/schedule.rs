@@ -37,7 +37,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule that `config` describes, over `steps` steps.
+    /// The schedule that `config` describes, over `steps` steps; its peak is 2e-4 where the rate is absent, since what is trained is not
+    /// known here ([`Config::training`](crate::Config::training) knows).
     pub fn new(config: &TrainConfig, steps: usize) -> Self {
         Self {
             peak: config.learning_rate.unwrap_or(RATE),
