@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -11,20 +10,15 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use half::f16;
 use kmeans::{Clusterer, Clustering, KMeansError, NpyVectors, SphericalKMeans, SphericalKMeansConfig};
 use ndarray::{Array2, ArrayView2};
-use npyz::{AutoSerialize, WriterBuilder};
+use vectors::{Element, replace_file, write_array};
 
 const ROWS: usize = 50_000;
 const DIM: usize = 384;
 const CLUSTERS: usize = 100;
 const ITERATIONS: usize = 5;
 
-fn write<T: AutoSerialize + Copy>(path: &Path, rows: &Array2<T>) -> std::io::Result<()> {
-    let shape = [rows.nrows() as u64, rows.ncols() as u64];
-    let mut bytes = Vec::new();
-    let mut file = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd()?;
-    file.extend(rows.iter().copied())?;
-    file.finish()?;
-    fs::write(path, bytes)
+fn write<T: Element>(path: &Path, rows: &Array2<T>) -> std::io::Result<()> {
+    replace_file(path, |out| write_array(out, rows.shape(), rows.iter().copied()))
 }
 
 /// The same start for every kind of rows: one drawn from f16 would differ in its last digits.

@@ -8,20 +8,17 @@
 //! seconds of the whole fit, objective, iterations made, peak memory. `benches/peers/kmeans.py` speaks to it.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufReader, stdin};
+use std::io::stdin;
+use std::path::Path;
 use std::time::Instant;
 
-use kmeans::{SphericalKMeansConfig, Vectors};
+use kmeans::{NpyVectors, SphericalKMeansConfig};
 use ndarray::Array2;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let paths: Vec<String> = std::env::args().skip(1).collect();
     let [rows, start] = paths.as_slice() else { return Err("usage: timed_fit rows.npy start.npy".into()) };
-    let (rows, dim) = read(rows)?;
-    let (start, _) = read(start)?;
-    let start = Array2::from_shape_vec((start.len() / dim, dim), start)?;
-    let rows = Vectors::from_f32(&rows, dim)?;
+    let (rows, start) = (read(rows)?, read(start)?);
     for line in stdin().lines() {
         let line = line?;
         let (iterations, mode) = line.split_once(' ').ok_or("a line is ITERATIONS plain|pruned")?;
@@ -31,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .with_pruning(mode == "pruned")
             .build()?;
         let begin = Instant::now();
-        let fit = clusterer.fit_from(rows.clone(), start.view())?;
+        let fit = clusterer.fit_from(rows.view(), start.view())?;
         let seconds = begin.elapsed().as_secs_f64();
         let (objective, made) = (fit.objective, fit.history.len());
         let answer = serde_json::json!({
@@ -42,10 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn read(path: &str) -> Result<(Vec<f32>, usize), Box<dyn Error>> {
-    let array = npyz::NpyFile::new(BufReader::new(File::open(path)?))?;
-    let dim = *array.shape().last().ok_or("no dimension")? as usize;
-    Ok((array.into_vec()?, dim))
+/// The rows in memory, as a fit of an array has them.
+fn read(path: &str) -> Result<Array2<f32>, Box<dyn Error>> {
+    Ok(NpyVectors::open(Path::new(path))?.array().ok_or("f32 is wanted")?.to_owned())
 }
 
 /// The largest resident size so far, as Linux tells it.

@@ -4,9 +4,9 @@
 //! so that floating-point sums do not depend on the number of threads.
 
 use ndarray::ArrayView2;
+use vectors::UnitRows;
 
 use crate::kernel::{OnRow, Packed};
-use crate::rows::Source;
 use crate::sums::{self, Sums};
 
 /// What a pass counts beside the labels it writes.
@@ -30,9 +30,9 @@ const LEAF_ROWS: usize = 1024;
 const FUSED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Writes the nearest centroid of every row to `labels`.
-pub(crate) fn assign(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Totals {
+pub(crate) fn assign(rows: UnitRows<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Totals {
     let packed = Packed::new(centroids);
-    let leaf = |rows: Source<'_>, labels: &mut [u32]| {
+    let leaf = |rows: UnitRows<'_>, labels: &mut [u32]| {
         let mut pass = Labelling::new(labels);
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
         pass.totals
@@ -41,14 +41,14 @@ pub(crate) fn assign(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &
 }
 
 /// [`assign`], and the sums of the rows of each label.
-pub(crate) fn assign_and_sum(rows: Source<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Totals, Sums) {
+pub(crate) fn assign_and_sum(rows: UnitRows<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Totals, Sums) {
     let (clusters, dim) = centroids.dim();
     if clusters * dim * size_of::<f64>() > FUSED_BYTES {
         let totals = assign(rows, centroids, labels);
         return (totals, sums::by_label(rows, labels, clusters));
     }
     let packed = Packed::new(centroids);
-    let leaf = |rows: Source<'_>, labels: &mut [u32]| {
+    let leaf = |rows: UnitRows<'_>, labels: &mut [u32]| {
         let mut pass = Summing::new(Labelling::new(labels), &packed);
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
         (pass.labelling.totals, pass.sums)
@@ -61,9 +61,9 @@ pub(crate) fn assign_and_sum(rows: Source<'_>, centroids: ArrayView2<'_, f32>, l
 }
 
 /// Lowers `distances` to 1 − cosine with `centroid` where that is less.
-pub(crate) fn lower_distances(rows: Source<'_>, centroid: ArrayView2<'_, f32>, distances: &mut [f32]) {
+pub(crate) fn lower_distances(rows: UnitRows<'_>, centroid: ArrayView2<'_, f32>, distances: &mut [f32]) {
     let packed = Packed::new(centroid);
-    let leaf = |rows: Source<'_>, distances: &mut [f32]| {
+    let leaf = |rows: UnitRows<'_>, distances: &mut [f32]| {
         let mut pass = Lowering(distances.iter_mut());
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
     };
@@ -77,9 +77,9 @@ struct Tree<'a, L, M> {
 }
 
 impl<L: Sync, M: Sync> Tree<'_, L, M> {
-    fn fold<T: Send, R: Send>(&self, rows: Source<'_>, out: &mut [T]) -> R
+    fn fold<T: Send, R: Send>(&self, rows: UnitRows<'_>, out: &mut [T]) -> R
     where
-        L: Fn(Source<'_>, &mut [T]) -> R,
+        L: Fn(UnitRows<'_>, &mut [T]) -> R,
         M: Fn(R, R) -> R,
     {
         if rows.len() <= self.leaf_rows {

@@ -17,9 +17,10 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
+use vectors::UnitRows;
 
 use crate::assign::assign;
-use crate::rows::{Source, checked};
+use crate::rows::checked;
 use crate::sums::sizes;
 use crate::{Clustering, KMeansError, Vectors, io};
 pub use bounds::Bounds;
@@ -98,7 +99,7 @@ impl Clustering {
     /// # Errors
     /// Those of [`Bounds::check`] and [`Clustering::predict`].
     ///
-    /// # Source
+    /// # UnitRows
     /// Prices as in the auction algorithm (Bertsekas 1988, *Annals of Operations Research* 14), all at a time and with
     /// steps as in RPROP (Riedmiller & Braun 1993); then successive shortest paths (Ahuja, Magnanti & Orlin 1993,
     /// *Network Flows*, §9.7).
@@ -137,7 +138,7 @@ const ROUNDS: usize = 3;
 
 #[derive(Clone, Copy)]
 struct Problem<'a> {
-    rows: Source<'a>,
+    rows: UnitRows<'a>,
     centroids: &'a Array2<f32>,
     bounds: Bounds,
 }
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn bounds_hold_where_no_candidate_leads_to_the_clusters_that_lack_rows() {
         let (values, centroids) = crowded(200, 10);
-        let rows = Source::f32(&values, 2);
+        let rows = UnitRows::of_copies(&values, 2);
         for bounds in [Bounds::at_least(20), Bounds::at_least(5), Bounds::at_least(0).with_max(Some(30))] {
             let problem = Problem { rows, centroids: &centroids, bounds };
             for width in [2, 3, 10] {
@@ -214,7 +215,8 @@ mod tests {
     #[test]
     fn candidates_suffice_once_fetched_under_the_prices() {
         let (values, centroids) = crowded(200, 10);
-        let problem = Problem { rows: Source::f32(&values, 2), centroids: &centroids, bounds: Bounds::at_least(20) };
+        let problem =
+            Problem { rows: UnitRows::of_copies(&values, 2), centroids: &centroids, bounds: Bounds::at_least(20) };
         let free = Candidates::of_width(problem, &[0.0; 10], 3);
         assert!(free.suffice(&[0.0; 10]));
         let prices: Vec<f32> = (0..10).map(|cluster| -0.4 * cluster as f32).collect();

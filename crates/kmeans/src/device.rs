@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use ndarray::{Array2, ArrayView2};
 use rand::seq::index;
+use vectors::UnitRows;
 
 pub use rows::AnyRows;
 
@@ -16,7 +17,6 @@ use self::rows::{Blocks, Located};
 use self::run::Trained;
 use crate::clustering::{Clusterer, Clustering, Iteration};
 use crate::lloyd::SUBSAMPLE_STREAM;
-use crate::rows::Source;
 use crate::{Init, KMeansError, SphericalKMeans, SphericalKMeansConfig, Vectors, init};
 
 /// [`SphericalKMeans`] with its passes over the rows on a burn device (feature `burn`).
@@ -202,7 +202,7 @@ impl<B: Backend> DeviceKMeans<B> {
     }
 
     /// The start of a run, from the rows where they are on the host too.
-    fn start(&self, rows: &Located<'_, B>, host: Option<Source<'_>>, run: usize) -> Result<Array2<f32>, KMeansError> {
+    fn start(&self, rows: &Located<'_, B>, host: Option<UnitRows<'_>>, run: usize) -> Result<Array2<f32>, KMeansError> {
         let mut rng = self.clusterer.rng(run as u64 + 1);
         match host {
             Some(host) => Ok(init::start(self.config().init, host, self.config().clusters, &mut rng)),

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use vectors::VectorsError;
+
 /// Why a clustering was refused, or its files could not be written or read.
 ///
 /// ```
@@ -36,20 +38,12 @@ pub enum KMeansError {
         /// The refused setting.
         tolerance: f64,
     },
+    /// Rows that cannot be clustered, or their file.
+    #[error(transparent)]
+    Vectors(#[from] VectorsError),
     /// There are no rows.
     #[error("no rows to cluster")]
     NoRows,
-    /// The rows have no columns.
-    #[error("rows have dimension 0")]
-    NoDimensions,
-    /// A slice whose length is no multiple of the dimension.
-    #[error("{values} values are no rows of {dim}")]
-    Ragged {
-        /// Values given.
-        values: usize,
-        /// Values of a row.
-        dim: usize,
-    },
     /// Fewer rows than clusters.
     #[error("{rows} rows cannot fill {clusters} clusters")]
     TooFewRows {
@@ -104,30 +98,6 @@ pub enum KMeansError {
         labels: usize,
         /// Rows there are.
         rows: usize,
-    },
-    /// A NaN or an infinite value.
-    #[error("row {row} has {value} in column {column}")]
-    NotFinite {
-        /// First such row.
-        row: usize,
-        /// First such column of it.
-        column: usize,
-        /// The value.
-        value: f32,
-    },
-    /// A row of zeros has no direction.
-    #[error("row {row} is all zeros")]
-    ZeroRow {
-        /// First such row.
-        row: usize,
-    },
-    /// A row whose L2 norm is further than 1e-3 from 1.
-    #[error("row {row} has norm {norm}, not 1")]
-    NotUnit {
-        /// First such row.
-        row: usize,
-        /// Its L2 norm.
-        norm: f64,
     },
     /// Rows and centroids differ in dimension.
     #[error("rows have dimension {rows}, centroids {centroids}")]
@@ -191,55 +161,6 @@ pub enum KMeansError {
         /// Line, column and key.
         #[source]
         source: serde_json::Error,
-    },
-    /// A `.npy` file of another element type.
-    #[error("{}: element type {found}, expected {expected}", path.display())]
-    ArrayType {
-        /// The file.
-        path: PathBuf,
-        /// Type in its header.
-        found: String,
-        /// Type that belongs there.
-        expected: &'static str,
-    },
-    /// A `.npy` file whose shape contradicts `clusters.json`, that holds no rows `[n, dim]`, or in Fortran order.
-    #[error("{}: shape {found}, expected {expected}", path.display())]
-    ArrayShape {
-        /// The file.
-        path: PathBuf,
-        /// Shape in its header.
-        found: String,
-        /// Shape that belongs there.
-        expected: String,
-    },
-    /// A `.npy` file cut short, or with more after its values.
-    #[error("{}: {found} bytes, its header says {expected}", path.display())]
-    ArrayLength {
-        /// The file.
-        path: PathBuf,
-        /// Its length in bytes.
-        found: u64,
-        /// Bytes of its header and of the values that the header states.
-        expected: u128,
-    },
-    /// A `.npy` file whose values cannot be read where they lie. NumPy's own begin at a multiple of 16.
-    #[error("{}: the values begin at byte {offset}, no multiple of {size}", path.display())]
-    ArrayOffset {
-        /// The file.
-        path: PathBuf,
-        /// Length of its header in bytes.
-        offset: u64,
-        /// Bytes of a value.
-        size: usize,
-    },
-    /// A row of a file that has no direction, so that it cannot be scaled to norm 1.
-    #[error("{}", path.display())]
-    RowOf {
-        /// The file.
-        path: PathBuf,
-        /// [`NotFinite`](Self::NotFinite) or [`ZeroRow`](Self::ZeroRow).
-        #[source]
-        source: Box<KMeansError>,
     },
     /// A stored label without a centroid.
     #[error("{}: row {row} has label {label} of {clusters} clusters", path.display())]

@@ -2,14 +2,14 @@ use ndarray::Array2;
 use rand::RngExt;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
+use vectors::UnitRows;
 
 use crate::Init;
 use crate::assign::{assign, lower_distances};
-use crate::rows::Source;
 use crate::sums::sizes;
 
 /// Starting centroids, unnormalised rows `[clusters, dim]`.
-pub(crate) fn start(init: Init, rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
+pub(crate) fn start(init: Init, rows: UnitRows<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
     let chosen = match init {
         Init::RandomRows => random_rows(rows.len(), clusters, rng),
         Init::KMeansPlusPlus => plus_plus(rows, clusters, rng),
@@ -23,12 +23,12 @@ pub(crate) fn random_rows(rows: usize, clusters: usize, rng: &mut ChaCha8Rng) ->
     index::sample(rng, rows, clusters).into_vec()
 }
 
-pub(crate) fn take(rows: Source<'_>, indices: &[usize]) -> Array2<f32> {
+pub(crate) fn take(rows: UnitRows<'_>, indices: &[usize]) -> Array2<f32> {
     let shape = (indices.len(), rows.dim());
     Array2::from_shape_vec(shape, rows.gather(indices)).expect("each index gives one row of `dim` values")
 }
 
-fn plus_plus(rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+fn plus_plus(rows: UnitRows<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut chosen = Chosen::new(rows.len(), rng.random_range(0..rows.len()));
     chosen.grow(rows, |_| 1.0, clusters, rng);
     chosen.rows
@@ -40,7 +40,7 @@ const OVERSAMPLING: usize = 2;
 /// Five rounds reach k-means++'s cost wherever the paper measures it (§5.3).
 const ROUNDS: usize = 5;
 
-fn parallel(rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+fn parallel(rows: UnitRows<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut candidates = Chosen::new(rows.len(), rng.random_range(0..rows.len()));
     for _ in 0..ROUNDS {
         candidates.oversample(rows, OVERSAMPLING * clusters, rng);
@@ -51,7 +51,7 @@ fn parallel(rows: Source<'_>, clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usiz
 }
 
 /// Positions of `clusters` of the candidates, drawn by k-means++ with each weighted by the rows nearest to it.
-fn reduce(rows: Source<'_>, candidates: &[usize], clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+fn reduce(rows: UnitRows<'_>, candidates: &[usize], clusters: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let candidates = take(rows, candidates);
     let mut labels = vec![0; rows.len()];
     assign(rows, candidates.view(), &mut labels);
@@ -59,7 +59,7 @@ fn reduce(rows: Source<'_>, candidates: &[usize], clusters: usize, rng: &mut Cha
     let first = draw(weights.iter().copied(), rng).expect("every row is nearest to some candidate");
     let (values, _) = candidates.into_raw_vec_and_offset();
     let mut kept = Chosen::new(weights.len(), first);
-    kept.grow(Source::f32(&values, rows.dim()), |candidate| weights[candidate], clusters, rng);
+    kept.grow(UnitRows::of_copies(&values, rows.dim()), |candidate| weights[candidate], clusters, rng);
     kept.rows
 }
 
@@ -79,7 +79,7 @@ impl Chosen {
 
     /// Draws single rows, each with a probability proportional to weight times distance, until there are `count`; where
     /// every row is at one of those already, the others uniformly.
-    fn grow(&mut self, rows: Source<'_>, weight: impl Fn(usize) -> f64, count: usize, rng: &mut ChaCha8Rng) {
+    fn grow(&mut self, rows: UnitRows<'_>, weight: impl Fn(usize) -> f64, count: usize, rng: &mut ChaCha8Rng) {
         while self.rows.len() < count {
             self.measure(rows);
             let distances = self.distances.iter().enumerate();
@@ -102,7 +102,7 @@ impl Chosen {
 
     /// Draws each row by itself, with a probability proportional to its distance; `count` rows are expected, or fewer
     /// where a row would come more than once.
-    fn oversample(&mut self, rows: Source<'_>, count: usize, rng: &mut ChaCha8Rng) {
+    fn oversample(&mut self, rows: UnitRows<'_>, count: usize, rng: &mut ChaCha8Rng) {
         self.measure(rows);
         let cost: f64 = self.distances.iter().map(|&distance| f64::from(distance)).sum();
         for (row, &distance) in self.distances.iter().enumerate() {
@@ -113,7 +113,7 @@ impl Chosen {
         }
     }
 
-    fn measure(&mut self, rows: Source<'_>) {
+    fn measure(&mut self, rows: UnitRows<'_>) {
         let newest = &self.rows[self.measured..];
         if newest.is_empty() {
             return;
@@ -161,7 +161,7 @@ mod tests {
         let values = axes(60, 3);
         for seed in 0..20 {
             for choose in [plus_plus, parallel] {
-                let chosen = choose(Source::f32(&values, 3), 3, &mut ChaCha8Rng::seed_from_u64(seed));
+                let chosen = choose(UnitRows::of_copies(&values, 3), 3, &mut ChaCha8Rng::seed_from_u64(seed));
                 let axes: HashSet<usize> = chosen.iter().map(|row| row % 3).collect();
                 assert_eq!(axes.len(), 3, "seed {seed}");
             }
@@ -173,7 +173,8 @@ mod tests {
         for (rows, directions, clusters) in [(5, 1, 5), (40, 4, 20), (9, 9, 9), (1, 1, 1)] {
             let values = axes(rows, directions);
             for choose in [plus_plus, parallel] {
-                let chosen = choose(Source::f32(&values, directions), clusters, &mut ChaCha8Rng::seed_from_u64(0));
+                let chosen =
+                    choose(UnitRows::of_copies(&values, directions), clusters, &mut ChaCha8Rng::seed_from_u64(0));
                 assert_eq!(chosen.len(), clusters);
                 assert_eq!(chosen.into_iter().collect::<HashSet<_>>().len(), clusters);
             }
@@ -184,7 +185,7 @@ mod tests {
     fn rows_are_measured_as_often_as_there_are_directions_and_no_more() {
         for (directions, clusters) in [(1, 1900), (5, 1900), (5, 2000), (5, 3)] {
             let values = axes(2000, directions);
-            let rows = Source::f32(&values, directions);
+            let rows = UnitRows::of_copies(&values, directions);
             let mut rng = ChaCha8Rng::seed_from_u64(3);
             let mut chosen = Chosen::new(2000, 0);
             chosen.grow(rows, |_| 1.0, clusters, &mut rng);
@@ -199,7 +200,7 @@ mod tests {
         let values: Vec<f32> = (0..4000).flat_map(|row| [(row as f32).cos(), (row as f32).sin()]).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let mut candidates = Chosen::new(4000, 0);
-        candidates.oversample(Source::f32(&values, 2), 200, &mut rng);
+        candidates.oversample(UnitRows::of_copies(&values, 2), 200, &mut rng);
         assert!((150..250).contains(&candidates.rows.len()), "{}", candidates.rows.len());
         assert!(candidates.rows[1..].is_sorted() && candidates.distances[0] == 0.0);
     }
@@ -209,7 +210,7 @@ mod tests {
         // 97 rows along one axis, three along another: the first one kept is of the many.
         let mut values = [1.0, 0.0].repeat(97);
         values.extend([0.0, 1.0].repeat(3));
-        let rows = Source::f32(&values, 2);
+        let rows = UnitRows::of_copies(&values, 2);
         let of_many = |seed| reduce(rows, &[98, 5], 1, &mut ChaCha8Rng::seed_from_u64(seed)) == [1];
         let kept = (0..1000).filter(|&seed| of_many(seed)).count();
         assert!((940..1000).contains(&kept), "{kept}");

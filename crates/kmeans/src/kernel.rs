@@ -9,19 +9,15 @@
 mod dots;
 mod exact;
 mod few;
-mod integer;
 mod look;
 mod many;
 mod panels;
-mod prefetch;
 
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
-
-use crate::rows::Rows;
+use vectors::Rows;
 
 pub(crate) use look::{Centroids, Change, Known, Looked, Move, Moved, are_few, unit_len};
-pub(crate) use prefetch::prefetch;
 
 /// Receives each row's nearest centroid, in row order.
 pub(crate) trait OnRow {
@@ -106,32 +102,6 @@ impl<O: OnRow> WithSimd for Nearest<'_, O> {
                 self.on_row.on_row(self.rows.row(start + index), label, cosine);
             }
         }
-    }
-}
-
-/// Squared L2 norm of each row.
-pub(crate) fn squared_norms(rows: Rows<'_>) -> Vec<f32> {
-    Arch::new().dispatch(SquaredNorms(rows))
-}
-
-struct SquaredNorms<'a>(Rows<'a>);
-
-impl WithSimd for SquaredNorms<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let mut squared = vec![0.0; self.0.len()];
-        for (index, squared) in squared.iter_mut().enumerate() {
-            let (head, tail) = S::as_simd_f32s(self.0.row(index));
-            let tail = simd.partial_load_f32s(tail);
-            let mut sum = simd.mul_f32s(tail, tail);
-            for &values in head {
-                sum = simd.mul_add_e_f32s(values, values, sum);
-            }
-            *squared = simd.reduce_sum_f32s(sum);
-        }
-        squared
     }
 }
 

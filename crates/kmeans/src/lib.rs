@@ -7,7 +7,6 @@ mod config;
 #[cfg(feature = "burn")]
 mod device;
 mod error;
-mod fixed;
 mod grouping;
 mod hierarchy;
 mod init;
@@ -16,7 +15,6 @@ mod kernel;
 #[cfg(feature = "linfa")]
 mod linfa_interop;
 mod lloyd;
-mod npy;
 mod passes;
 mod pruning;
 mod quality;
@@ -24,7 +22,6 @@ mod random;
 mod rows;
 mod split;
 mod sums;
-mod vectors;
 
 pub use balance::{Balanced, Bounds};
 pub use clustering::{Clusterer, Clustering, Iteration};
@@ -36,7 +33,6 @@ pub use hierarchy::{HierarchicalKMeans, Hierarchy, HierarchyConfig, Level, Level
 #[cfg(feature = "linfa")]
 pub use linfa_interop::LinfaKMeans;
 pub use lloyd::SphericalKMeans;
-pub use npy::{NpyOptions, NpyVectors};
 pub use quality::{Agreement, Quality, Sample};
 pub use random::RandomLabels;
-pub use vectors::Vectors;
+pub use vectors::{NpyOptions, NpyVectors, Vectors, VectorsError};

@@ -1,6 +1,7 @@
 //! Both directions: our types behind linfa's traits, and linfa's k-means behind [`Clusterer`].
 
-use half::slice::HalfFloatSliceExt;
+use std::borrow::Cow;
+
 use linfa::traits::{Fit, PredictInplace};
 use linfa::{DatasetBase, ParamGuard};
 use linfa_clustering::{KMeans, KMeansInit};
@@ -8,11 +9,11 @@ use ndarray::{Array1, Array2, ArrayBase, ArrayView2, CowArray, Data, Ix2};
 use rand_chacha_03::ChaCha8Rng;
 use rand_chacha_03::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
+use vectors::UnitRows;
 
 use crate::assign::assign;
-use crate::rows::{Source, checked};
+use crate::rows::checked;
 use crate::sums::{normalise, sizes};
-use crate::vectors::Values;
 use crate::{Clusterer, Clustering, Iteration, KMeansError, RandomLabels, SphericalKMeans, Vectors};
 
 /// [`Clusterer::fit`] of a dataset's records; its targets and weights play no part.
@@ -62,7 +63,7 @@ impl<D: Data<Elem = f32>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for C
 /// fit of its own and the one of the highest mean cosine is kept whole, as by [`SphericalKMeans`]. The history has one
 /// entry for each run, since linfa tells nothing of its iterations. Rows of f16 are widened in memory, all at once.
 ///
-/// # Source
+/// # UnitRows
 /// linfa-clustering 0.8: the start of a cluster counts as one more row in each of its means.
 ///
 /// # Examples
@@ -98,7 +99,7 @@ impl LinfaKMeans {
         Self { clusters, n_runs: 10, max_iterations: 300, tolerance: 1e-4, seed: 0 }
     }
 
-    fn checked_rows<'a>(&self, rows: Source<'a>) -> Result<Source<'a>, KMeansError> {
+    fn checked_rows<'a>(&self, rows: UnitRows<'a>) -> Result<UnitRows<'a>, KMeansError> {
         match *self {
             Self { clusters: 0, .. } => Err(KMeansError::NoClusters),
             Self { clusters, .. } if u32::try_from(clusters).is_err() => Err(KMeansError::TooManyClusters { clusters }),
@@ -115,7 +116,7 @@ impl LinfaKMeans {
         }
     }
 
-    fn run(&self, rows: Source<'_>, records: ArrayView2<'_, f32>, run: usize) -> Result<Clustering, KMeansError> {
+    fn run(&self, rows: UnitRows<'_>, records: ArrayView2<'_, f32>, run: usize) -> Result<Clustering, KMeansError> {
         let trained = self.train(records, run, KMeansInit::KMeansPlusPlus, self.max_iterations)?;
         let converged = self.settled(records, run, &trained)?;
         let mut centroids = trained;
@@ -186,9 +187,9 @@ impl Clusterer for LinfaKMeans {
 /// The rows as f32, a copy only of f16.
 fn wide<'a>(rows: &'a Vectors<'_>) -> CowArray<'a, f32, Ix2> {
     let shape = (rows.len(), rows.dim());
-    match rows.values() {
-        Values::F32(values) => ArrayView2::from_shape(shape, values).map(CowArray::from),
-        Values::F16(values) => Array2::from_shape_vec(shape, values.to_f32_vec()).map(CowArray::from),
+    match rows.to_f32() {
+        Cow::Borrowed(values) => ArrayView2::from_shape(shape, values).map(CowArray::from),
+        Cow::Owned(values) => Array2::from_shape_vec(shape, values).map(CowArray::from),
     }
     .expect("vectors are whole rows")
 }

@@ -2,14 +2,15 @@ use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
+use vectors::UnitRows;
+use vectors::fixed_point::{self, FixedRows};
 
 use crate::assign::assign;
 use crate::clustering::{Clusterer, Clustering, Iteration};
-use crate::fixed::{self, FixedRows};
 use crate::kernel::are_few;
 use crate::passes::{Found, Passes};
 use crate::pruning::Training;
-use crate::rows::{Source, checked};
+use crate::rows::checked;
 use crate::split::split_empty;
 use crate::sums::{Sums, normalise, sizes};
 use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
@@ -20,7 +21,7 @@ use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
 /// One pass over the rows computes the labels, the objective and the next sums. The result does not depend on the
 /// number of threads.
 ///
-/// # Source
+/// # UnitRows
 /// Dhillon & Modha (2001), *Machine Learning* 42, and FAISS's `Clustering::train` with `spherical = true`.
 /// Unlike FAISS it trains on all rows by default, splits the largest cluster instead of a random one, and ends with an
 /// assignment to the centroids that it returns.
@@ -75,7 +76,7 @@ impl SphericalKMeans {
         Ok(trained.into_clustering(rows))
     }
 
-    fn checked_rows<'a>(&self, rows: Source<'a>) -> Result<Source<'a>, KMeansError> {
+    fn checked_rows<'a>(&self, rows: UnitRows<'a>) -> Result<UnitRows<'a>, KMeansError> {
         match self.config.clusters {
             clusters if rows.len() < clusters => Err(KMeansError::TooFewRows { rows: rows.len(), clusters }),
             _ => Ok(rows),
@@ -94,22 +95,22 @@ impl SphericalKMeans {
         Ok(start)
     }
 
-    fn on_training_rows(&self, rows: Source<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
+    fn on_training_rows(&self, rows: UnitRows<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
         let wanted = self.config.max_points_per_centroid.map(|points| points.saturating_mul(self.config.clusters));
         match wanted {
             Some(wanted) if wanted < rows.len() => {
                 let mut chosen = index::sample(&mut self.rng(SUBSAMPLE_STREAM), rows.len(), wanted).into_vec();
                 chosen.sort_unstable();
-                self.in_fixed_point(Source::f32(&rows.gather(&chosen), rows.dim()), train)
+                self.in_fixed_point(UnitRows::of_copies(&rows.gather(&chosen), rows.dim()), train)
             }
             _ => self.in_fixed_point(rows, train),
         }
     }
 
-    fn in_fixed_point(&self, rows: Source<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
+    fn in_fixed_point(&self, rows: UnitRows<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
         // With few clusters and bounds, too few rows are looked at for a copy to pay.
-        let of_use = fixed::holds(rows.dim()) && !(are_few(self.config.clusters) && self.config.pruning);
-        let kept = self.config.fixed_point && of_use && !rows.is_mapped();
+        let of_use = fixed_point::holds(rows.dim()) && !(are_few(self.config.clusters) && self.config.pruning);
+        let kept = self.config.fixed_point && of_use && !rows.may_exceed_memory();
         let fixed = if kept { FixedRows::new(rows) } else { None };
         train(Training { rows, fixed: fixed.as_ref() })
     }
@@ -203,7 +204,7 @@ impl Trained {
     }
 
     /// Labels of `rows`, which may be more than those trained on.
-    fn into_clustering(mut self, rows: Source<'_>) -> Clustering {
+    fn into_clustering(mut self, rows: UnitRows<'_>) -> Clustering {
         if self.labels.len() != rows.len() {
             self.labels.resize(rows.len(), u32::MAX);
             let totals = assign(rows, self.centroids.view(), &mut self.labels);

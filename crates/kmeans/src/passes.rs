@@ -1,10 +1,10 @@
 //! The passes of one run over its rows, and what one leaves for the next.
 
 use ndarray::{Array2, ArrayView2};
+use vectors::fixed_point::holds;
 
 use crate::SphericalKMeansConfig;
 use crate::assign::{assign, assign_and_sum};
-use crate::fixed;
 use crate::pruning::{Bounded, Training, relabel_all};
 use crate::sums::{self, Sums};
 
@@ -34,7 +34,7 @@ pub(crate) struct Passes<'a> {
 
 impl<'a> Passes<'a> {
     pub(crate) fn new(training: Training<'a>, config: &SphericalKMeansConfig) -> Self {
-        let pruning = config.pruning && fixed::holds(training.rows.dim());
+        let pruning = config.pruning && holds(training.rows.dim());
         Self { training, pruning, sums: None, bounded: None }
     }
 
@@ -58,7 +58,7 @@ impl<'a> Passes<'a> {
 
     fn first(&mut self, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Sums {
         let rows = self.training.rows;
-        if centroids.nrows() < MANY || !fixed::holds(rows.dim()) {
+        if centroids.nrows() < MANY || !holds(rows.dim()) {
             return assign_and_sum(rows, centroids, labels).1;
         }
         labels.fill(0);
@@ -90,6 +90,6 @@ impl<'a> Passes<'a> {
     }
 
     fn in_fixed_point(&self, clusters: usize) -> bool {
-        self.training.fixed.is_some() || (fixed::holds(self.training.rows.dim()) && clusters >= MANY)
+        self.training.fixed.is_some() || (holds(self.training.rows.dim()) && clusters >= MANY)
     }
 }

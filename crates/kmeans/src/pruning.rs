@@ -13,11 +13,11 @@ use std::ops::Range;
 use ndarray::{ArrayView1, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use vectors::UnitRows;
+use vectors::fixed_point::FixedRows;
 
-use crate::fixed::FixedRows;
 use crate::grouping::Grouping;
 use crate::kernel::{Centroids, Change, Known, Looked, Move, Moved, are_few};
-use crate::rows::Source;
 use crate::sums::Part;
 
 /// The largest squared norm of a row that is taken as one of unit norm.
@@ -32,14 +32,14 @@ const LEAF_ROWS: usize = 2048;
 /// The rows of a fit, and their copy in fixed point if there is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Training<'a> {
-    pub(crate) rows: Source<'a>,
+    pub(crate) rows: UnitRows<'a>,
     pub(crate) fixed: Option<&'a FixedRows>,
 }
 
 impl<'a> Training<'a> {
     fn part(self, range: Range<usize>) -> Looked<'a> {
         let fixed = self.fixed.map(|fixed| fixed.range(range.clone()));
-        Looked { rows: self.rows.range(range), fixed, error: self.fixed.map_or(0.0, FixedRows::error) }
+        Looked { rows: self.rows.range(range), fixed, error: self.fixed.map_or(0.0, FixedRows::residue) }
     }
 }
 
@@ -154,7 +154,7 @@ impl Bounded {
     pub(crate) fn new(training: Training<'_>, centroids: ArrayView2<'_, f32>) -> Self {
         let Training { rows, fixed } = training;
         // More bounds than values would take longer to read than the row.
-        let most = if rows.is_mapped() { BOUNDS_OF_MAPPED } else { rows.dim() };
+        let most = if rows.may_exceed_memory() { BOUNDS_OF_MAPPED } else { rows.dim() };
         let grouping = Grouping::new(centroids, most, fixed.is_some());
         // What a task changes of the sums takes at most 4 bytes a row, where it keeps sums.
         let leaf_rows = if are_few(centroids.nrows()) { LEAF_ROWS.max(2 * centroids.len()) } else { LEAF_ROWS };

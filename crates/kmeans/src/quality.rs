@@ -7,8 +7,9 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use vectors::UnitRows;
 
-use crate::rows::{Source, checked};
+use crate::rows::checked;
 use crate::sums::{Sums, by_label};
 use crate::{Clustering, KMeansError, Vectors};
 pub use agreement::Agreement;
@@ -80,7 +81,7 @@ impl Clustering {
     /// # Errors
     /// [`KMeansError::LabelCount`] if `labels` are not `[n]`, and those of [`Clustering::predict`].
     ///
-    /// # Source
+    /// # UnitRows
     /// Rousseeuw (1987), *Journal of Computational and Applied Mathematics* 20; on all rows as scikit-learn's
     /// `silhouette_score(metric="cosine")`.
     pub fn quality<'a>(&self, rows: impl Into<Vectors<'a>>, sample: Sample) -> Result<Quality, KMeansError> {
@@ -109,7 +110,7 @@ impl Clustering {
 }
 
 /// Mean cosines of the pairs with one label and of those with two.
-fn mean_cosines(rows: Source<'_>, sums: &Sums) -> (Option<f64>, Option<f64>) {
+fn mean_cosines(rows: UnitRows<'_>, sums: &Sums) -> (Option<f64>, Option<f64>) {
     let dim = rows.dim();
     let mut total = vec![0.0; dim];
     let mut of_clusters = 0.0;
@@ -134,7 +135,7 @@ fn squared(values: &[f64]) -> f64 {
 const PART: usize = 1024;
 
 /// Sum of the rows' products with themselves: 1 each only if they are stored exactly.
-fn squared_rows(rows: Source<'_>) -> f64 {
+fn squared_rows(rows: UnitRows<'_>) -> f64 {
     let parts =
         (0..rows.len().div_ceil(PART)).into_par_iter().map(|part| part * PART..rows.len().min((part + 1) * PART));
     let sums: Vec<f64> = parts
@@ -156,7 +157,7 @@ fn entropy(sizes: &[u64]) -> f64 {
 }
 
 /// Copies of the rows at `indices` in double precision.
-fn wide(rows: Source<'_>, indices: &[usize]) -> Array2<f64> {
+fn wide(rows: UnitRows<'_>, indices: &[usize]) -> Array2<f64> {
     crate::init::take(rows, indices).mapv(f64::from)
 }
 

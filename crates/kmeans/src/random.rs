@@ -3,9 +3,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use vectors::UnitRows;
 
 use crate::clustering::{Clusterer, Clustering, Iteration};
-use crate::rows::{Source, checked};
+use crate::rows::checked;
 use crate::sums::by_label;
 use crate::{KMeansError, Vectors, init};
 
@@ -34,7 +35,7 @@ pub struct RandomLabels {
 }
 
 impl RandomLabels {
-    fn checked_rows<'a>(&self, rows: Source<'a>) -> Result<Source<'a>, KMeansError> {
+    fn checked_rows<'a>(&self, rows: UnitRows<'a>) -> Result<UnitRows<'a>, KMeansError> {
         match self.clusters {
             0 => Err(KMeansError::NoClusters),
             clusters if u32::try_from(clusters).is_err() => Err(KMeansError::TooManyClusters { clusters }),
@@ -64,7 +65,7 @@ impl Clusterer for RandomLabels {
 }
 
 /// The first row of each label.
-fn first_rows(rows: Source<'_>, labels: &[u32], clusters: usize) -> Array2<f32> {
+fn first_rows(rows: UnitRows<'_>, labels: &[u32], clusters: usize) -> Array2<f32> {
     let mut first = vec![0; clusters];
     for (row, &label) in labels.iter().enumerate().rev() {
         first[label as usize] = row;

@@ -1,12 +1,12 @@
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use vectors::UnitRows;
 
 use crate::kernel::Change;
 use crate::pruning::Moves;
-use crate::rows::{Source, norm};
 
 /// Sum and number of the rows of each label.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl Sums {
     }
 
     /// Takes rows from the sums of their former labels to those of `labels`.
-    pub(crate) fn follow(&mut self, rows: Source<'_>, labels: &[u32], moves: Moves) {
+    pub(crate) fn follow(&mut self, rows: UnitRows<'_>, labels: &[u32], moves: Moves) {
         let clusters = self.sizes.len();
         let few = match moves {
             // A move is two additions, and reads rows out of order.
@@ -51,7 +51,7 @@ impl Sums {
                 return;
             }
         };
-        if rows.is_mapped() {
+        if rows.may_exceed_memory() {
             self.add(&in_row_order(rows, clusters, |part| few.part(part)));
             return;
         }
@@ -100,8 +100,8 @@ impl Sums {
 }
 
 /// Sums of the rows of each label, each in row order; for more sums than a cache holds.
-pub(crate) fn by_label(rows: Source<'_>, labels: &[u32], clusters: usize) -> Sums {
-    if rows.is_mapped() {
+pub(crate) fn by_label(rows: UnitRows<'_>, labels: &[u32], clusters: usize) -> Sums {
+    if rows.may_exceed_memory() {
         let signed = |part: Part| part.of(rows.len()).map(|row| (row, labels[row], 1));
         return in_row_order(rows, clusters, signed);
     }
@@ -136,7 +136,7 @@ const MOST_PARTS: usize = 16;
 
 /// Sums of signed rows, read in their order: those of a file may come from the disk. The sums of the parts take at
 /// most 8 bytes a row, or the place of one.
-fn in_row_order<I>(rows: Source<'_>, clusters: usize, signed: impl Fn(Part) -> I + Sync) -> Sums
+fn in_row_order<I>(rows: UnitRows<'_>, clusters: usize, signed: impl Fn(Part) -> I + Sync) -> Sums
 where
     I: Iterator<Item = (usize, u32, i8)>,
 {
@@ -151,7 +151,7 @@ where
 
 /// Adds rows, each times a sign, to the sums of their labels.
 struct AddEach<'a, I> {
-    rows: Source<'a>,
+    rows: UnitRows<'a>,
     sums: &'a mut Sums,
     signed: I,
 }
@@ -175,7 +175,7 @@ impl<I: Iterator<Item = (usize, u32, i8)>> WithSimd for AddEach<'_, I> {
 
 /// Adds rows, each times a sign, to a sum.
 struct Add<'a, R> {
-    rows: Source<'a>,
+    rows: UnitRows<'a>,
     sum: &'a mut [f64],
     signed: R,
 }
@@ -217,11 +217,9 @@ fn members(labels: &[u32], sizes: &[u64]) -> Vec<Vec<usize>> {
 /// Divides every row by its norm; `Err` has the first row whose norm is 0, infinite or NaN, and that norm.
 pub(crate) fn normalise(rows: &mut Array2<f32>) -> Result<(), (usize, f64)> {
     for (index, mut row) in rows.axis_iter_mut(Axis(0)).enumerate() {
-        let norm = norm(&row.to_vec());
-        if !(norm.is_finite() && norm > 0.0) {
-            return Err((index, norm));
-        }
-        row.mapv_inplace(|value| (f64::from(value) / norm) as f32);
+        let mut values = row.to_vec();
+        vectors::normalise(&mut values).map_err(|norm| (index, norm))?;
+        row.assign(&ArrayView1::from(&values));
     }
     Ok(())
 }
@@ -235,7 +233,7 @@ mod tests {
     #[test]
     fn centroids_of_cancelling_or_missing_rows_stay() {
         let values = [1.0_f32, 0.0, -1.0, 0.0, 0.0, 1.0];
-        let sums = by_label(Source::f32(&values, 2), &[0, 0, 2], 3);
+        let sums = by_label(UnitRows::of_copies(&values, 2), &[0, 0, 2], 3);
         let previous = array![[0.6_f32, 0.8], [1.0, 0.0], [1.0, 0.0]];
         assert_eq!(sums.centroids(previous.view()), array![[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]]);
         assert_eq!(sums.sizes, [2, 0, 1]);

@@ -3,8 +3,9 @@ use std::ops::Range;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use ndarray::{Array2, ArrayView2};
+use vectors::{UnitRows, VectorsError, is_unit, not_unit};
 
-use crate::rows::{Source, checked, describe, is_unit};
+use crate::rows::checked;
 use crate::{KMeansError, NpyVectors, Vectors};
 
 /// Rows in the host's memory or on a device: what [`DeviceKMeans`](crate::DeviceKMeans) labels.
@@ -68,21 +69,21 @@ impl<B: Backend> AnyRows<'_, B> {
 
 /// Rows that have been checked, where they are.
 pub(super) enum Located<'a, B: Backend> {
-    Host(Source<'a>),
+    Host(UnitRows<'a>),
     Device(Tensor<B, 2>),
 }
 
 /// Rows on the host, read where they lie or copied from a device.
 pub(super) enum HostRows<'a> {
-    Borrowed(Source<'a>),
+    Borrowed(UnitRows<'a>),
     Owned(Vec<f32>),
 }
 
 impl HostRows<'_> {
-    pub(super) fn source(&self, dim: usize) -> Source<'_> {
+    pub(super) fn source(&self, dim: usize) -> UnitRows<'_> {
         match self {
             Self::Borrowed(source) => *source,
-            Self::Owned(values) => Source::f32(values, dim),
+            Self::Owned(values) => UnitRows::of_copies(values, dim),
         }
     }
 }
@@ -141,7 +142,7 @@ impl<'a, B: Backend> Located<'a, B> {
     /// What `train` makes of the rows at `indices` alone.
     pub(super) fn with_sample<T>(&self, indices: &[usize], train: impl FnOnce(&Located<'_, B>) -> T) -> T {
         match self {
-            Self::Host(source) => train(&Located::Host(Source::f32(&source.gather(indices), source.dim()))),
+            Self::Host(source) => train(&Located::Host(UnitRows::of_copies(&source.gather(indices), source.dim()))),
             Self::Device(rows) => train(&Located::Device(select(rows, indices))),
         }
     }
@@ -185,7 +186,7 @@ pub(super) fn upload<B: Backend>(values: Vec<f32>, shape: [usize; 2], device: &B
 fn checked_tensor<'a, B: Backend>(rows: Tensor<B, 2>, block_bytes: usize) -> Result<Located<'a, B>, KMeansError> {
     let [count, dim] = rows.dims();
     if dim == 0 {
-        return Err(KMeansError::NoDimensions);
+        return Err(VectorsError::NoDimensions.into());
     }
     if count == 0 {
         return Err(KMeansError::NoRows);
@@ -195,7 +196,7 @@ fn checked_tensor<'a, B: Backend>(rows: Tensor<B, 2>, block_bytes: usize) -> Res
         let squared_norms = read((block.clone() * block).sum_dim(1))?;
         let bad = squared_norms.iter().position(|&squared| !is_unit(f64::from(squared).sqrt()));
         if let Some(bad) = bad.map(|bad| range.start + bad) {
-            return Err(describe(&read(select(&rows, &[bad]))?, bad));
+            return Err(not_unit(&read(select(&rows, &[bad]))?, bad).into());
         }
     }
     Ok(Located::Device(rows))

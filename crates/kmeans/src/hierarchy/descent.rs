@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
+use vectors::UnitRows;
 
 use super::{Level, members};
 use crate::assign::assign;
-use crate::rows::Source;
 
 /// Rows that are copied together: so few that [`assign`] does not divide them further among the threads.
 const BLOCK_ROWS: usize = 1024;
 
-pub(super) fn labels(levels: &[Level], rows: Source<'_>) -> Vec<Vec<u32>> {
+pub(super) fn labels(levels: &[Level], rows: UnitRows<'_>) -> Vec<Vec<u32>> {
     let mut labels: Vec<Vec<u32>> = Vec::with_capacity(levels.len());
     for (level, open) in levels.iter().zip(&open(levels)) {
         let choice = Choice { centroids: level.clustering.centroids.view(), open };
@@ -47,7 +47,7 @@ struct Choice<'a> {
 
 impl Choice<'_> {
     /// The nearest open cluster of `among`, of which one is open.
-    fn nearest(&self, among: Range<usize>, rows: Source<'_>) -> Vec<u32> {
+    fn nearest(&self, among: Range<usize>, rows: UnitRows<'_>) -> Vec<u32> {
         let centroids = self.centroids.slice(s![among.clone(), ..]);
         let open = &self.open[among.clone()];
         let mut labels = vec![0; rows.len()];
@@ -66,7 +66,7 @@ impl Choice<'_> {
     }
 
     /// The nearest open child of each row's cluster of the level before.
-    fn nearest_child(&self, parents: &[u32], coarser: &[u32], rows: Source<'_>) -> Vec<u32> {
+    fn nearest_child(&self, parents: &[u32], coarser: &[u32], rows: UnitRows<'_>) -> Vec<u32> {
         // A row's cluster has a child, so it is no later than the last parent.
         let clusters = parents.last().map_or(0, |&last| last as usize + 1);
         let members = members(coarser, clusters);
@@ -78,7 +78,9 @@ impl Choice<'_> {
             .collect();
         let nearest: Vec<Vec<u32>> = blocks
             .par_iter()
-            .map(|(children, block)| self.nearest(children.clone(), Source::f32(&rows.gather(block), rows.dim())))
+            .map(|(children, block)| {
+                self.nearest(children.clone(), UnitRows::of_copies(&rows.gather(block), rows.dim()))
+            })
             .collect();
         let mut labels = vec![0; rows.len()];
         for (&(_, block), nearest) in blocks.iter().zip(nearest) {
@@ -93,11 +95,11 @@ fn children(parents: &[u32], parent: u32) -> Range<usize> {
 }
 
 /// The nearest of `centroids` to each of the rows at `indices`.
-fn nearest_of(centroids: ArrayView2<'_, f32>, rows: Source<'_>, indices: &[usize]) -> Vec<u32> {
+fn nearest_of(centroids: ArrayView2<'_, f32>, rows: UnitRows<'_>, indices: &[usize]) -> Vec<u32> {
     let blocks = indices.par_chunks(BLOCK_ROWS).flat_map_iter(|block| {
         let values = rows.gather(block);
         let mut labels = vec![0; block.len()];
-        assign(Source::f32(&values, rows.dim()), centroids, &mut labels);
+        assign(UnitRows::of_copies(&values, rows.dim()), centroids, &mut labels);
         labels
     });
     blocks.collect()

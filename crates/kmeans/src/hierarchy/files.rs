@@ -1,12 +1,12 @@
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use vectors::{read_array, write_array};
 
 use super::config::check_increasing;
 use super::{Hierarchy, Level};
-use crate::io::{at, check_labels, read_array, read_centroids, replace, write_array};
+use crate::io::{at, check_labels, read_centroids, replace};
 use crate::sums::sizes;
 use crate::{Clustering, Iteration, KMeansError};
 
@@ -91,7 +91,7 @@ pub(super) fn load(dir: &Path) -> Result<Hierarchy, KMeansError> {
 fn load_level(dir: &Path, level: LevelSummary, rows: usize, dim: usize) -> Result<Level, KMeansError> {
     let LevelSummary { clusters, objective, converged, sizes: stored, parents, history } = level;
     let path = labels_of(dir, clusters);
-    let labels = read_array::<u32>(&path, &[rows], "uint32")?;
+    let labels = read_array::<u32>(&path, &[rows])?;
     check_labels(&path, &labels, clusters)?;
     if stored.len() != clusters {
         return Err(KMeansError::SizeCount { path: dir.join(SUMMARY), sizes: stored.len(), clusters });

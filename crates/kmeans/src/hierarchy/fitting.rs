@@ -1,15 +1,15 @@
 use ndarray::{Array2, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use vectors::UnitRows;
 
 use super::{Level, LevelIteration, members, shares};
-use crate::rows::Source;
 use crate::{Clusterer, Clustering, KMeansError, SphericalKMeansConfig, Vectors};
 
 /// The fits of one hierarchy, one after another.
 pub(super) struct Fitting<'a> {
     kmeans: &'a SphericalKMeansConfig,
-    rows: Source<'a>,
+    rows: UnitRows<'a>,
     observer: &'a mut dyn FnMut(&LevelIteration),
     seeds: ChaCha8Rng,
 }
@@ -17,7 +17,7 @@ pub(super) struct Fitting<'a> {
 impl<'a> Fitting<'a> {
     pub(super) fn new(
         kmeans: &'a SphericalKMeansConfig,
-        rows: Source<'a>,
+        rows: UnitRows<'a>,
         observer: &'a mut dyn FnMut(&LevelIteration),
     ) -> Self {
         Self { kmeans, rows, observer, seeds: ChaCha8Rng::seed_from_u64(kmeans.seed) }

@@ -2,9 +2,9 @@
 
 use ndarray::ArrayView2;
 use pulp::Simd;
+use vectors::{Rows, prefetch};
 
-use super::{BLOCK, Best, Registers, prefetch};
-use crate::rows::Rows;
+use super::{BLOCK, Best, Registers};
 
 /// With more centroids, summing the lanes of each product costs more than lanes without a centroid.
 pub(super) const MOST: usize = 20;

@@ -2,11 +2,11 @@
 
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
+use vectors::UnitRows;
 
 use super::look::{Change, Known, Move};
 use super::{HereAre, dots};
 use crate::grouping::Grouping;
-use crate::rows::Source;
 
 pub(crate) struct Few {
     values: dots::Groups,
@@ -25,7 +25,7 @@ impl Few {
         Self { values, grouping: grouping.clone(), count, dim }
     }
 
-    pub(super) fn look(&self, rows: Source<'_>, at: &[u32], known: Known<'_>) -> Change {
+    pub(super) fn look(&self, rows: UnitRows<'_>, at: &[u32], known: Known<'_>) -> Change {
         let change = Change { sums: vec![0.0; self.count * self.dim], sizes: vec![0; self.count], count: 0 };
         let mut look = Look { few: self, rows, known, change, moves: Vec::new() };
         Arch::new().dispatch(All { look: &mut look, at });
@@ -35,7 +35,7 @@ impl Few {
 
 struct Look<'a> {
     few: &'a Few,
-    rows: Source<'a>,
+    rows: UnitRows<'a>,
     known: Known<'a>,
     change: Change,
     moves: Vec<Move>,

@@ -1,12 +1,13 @@
 //! Nearest centroids of the rows that bounds leave open, among the groups that they leave open.
 
 use ndarray::ArrayView2;
+use vectors::UnitRows;
+use vectors::fixed_point::Panels;
 
 use super::dots;
 use super::few::Few;
-use super::many::{self, Many};
+use super::many::Many;
 use crate::grouping::Grouping;
-use crate::rows::Source;
 
 /// What is known of some rows, each slice from the same row on.
 pub(crate) struct Known<'a> {
@@ -20,7 +21,7 @@ pub(crate) struct Known<'a> {
 /// Rows to look at, as they are stored, and in fixed point if they are kept so.
 #[derive(Clone, Copy)]
 pub(crate) struct Looked<'a> {
-    pub(crate) rows: Source<'a>,
+    pub(crate) rows: UnitRows<'a>,
     pub(crate) fixed: Option<&'a [i32]>,
     /// The largest norm of what rounding took from a kept row.
     pub(crate) error: f32,
@@ -43,7 +44,7 @@ pub(crate) enum Centroids {
 
 /// So many centroids at a time are looked at, of as many as there are, by rows that are `kept` in fixed point or not.
 pub(crate) fn unit_len(clusters: usize, kept: bool) -> usize {
-    if are_few(clusters) && !kept { 1 } else { many::panel_len() }
+    if are_few(clusters) && !kept { 1 } else { Panels::panel_len() }
 }
 
 /// Whether so many centroids are few.

@@ -4,25 +4,12 @@
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
+use vectors::fixed_point::{IntegerSimd, ONE, Panels, TILE, WithIntegerSimd, dispatch, dot, products, quantise, words};
+use vectors::{UnitRows, prefetch};
 
 use super::exact::Exact;
-use super::integer::{Integers, WithIntegers, dispatch, lanes};
 use super::look::{Known, Looked, Move};
-use super::prefetch;
-use crate::fixed::{self, ONE, quantise};
 use crate::grouping::Grouping;
-use crate::rows::Source;
-
-/// Rows that share the loads of a panel.
-const TILE: usize = 6;
-
-/// Vectors of a panel: with `TILE` rows their sums fill the registers of AVX2.
-const WIDTH: usize = 2;
-
-/// Centroids of a panel.
-pub(super) fn panel_len() -> usize {
-    WIDTH * lanes()
-}
 
 /// Rows that look together; their values stay in the second-level cache.
 const TOGETHER: usize = 192;
@@ -42,8 +29,8 @@ const NONE: i32 = i32::MIN;
 
 /// Centroids to look at, in fixed point and as they are.
 pub(crate) struct Many {
-    /// Panel, word, vector of the panel, lane; lanes without a centroid hold 0.
-    panels: Vec<i32>,
+    /// By place.
+    panels: Panels,
     /// `[places, words]`: a centroid's place is that in the grouping's order.
     words: Vec<i32>,
     count: usize,
@@ -62,20 +49,14 @@ pub(crate) struct Many {
 impl Many {
     pub(super) fn new(centroids: ArrayView2<'_, f32>, grouping: &Grouping) -> Self {
         let (count, dim) = centroids.dim();
-        let words_a_row = fixed::words(dim);
+        let words_a_row = words(dim);
         let (exact, labels) = (Exact::new(centroids), grouping.order.clone());
         let mut words = vec![0; count * words_a_row];
         let placed = words.chunks_exact_mut(words_a_row).zip(&*labels);
         let errors = placed.map(|(words, &label)| quantise(exact.centroid(label), words));
         let error = errors.fold(0.0, f32::max);
-        let panel_len = panel_len();
-        let mut panels = Vec::with_capacity(count.next_multiple_of(panel_len) * words_a_row);
-        for first in (0..count).step_by(panel_len) {
-            for word in 0..words_a_row {
-                let lane = |lane| if lane < count { words[lane * words_a_row + word] } else { 0 };
-                panels.extend((first..first + panel_len).map(lane));
-            }
-        }
+        let panel_len = Panels::panel_len();
+        let panels = Panels::new(words.chunks_exact(words_a_row), words_a_row);
         let mut places = vec![0; count];
         for (place, &label) in (0..).zip(&*labels) {
             places[label as usize] = place;
@@ -127,11 +108,11 @@ struct Together<'l, 'a> {
     at: &'l [u32],
 }
 
-impl WithIntegers for Together<'_, '_> {
+impl WithIntegerSimd for Together<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn with<I: Integers>(self, integers: I) {
+    fn with<I: IntegerSimd>(self, simd: I) {
         let Look { centroids, looked, known, moves, buffer, open } = self.look;
         let error = match looked.fixed {
             Some(_) => looked.error,
@@ -144,16 +125,16 @@ impl WithIntegers for Together<'_, '_> {
         let far = ((error + 1.002 * centroids.error + ROUNDING) * UNIT).ceil() as i32;
         let mut chunk =
             Chunk { centroids, values, at: self.at, far, state: [State::default(); TOGETHER], found: Vec::new() };
-        chunk.begin(integers, known, open);
+        chunk.begin(simd, known, open);
         for group in 0..centroids.groups() {
-            chunk.group(integers, group, open.of(group), known);
+            chunk.group(simd, group, open.of(group), known);
         }
         chunk.settle(looked.rows, known, moves);
     }
 }
 
 #[inline(always)]
-fn quantise_rows(rows: Source<'_>, at: &[u32], words_a_row: usize, buffer: &mut Vec<i32>) -> f32 {
+fn quantise_rows(rows: UnitRows<'_>, at: &[u32], words_a_row: usize, buffer: &mut Vec<i32>) -> f32 {
     buffer.resize(TOGETHER * words_a_row, 0);
     let (mut error, mut widened) = (0.0_f32, Vec::new());
     for (&row, words) in at.iter().zip(buffer.chunks_exact_mut(words_a_row)) {
@@ -255,13 +236,13 @@ struct Chunk<'a> {
 impl Chunk<'_> {
     /// One product to beat, that with the centroid of the row's label, and the groups that its bounds leave open.
     #[inline(always)]
-    fn begin<I: Integers>(&mut self, integers: I, known: &Known<'_>, open: &mut OpenRows) {
+    fn begin<I: IntegerSimd>(&mut self, simd: I, known: &Known<'_>, open: &mut OpenRows) {
         let groups = self.centroids.groups();
         open.clear(groups);
         for position in 0..self.at.len() {
             prefetch(self.row((position + AHEAD).min(self.at.len() - 1)));
             let from = self.centroids.places[known.labels[self.at[position] as usize] as usize];
-            let own = dot(integers, self.row(position), self.centroids.fixed(from));
+            let own = dot(simd, self.row(position), self.centroids.fixed(from));
             self.state[position] = State { own, most: own, place: from, from, ..State::default() };
             let bounds = &known.others[self.at[position] as usize * groups..][..groups];
             open.push(position as u8, bounds, self.least(own));
@@ -276,16 +257,16 @@ impl Chunk<'_> {
 
     /// Rows whose bound allows that a centroid of the group is nearest look at the group.
     #[inline(always)]
-    fn group<I: Integers>(&mut self, integers: I, group: usize, open: &[u8], known: &mut Known<'_>) {
+    fn group<I: IntegerSimd>(&mut self, simd: I, group: usize, open: &[u8], known: &mut Known<'_>) {
         let groups = self.centroids.groups();
         for &position in open {
             self.state[position as usize].best = Best::default();
         }
-        let panels = self.centroids.count.div_ceil(self.centroids.panel_len);
+        let panels = self.centroids.panels.panels();
         let first = group * self.centroids.panels_a_group;
         for panel in first..panels.min(first + self.centroids.panels_a_group) {
             for open in open.chunks(TILE) {
-                self.panel(integers, panel, open);
+                self.panel(simd, panel, open);
             }
         }
         for &position in open {
@@ -312,16 +293,14 @@ impl Chunk<'_> {
     }
 
     #[inline(always)]
-    fn panel<I: Integers>(&mut self, integers: I, panel: usize, open: &[u8]) {
+    fn panel<I: IntegerSimd>(&mut self, simd: I, panel: usize, open: &[u8]) {
         let first = panel * self.centroids.panel_len;
         let len = self.centroids.panel_len.min(self.centroids.count - first);
-        let words = self.centroids.words_a_row * self.centroids.panel_len;
-        let vectors: &[[I::Vector; WIDTH]] = bytemuck::cast_slice(&self.centroids.panels[panel * words..][..words]);
         let mut tile = [self.row(open[0] as usize); TILE];
         for (row, &position) in tile.iter_mut().zip(open).skip(1) {
             *row = self.row(position as usize);
         }
-        let mut products = products(integers, vectors, tile);
+        let mut products = products(simd, self.centroids.panels.panel::<I>(panel), tile);
         for (&position, products) in open.iter().zip(&mut products) {
             let state = &mut self.state[position as usize];
             let own = (state.from as usize).wrapping_sub(first);
@@ -333,9 +312,9 @@ impl Chunk<'_> {
             }
             let mut most = products[0];
             for &product in &products[1..] {
-                most = integers.max(most, product);
+                most = simd.max(most, product);
             }
-            let most = integers.reduce_max(most);
+            let most = simd.reduce_max(most);
             let near = state.most.max(state.best.most).saturating_sub(2 * self.far);
             if most < near {
                 state.best.next = state.best.next.max(most);
@@ -352,7 +331,7 @@ impl Chunk<'_> {
 
     /// Labels and bounds of the rows.
     #[inline(always)]
-    fn settle(&mut self, rows: Source<'_>, known: &mut Known<'_>, moves: &mut Vec<Move>) {
+    fn settle(&mut self, rows: UnitRows<'_>, known: &mut Known<'_>, moves: &mut Vec<Move>) {
         let mut found = std::mem::take(&mut self.found);
         found.retain(|found| {
             let state = &mut self.state[found.position as usize];
@@ -428,41 +407,4 @@ impl Best {
         }
         *self = Self { most, place: first + lane as u32, next };
     }
-}
-
-/// The products of a tile with a panel.
-#[inline(always)]
-fn products<I: Integers>(
-    integers: I,
-    panel: &[[I::Vector; WIDTH]],
-    rows: [&[i32]; TILE],
-) -> [[I::Vector; WIDTH]; TILE] {
-    let mut sums = [[integers.zero(); WIDTH]; TILE];
-    let [a, b, c, d, e, f] = rows;
-    for ((((((centroids, &a), &b), &c), &d), &e), &f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
-        for (sums, word) in sums.iter_mut().zip([a, b, c, d, e, f]) {
-            let word = integers.splat(word);
-            for (sum, &centroids) in sums.iter_mut().zip(centroids) {
-                *sum = integers.add_products(*sum, word, centroids);
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn dot<I: Integers>(integers: I, row: &[i32], centroid: &[i32]) -> i32 {
-    let lanes = size_of::<I::Vector>() / size_of::<i32>();
-    let whole = row.len() / lanes * lanes;
-    let (row, row_rest) = row.split_at(whole);
-    let (centroid, centroid_rest) = centroid.split_at(whole);
-    let row: &[I::Vector] = bytemuck::cast_slice(row);
-    let centroid: &[I::Vector] = bytemuck::cast_slice(centroid);
-    let mut sums = integers.zero();
-    for (&row, &centroid) in row.iter().zip(centroid) {
-        sums = integers.add_products(sums, row, centroid);
-    }
-    let rest: [&[i16]; 2] = [bytemuck::cast_slice(row_rest), bytemuck::cast_slice(centroid_rest)];
-    let rest = rest[0].iter().zip(rest[1]).map(|(&a, &b)| i32::from(a) * i32::from(b));
-    bytemuck::cast_slice::<I::Vector, i32>(&[sums]).iter().copied().chain(rest).sum()
 }

@@ -2,9 +2,9 @@
 
 use ndarray::ArrayView2;
 use pulp::Simd;
+use vectors::{Rows, prefetch};
 
-use super::{Best, Registers, prefetch};
-use crate::rows::Rows;
+use super::{Best, Registers};
 
 /// Rows that share the loads of a panel.
 const TILE: usize = 6;

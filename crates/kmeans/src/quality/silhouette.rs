@@ -1,14 +1,14 @@
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
+use vectors::UnitRows;
 
 use super::wide;
-use crate::rows::Source;
 use crate::sums::Sums;
 
 /// The silhouette of single rows, from the sums of the clusters: the distances of a row to those of a cluster sum to
 /// the cluster's size less the row's product with the cluster's sum.
 pub(super) struct Silhouette<'a> {
-    rows: Source<'a>,
+    rows: UnitRows<'a>,
     labels: &'a [u32],
     sizes: Vec<u64>,
     /// `[dim, clusters]`.
@@ -19,7 +19,7 @@ pub(super) struct Silhouette<'a> {
 const BLOCK: usize = 128;
 
 impl<'a> Silhouette<'a> {
-    pub(super) fn new(rows: Source<'a>, labels: &'a [u32], sums: Sums) -> Self {
+    pub(super) fn new(rows: UnitRows<'a>, labels: &'a [u32], sums: Sums) -> Self {
         let shape = (sums.sizes.len(), rows.dim());
         let values = Array2::from_shape_vec(shape, sums.values).expect("one sum of `dim` values for each cluster");
         Self { rows, labels, sizes: sums.sizes, sums: values.reversed_axes() }

@@ -6,7 +6,9 @@ use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::Hit;
-use super::screen::{Documents, Queries, Screen};
+use super::documents::{Admitted, Documents};
+use super::queries::{NanScore, Queries};
+use super::screen::Screen;
 use super::top::Top;
 use crate::error::EvalError;
 
@@ -51,6 +53,37 @@ impl Batch<'_> {
     }
 }
 
+/// A search that takes its queries batch by batch.
+pub(super) trait BatchSearcher {
+    /// What is searched.
+    type Documents: Documents;
+
+    fn documents(&self) -> &Self::Documents;
+
+    /// Number of documents, and components of each.
+    fn dim(&self) -> (usize, usize);
+
+    /// The best of each query among `documents`, which are all or those of them that a query may find.
+    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError>;
+
+    /// The best `k` of all documents.
+    fn search_all(&self, queries: ArrayView2<'_, f32>, k: usize) -> Result<Vec<Vec<Hit>>, EvalError> {
+        in_batches(queries, k, self.dim(), |batch| self.search_batch(batch, self.documents()))
+    }
+
+    /// The best `k` of those that `admits` allows, by the query's row among all and the document's index.
+    fn search_admitted(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        k: usize,
+        admits: impl Fn(usize, u32) -> bool + Sync,
+    ) -> Result<Vec<Vec<Hit>>, EvalError> {
+        in_batches(queries, k, self.dim(), |batch| {
+            self.search_batch(batch, &Admitted::new(self.documents(), batch.first, &admits))
+        })
+    }
+}
+
 /// Searches batch after batch of queries, among documents of the shape `[n, dim]`.
 pub(crate) fn in_batches(
     queries: ArrayView2<'_, f32>,
@@ -74,14 +107,6 @@ pub(crate) fn in_batches(
         hits.extend(search(Batch { queries, first, k })?);
     }
     Ok(hits)
-}
-
-/// Where a score is NaN.
-pub(crate) struct NanScore {
-    /// Row of the query in its batch.
-    pub(crate) query: usize,
-    /// Index of the document.
-    pub(crate) document: usize,
 }
 
 /// What one thread holds.

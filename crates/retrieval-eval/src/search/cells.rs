@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Slice, Zip};
 
-use super::screen::Documents;
+use super::documents::Documents;
 use crate::error::EvalError;
 
 /// The rows of a matrix, those of one label side by side: inverted lists.

@@ -3,9 +3,11 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::batch::{Batch, in_batches};
+use super::batch::{Batch, BatchSearcher};
 use super::cells::Cells;
-use super::screen::{Admitted, Documents, Panels, Queries};
+use super::documents::Documents;
+use super::queries::Queries;
+use super::screen::QueryPanels;
 use super::{ExactSearcher, Hit, Searcher};
 use crate::error::EvalError;
 
@@ -128,26 +130,7 @@ impl ClusteredSearcher {
         k: usize,
         admits: impl Fn(usize, u32) -> bool + Sync,
     ) -> Result<Vec<Vec<Hit>>, EvalError> {
-        in_batches(queries, k, self.cells.dim(), |batch| {
-            self.search_batch(batch, &Admitted::new(&self.cells, &batch, &admits))
-        })
-    }
-
-    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError> {
-        check_finite(batch.queries, "query", batch.first)?;
-        let visits = self.visits(batch)?;
-        let parts = self.parts(&visits);
-        let queries = Queries::new(batch.queries);
-        let hits = batch.search(documents, &queries, parts.len(), |part, worker| {
-            let Part { visits, places } = &parts[part];
-            let panels = Panels::new(&queries, visits.iter().map(|visit| visit.query).collect());
-            worker.screen.look(documents, places.clone(), (&queries, &panels), &mut worker.tops)
-        });
-        hits.map_err(|nan| EvalError::NanProduct {
-            query: batch.first + nan.query,
-            side: "document",
-            row: nan.document,
-        })
+        self.search_admitted(queries, k, admits)
     }
 
     /// Which queries of the batch look into which cells, by cell, then query.
@@ -178,6 +161,35 @@ impl ClusteredSearcher {
     }
 }
 
+impl BatchSearcher for ClusteredSearcher {
+    type Documents = Cells;
+
+    fn documents(&self) -> &Cells {
+        &self.cells
+    }
+
+    fn dim(&self) -> (usize, usize) {
+        self.cells.dim()
+    }
+
+    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError> {
+        check_finite(batch.queries, "query", batch.first)?;
+        let visits = self.visits(batch)?;
+        let parts = self.parts(&visits);
+        let queries = Queries::new(batch.queries);
+        let hits = batch.search(documents, &queries, parts.len(), |part, worker| {
+            let Part { visits, places } = &parts[part];
+            let panels = QueryPanels::new(&queries, visits.iter().map(|visit| visit.query).collect());
+            worker.screen.look(documents, places.clone(), (&queries, &panels), &mut worker.tops)
+        });
+        hits.map_err(|nan| EvalError::NanProduct {
+            query: batch.first + nan.query,
+            side: "document",
+            row: nan.document,
+        })
+    }
+}
+
 impl Searcher for ClusteredSearcher {
     /// The `k` documents of the highest inner product for each query among those of the clusters it looks into, best
     /// first; fewer where these hold fewer.
@@ -186,7 +198,7 @@ impl Searcher for ClusteredSearcher {
     /// [`EvalError::NoResults`] for `k = 0`, [`EvalError::Dimensions`], [`EvalError::NotFiniteVector`] for a query with
     /// NaN or infinite components, [`EvalError::NanProduct`] where an inner product overflows into NaN.
     fn search(&self, queries: ArrayView2<'_, f32>, k: usize) -> Result<Vec<Vec<Hit>>, EvalError> {
-        in_batches(queries, k, self.cells.dim(), |batch| self.search_batch(batch, &self.cells))
+        self.search_all(queries, k)
     }
 }
 

@@ -4,10 +4,12 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
+use vectors::fixed_point::Direction;
+use vectors::inner_product;
 
 use super::batch::{Batch, QUERIES, hits, in_batches};
-use super::fixed::{NORMS, dot};
-use super::screen::{Documents, Queries};
+use super::documents::Documents;
+use super::queries::Queries;
 use super::top::{Candidate, Top};
 use super::{ExactSearcher, Hit, Searcher};
 use crate::error::EvalError;
@@ -253,8 +255,8 @@ fn read_groups<B: Backend>(products: Tensor<B, 2>, of_query: &[Vec<usize>]) -> R
 
 /// How far a product of a unit vector with the document may be off.
 fn slack(document: &[f32]) -> f32 {
-    let norm = dot(document, document).sqrt();
-    match norm == 0.0 || NORMS.contains(&norm) {
+    let norm = inner_product(document, document).sqrt();
+    match norm == 0.0 || Direction::NORMS.contains(&norm) {
         true => (norm * (CUT_OFF + document.len() as f64 * ADDITION)) as f32,
         false => f32::INFINITY,
     }

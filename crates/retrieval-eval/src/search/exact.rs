@@ -2,8 +2,10 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, Axis, Slice};
 
-use super::batch::{Batch, NanScore, in_batches};
-use super::screen::{Admitted, Documents, Panels, Queries};
+use super::batch::{Batch, BatchSearcher};
+use super::documents::Documents;
+use super::queries::{NanScore, Queries};
+use super::screen::QueryPanels;
 use super::{Hit, Searcher};
 use crate::error::EvalError;
 
@@ -84,20 +86,7 @@ impl<'a> ExactSearcher<'a> {
         k: usize,
         admits: impl Fn(usize, u32) -> bool + Sync,
     ) -> Result<Vec<Vec<Hit>>, EvalError> {
-        in_batches(queries, k, self.documents.dim(), |batch| {
-            self.search_batch(batch, &Admitted::new(self, &batch, &admits))
-        })
-    }
-
-    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError> {
-        let queries = Queries::new(batch.queries);
-        let panels = Panels::new(&queries, (0..batch.queries.nrows() as u32).collect());
-        let count = self.documents.nrows();
-        let hits = batch.search(documents, &queries, count.div_ceil(PART), |part, worker| {
-            let places = part * PART..count.min((part + 1) * PART);
-            worker.screen.look(documents, places, (&queries, &panels), &mut worker.tops)
-        });
-        hits.map_err(|nan| self.nan_error(batch, nan))
+        self.search_admitted(queries, k, admits)
     }
 
     pub(super) fn nan_error(&self, batch: Batch<'_>, nan: NanScore) -> EvalError {
@@ -110,6 +99,29 @@ impl<'a> ExactSearcher<'a> {
         } else {
             EvalError::NanProduct { query, side: "document", row: nan.document }
         }
+    }
+}
+
+impl BatchSearcher for ExactSearcher<'_> {
+    type Documents = Self;
+
+    fn documents(&self) -> &Self {
+        self
+    }
+
+    fn dim(&self) -> (usize, usize) {
+        self.documents.dim()
+    }
+
+    fn search_batch(&self, batch: Batch<'_>, documents: &impl Documents) -> Result<Vec<Vec<Hit>>, EvalError> {
+        let queries = Queries::new(batch.queries);
+        let panels = QueryPanels::new(&queries, (0..batch.queries.nrows() as u32).collect());
+        let count = self.documents.nrows();
+        let hits = batch.search(documents, &queries, count.div_ceil(PART), |part, worker| {
+            let places = part * PART..count.min((part + 1) * PART);
+            worker.screen.look(documents, places, (&queries, &panels), &mut worker.tops)
+        });
+        hits.map_err(|nan| self.nan_error(batch, nan))
     }
 }
 
@@ -134,6 +146,6 @@ impl Searcher for ExactSearcher<'_> {
     /// [`EvalError::NoResults`] for `k = 0`, [`EvalError::Dimensions`], and [`EvalError::NanVector`] or
     /// [`EvalError::NanProduct`] where a score is not a number.
     fn search(&self, queries: ArrayView2<'_, f32>, k: usize) -> Result<Vec<Vec<Hit>>, EvalError> {
-        in_batches(queries, k, self.documents.dim(), |batch| self.search_batch(batch, self))
+        self.search_all(queries, k)
     }
 }

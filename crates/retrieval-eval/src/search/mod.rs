@@ -5,9 +5,9 @@ mod cells;
 mod clustered;
 #[cfg(feature = "burn")]
 mod device;
+mod documents;
 mod exact;
-mod fixed;
-mod integer;
+mod queries;
 mod screen;
 mod top;
 

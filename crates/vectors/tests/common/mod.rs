@@ -1,9 +1,21 @@
 //! `.npy` files of any type and order in a folder of their own.
+#![allow(dead_code, reason = "each test uses a part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
+
+/// Unit rows, none like another.
+pub(crate) fn rows(n: usize, dim: usize) -> Array2<f32> {
+    let mut rows = Array2::from_shape_fn((n, dim), |(row, column)| {
+        ((row * 7919 + column * 104_729).pow(2) % 1009) as f32 - 504.25
+    });
+    for mut row in rows.rows_mut() {
+        vectors::normalise(row.as_slice_mut().expect("row-major")).expect("a row with a direction");
+    }
+    rows
+}
 
 /// A `.npy` file as numpy writes it: the header is padded so that the values begin at a multiple of 64.
 pub(crate) fn npy(descr: &str, fortran_order: bool, shape: &str, values: &[u8]) -> Vec<u8> {

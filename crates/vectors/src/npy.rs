@@ -1,3 +1,4 @@
+mod array;
 mod convert;
 mod header;
 mod layout;
@@ -9,10 +10,10 @@ use std::path::Path;
 
 use half::f16;
 use memmap2::Mmap;
+use ndarray::ArrayView2;
 
-use crate::io::at;
-use crate::{KMeansError, Vectors};
-pub(crate) use header::Header;
+use crate::{Vectors, VectorsError};
+pub use array::{ArrayWriter, Element, read_array, read_labels, write_array};
 use layout::{Accepted, Float, Layout};
 pub use options::NpyOptions;
 
@@ -23,23 +24,19 @@ pub use options::NpyOptions;
 /// beyond its end.
 ///
 /// # Shapes
-/// The file: `[n, dim]`, each row of L2 norm 1, as [`Clusterer::fit`](crate::Clusterer::fit) checks.
+/// The file: `[n, dim]`
 ///
 /// # Examples
 /// ```
-/// use kmeans::{Clusterer, NpyVectors, SphericalKMeansConfig};
-/// use ndarray::array;
+/// use vectors::{NpyVectors, replace_file, write_array};
 ///
-/// let dir = std::env::temp_dir().join("kmeans-npy");
-/// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
-/// let clusterer = SphericalKMeansConfig::new(2).build()?;
-/// clusterer.fit(rows.view())?.save(&dir)?;
+/// let path = std::env::temp_dir().join("vectors-npy.npy");
+/// replace_file(&path, |out| write_array(out, &[2, 2], [1.0_f32, 0.0, 0.6, 0.8]))?;
 ///
-/// let centroids = NpyVectors::open(&dir.join("centroids.npy"))?;
-/// assert_eq!((centroids.len(), centroids.dim()), (2, 2));
-/// let again = clusterer.fit_with(&centroids.vectors(), &mut |_| ())?;
-/// assert_eq!(again.sizes, [1, 1]);
-/// # Ok::<(), kmeans::KMeansError>(())
+/// let rows = NpyVectors::open(&path)?;
+/// assert_eq!((rows.len(), rows.dim()), (2, 2));
+/// assert_eq!(rows.vectors().unit_rows()?.row(1, &mut Vec::new()), [0.6, 0.8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "mmap")]
 #[derive(Debug)]
@@ -52,11 +49,11 @@ impl NpyVectors {
     /// The rows of the file at `path`; only its header is read.
     ///
     /// # Errors
-    /// [`KMeansError::Io`] if there is no such file or it is no `.npy`; [`ArrayType`](KMeansError::ArrayType) if its
-    /// elements are not f32 or f16 in this machine's byte order, [`ArrayShape`](KMeansError::ArrayShape) if it is not
-    /// two-dimensional in C order, [`ArrayLength`](KMeansError::ArrayLength) if it is longer or shorter than its header
-    /// says, [`ArrayOffset`](KMeansError::ArrayOffset) if its values lie between the addresses where they can be read.
-    pub fn open(path: &Path) -> Result<Self, KMeansError> {
+    /// [`VectorsError::Io`] if there is no such file or it is no `.npy`; [`ArrayType`](VectorsError::ArrayType) if its
+    /// elements are not f32 or f16 in this machine's byte order, [`ArrayShape`](VectorsError::ArrayShape) if it is not
+    /// two-dimensional in C order, [`ArrayLength`](VectorsError::ArrayLength) if it is longer or shorter than its header
+    /// says, [`ArrayOffset`](VectorsError::ArrayOffset) if its values lie between the addresses where they can be read.
+    pub fn open(path: &Path) -> Result<Self, VectorsError> {
         let (file, layout) = Layout::open(path, Accepted::InPlace)?;
         Self::mapped(&file, layout).map_err(at(path))
     }
@@ -80,7 +77,25 @@ impl NpyVectors {
             Float::F16 => Vectors::from_f16(bytemuck::cast_slice::<u8, f16>(values), dim),
             _ => Vectors::from_f32(bytemuck::cast_slice::<u8, f32>(values), dim),
         };
-        vectors.expect("the file is as long as its rows").mapped()
+        vectors.expect("the file is as long as its rows").with_may_exceed_memory(true)
+    }
+
+    /// The rows as an array, not copied; `None` if they are f16.
+    #[must_use]
+    pub fn array(&self) -> Option<ArrayView2<'_, f32>> {
+        if self.layout.float == Float::F16 {
+            return None;
+        }
+        let shape = (self.layout.rows, self.layout.dim);
+        ArrayView2::from_shape(shape, bytemuck::cast_slice::<u8, f32>(&self.file[self.layout.start..])).ok()
+    }
+
+    /// Says that rows are read out of order from here on, so that the system reads no more than it is asked for. Advice only.
+    #[must_use]
+    pub fn with_random_access(self) -> Self {
+        #[cfg(unix)]
+        let _ = self.file.advise(memmap2::Advice::Random);
+        self
     }
 
     /// Number of rows.
@@ -106,6 +121,11 @@ impl<'a> From<&'a NpyVectors> for Vectors<'a> {
     fn from(file: &'a NpyVectors) -> Self {
         file.vectors()
     }
+}
+
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> VectorsError {
+    let path = path.to_owned();
+    move |source| VectorsError::Io { path: path.clone(), source }
 }
 
 #[allow(unsafe_code, reason = "nothing keeps another process from changing a mapped file")]

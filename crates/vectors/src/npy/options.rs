@@ -2,10 +2,10 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use super::NpyVectors;
+use super::at;
 use super::convert::{Conversion, Failure};
 use super::layout::{Accepted, Float, Layout};
-use crate::KMeansError;
-use crate::io::at;
+use crate::VectorsError;
 
 /// Reads rows of a `.npy` file that [`NpyVectors::open`] refuses: f64, which is NumPy's default, Fortran order, the other
 /// byte order, rows that are not unit rows.
@@ -17,21 +17,18 @@ use crate::io::at;
 ///
 /// # Examples
 /// ```
-/// use kmeans::{Clusterer, NpyOptions, NpyVectors, SphericalKMeansConfig};
+/// use vectors::{NpyOptions, NpyVectors, replace_file, write_array};
 ///
-/// // numpy.save("rows.npy", [[3.0, 4.0], [0.0, -2.0]])
-/// let header = format!("{:<117}\n", "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }");
-/// let values = [3.0_f64, 4.0, 0.0, -2.0].map(f64::to_le_bytes).concat();
-/// let dir = std::env::temp_dir().join("kmeans-npy-options");
+/// let dir = std::env::temp_dir().join("vectors-npy-options");
 /// # std::fs::create_dir_all(&dir).unwrap();
 /// let path = dir.join("rows.npy");
-/// std::fs::write(&path, [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), &values].concat()).unwrap();
+/// // numpy.save("rows.npy", [[3.0, 4.0], [0.0, -2.0]])
+/// replace_file(&path, |out| write_array(out, &[2, 2], [3.0_f64, 4.0, 0.0, -2.0]))?;
 ///
 /// assert!(NpyVectors::open(&path).is_err());
 /// let rows = NpyOptions::new(&dir).with_normalise(true).open(&path)?;
-/// let clustering = SphericalKMeansConfig::new(2).build()?.fit_with(&rows.vectors(), &mut |_| ())?;
-/// assert_eq!(clustering.sizes, [1, 1]);
-/// # Ok::<(), kmeans::KMeansError>(())
+/// assert_eq!(rows.array().unwrap(), ndarray::array![[0.6, 0.8], [0.0, -1.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "float64")]
 #[doc(alias = "fortran_order")]
@@ -68,12 +65,12 @@ impl NpyOptions {
     /// The rows of the file at `path`.
     ///
     /// # Errors
-    /// [`KMeansError::Io`] if there is no such file, it is no `.npy`, or the scratch folder cannot be written to;
-    /// [`ArrayType`](KMeansError::ArrayType) if its elements are not f16, f32 or f64,
-    /// [`ArrayShape`](KMeansError::ArrayShape) if it is not two-dimensional, [`ArrayLength`](KMeansError::ArrayLength) if it is
-    /// longer or shorter than its header says; [`RowOf`](KMeansError::RowOf) if a row to be scaled is all zeros or has a
+    /// [`VectorsError::Io`] if there is no such file, it is no `.npy`, or the scratch folder cannot be written to;
+    /// [`ArrayType`](VectorsError::ArrayType) if its elements are not f16, f32 or f64,
+    /// [`ArrayShape`](VectorsError::ArrayShape) if it is not two-dimensional, [`ArrayLength`](VectorsError::ArrayLength) if it is
+    /// longer or shorter than its header says; [`RowOf`](VectorsError::RowOf) if a row to be scaled is all zeros or has a
     /// value that is not finite.
-    pub fn open(&self, path: &Path) -> Result<NpyVectors, KMeansError> {
+    pub fn open(&self, path: &Path) -> Result<NpyVectors, VectorsError> {
         self.open_with(path, &mut |_, _| ())
     }
 
@@ -81,7 +78,7 @@ impl NpyOptions {
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub fn open_with(&self, path: &Path, observer: &mut dyn FnMut(usize, usize)) -> Result<NpyVectors, KMeansError> {
+    pub fn open_with(&self, path: &Path, observer: &mut dyn FnMut(usize, usize)) -> Result<NpyVectors, VectorsError> {
         let (file, layout) = Layout::open(path, Accepted::Any)?;
         if layout.is_in_place() && !self.normalise {
             return NpyVectors::mapped(&file, layout).map_err(at(path));
@@ -94,7 +91,7 @@ impl NpyOptions {
         conversion.run(&mut out, &mut |done| observer(done, rows)).map_err(|failure| match failure {
             Failure::Read(source) => at(path)(source),
             Failure::Write(source) => to_scratch(source),
-            Failure::Row(source) => KMeansError::RowOf { path: path.to_owned(), source: Box::new(source) },
+            Failure::Row(source) => VectorsError::RowOf { path: path.to_owned(), source: Box::new(source) },
         })?;
         let converted = out.into_inner().map_err(io::IntoInnerError::into_error).map_err(&to_scratch)?;
         let layout = Layout {

@@ -1,9 +1,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::Header;
-use crate::KMeansError;
-use crate::io::at;
+use super::at;
+use super::header::Header;
+use crate::VectorsError;
 
 /// A floating-point type of a `.npy` file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// A file that is as long as its header says, and how its rows lie in it.
-    pub(super) fn open(path: &Path, accepted: Accepted) -> Result<(File, Self), KMeansError> {
+    pub(super) fn open(path: &Path, accepted: Accepted) -> Result<(File, Self), VectorsError> {
         let mut file = File::open(path).map_err(at(path))?;
         let header = Header::read(&mut file).map_err(at(path))?;
         let layout = Self::new(path, &header, accepted)?;
@@ -73,13 +73,13 @@ impl Layout {
         Ok((file, layout))
     }
 
-    fn new(path: &Path, header: &Header, accepted: Accepted) -> Result<Self, KMeansError> {
-        let bad_type = || KMeansError::ArrayType {
+    fn new(path: &Path, header: &Header, accepted: Accepted) -> Result<Self, VectorsError> {
+        let bad_type = || VectorsError::ArrayType {
             path: path.to_owned(),
             found: header.descr.clone(),
             expected: accepted.elements(),
         };
-        let bad_shape = || KMeansError::ArrayShape {
+        let bad_shape = || VectorsError::ArrayShape {
             path: path.to_owned(),
             found: header.layout(),
             expected: accepted.shape().to_owned(),
@@ -95,7 +95,7 @@ impl Layout {
             Accepted::InPlace if !layout.has_own_values() => Err(bad_type()),
             Accepted::InPlace if layout.fortran_order => Err(bad_shape()),
             Accepted::InPlace if !layout.is_aligned() => {
-                Err(KMeansError::ArrayOffset { path: path.to_owned(), offset: header.start, size: float.size() })
+                Err(VectorsError::ArrayOffset { path: path.to_owned(), offset: header.start, size: float.size() })
             }
             Accepted::InPlace => Ok(layout),
         }
@@ -115,14 +115,14 @@ impl Layout {
         self.start.is_multiple_of(self.float.size())
     }
 
-    fn check_length(&self, path: &Path, found: u64) -> Result<(), KMeansError> {
+    fn check_length(&self, path: &Path, found: u64) -> Result<(), VectorsError> {
         let values = [self.rows, self.dim, self.float.size()].map(|length| length as u128);
         // Saturated, as no file is so long.
         let bytes = values.into_iter().fold(1, u128::saturating_mul);
         let expected = bytes.saturating_add(self.start as u128);
         match expected == u128::from(found) {
             true => Ok(()),
-            false => Err(KMeansError::ArrayLength { path: path.to_owned(), found, expected }),
+            false => Err(VectorsError::ArrayLength { path: path.to_owned(), found, expected }),
         }
     }
 }

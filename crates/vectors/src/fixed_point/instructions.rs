@@ -1,43 +1,73 @@
-//! Products of rows and centroids in fixed point, for each instruction set that has them.
+//! Sums of products of 16-bit numbers, for each instruction set that has them.
 
 use bytemuck::Pod;
 
 /// Instructions that multiply pairs of 16-bit numbers, one pair a lane, and add both products to the lane.
-pub(super) trait Integers: Copy {
+///
+/// A value of such a type exists only where the processor has the instructions. No closure in code that uses it may hold a
+/// vector: a closure is a function of the baseline instruction set, and where it is not inlined every vector operation in it
+/// becomes a call.
+pub trait IntegerSimd: Copy {
     /// Lanes of i32.
     type Vector: Pod;
+    /// As many lanes of f32.
+    type Floats: Pod;
 
+    /// Zeros.
     fn zero(self) -> Self::Vector;
+
+    /// One word, two numbers, in every lane.
     fn splat(self, word: i32) -> Self::Vector;
+
+    /// `sums`, and in each lane the products of its two pairs of numbers. Wraps around where a lane leaves 32 bits.
     fn add_products(self, sums: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The larger of each lane.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The largest of all lanes.
     fn reduce_max(self, a: Self::Vector) -> i32;
+
+    /// The lanes in which `sum * factor + offset` is at least the threshold, as bits; none where that is NaN.
+    fn reaching(self, sums: Self::Vector, factor: f32, offset: f32, thresholds: Self::Floats) -> u32;
 }
 
-/// What is compiled for each instruction set.
-pub(super) trait WithIntegers {
+/// What is compiled for each instruction set; its method is to be `#[inline(always)]`.
+///
+/// # Examples
+/// ```
+/// use vectors::fixed_point::{IntegerSimd, WithIntegerSimd, dispatch, dot};
+///
+/// struct Dot<'a>(&'a [i32], &'a [i32]);
+///
+/// impl WithIntegerSimd for Dot<'_> {
+///     type Output = i32;
+///
+///     #[inline(always)]
+///     fn with<I: IntegerSimd>(self, simd: I) -> i32 {
+///         dot(simd, self.0, self.1)
+///     }
+/// }
+///
+/// // 3 · 5 + 2 · 7
+/// assert_eq!(dispatch(Dot(&[3 | 2 << 16], &[5 | 7 << 16])), 29);
+/// ```
+pub trait WithIntegerSimd {
+    /// What it gives.
     type Output;
 
-    fn with<I: Integers>(self, integers: I) -> Self::Output;
+    /// Does it with these instructions.
+    fn with<I: IntegerSimd>(self, simd: I) -> Self::Output;
 }
 
-/// Lanes of the best instruction set here.
-pub(super) fn lanes() -> usize {
-    dispatch(Lanes)
+/// Lanes of a vector.
+#[must_use]
+pub const fn lanes<I: IntegerSimd>() -> usize {
+    size_of::<I::Vector>() / size_of::<i32>()
 }
 
-struct Lanes;
-
-impl WithIntegers for Lanes {
-    type Output = usize;
-
-    fn with<I: Integers>(self, _: I) -> usize {
-        size_of::<I::Vector>() / size_of::<i32>()
-    }
-}
-
-/// Runs `op` with the best instruction set here.
-pub(super) fn dispatch<O: WithIntegers>(op: O) -> O::Output {
+/// Runs `op` with the best instruction set here: AVX-512 VNNI, AVX2, or none of its own.
+pub fn dispatch<O: WithIntegerSimd>(op: O) -> O::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(vnni) = x86::Vnni::try_new() {
@@ -54,7 +84,7 @@ pub(super) fn dispatch<O: WithIntegers>(op: O) -> O::Output {
 struct Call<I, O>(I, O);
 
 #[cfg(target_arch = "x86_64")]
-impl<I: Integers, O: WithIntegers> pulp::NullaryFnOnce for Call<I, O> {
+impl<I: IntegerSimd, O: WithIntegerSimd> pulp::NullaryFnOnce for Call<I, O> {
     type Output = O::Output;
 
     #[inline(always)]
@@ -67,8 +97,9 @@ impl<I: Integers, O: WithIntegers> pulp::NullaryFnOnce for Call<I, O> {
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
-impl Integers for Portable {
+impl IntegerSimd for Portable {
     type Vector = [i32; 8];
+    type Floats = [f32; 8];
 
     #[inline(always)]
     fn zero(self) -> Self::Vector {
@@ -102,17 +133,24 @@ impl Integers for Portable {
     fn reduce_max(self, a: Self::Vector) -> i32 {
         a.into_iter().fold(i32::MIN, i32::max)
     }
+
+    #[inline(always)]
+    fn reaching(self, sums: [i32; 8], factor: f32, offset: f32, thresholds: [f32; 8]) -> u32 {
+        let reaches = |lane: usize| u32::from(sums[lane] as f32 * factor + offset >= thresholds[lane]) << lane;
+        (0..8).map(reaches).sum()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use pulp::x86::V3;
-    use pulp::{i32x8, i32x16};
+    use pulp::{f32x8, f32x16, i32x8, i32x16};
 
-    use super::Integers;
+    use super::IntegerSimd;
 
-    impl Integers for V3 {
+    impl IntegerSimd for V3 {
         type Vector = i32x8;
+        type Floats = f32x8;
 
         #[inline(always)]
         fn zero(self) -> i32x8 {
@@ -143,21 +181,31 @@ mod x86 {
             let one = self.sse4_1._mm_max_epi32(two, self.sse2._mm_shuffle_epi32::<0b00_00_00_01>(two));
             self.sse2._mm_cvtsi128_si32(one)
         }
+
+        #[inline(always)]
+        fn reaching(self, sums: i32x8, factor: f32, offset: f32, thresholds: f32x8) -> u32 {
+            let sums = self.avx._mm256_cvtepi32_ps(pulp::cast(sums));
+            let (factor, offset) = (self.avx._mm256_set1_ps(factor), self.avx._mm256_set1_ps(offset));
+            let bounds = self.fma._mm256_fmadd_ps(sums, factor, offset);
+            let reaches = self.avx._mm256_cmp_ps::<{ std::arch::x86_64::_CMP_GE_OQ }>(bounds, pulp::cast(thresholds));
+            self.avx._mm256_movemask_ps(reaches) as u32
+        }
     }
 
     pulp::simd_type! {
         /// AVX-512 with the instructions for neural networks, which multiply and add at once.
-        pub(super) struct Vnni {
-            pub(super) avx512f: "avx512f",
-            pub(super) avx512bw: "avx512bw",
-            pub(super) avx512dq: "avx512dq",
-            pub(super) avx512vl: "avx512vl",
-            pub(super) avx512vnni: "avx512vnni",
+        pub struct Vnni {
+            pub avx512f: "avx512f",
+            pub avx512bw: "avx512bw",
+            pub avx512dq: "avx512dq",
+            pub avx512vl: "avx512vl",
+            pub avx512vnni: "avx512vnni",
         }
     }
 
-    impl Integers for Vnni {
+    impl IntegerSimd for Vnni {
         type Vector = i32x16;
+        type Floats = f32x16;
 
         #[inline(always)]
         fn zero(self) -> i32x16 {
@@ -186,6 +234,15 @@ mod x86 {
         fn reduce_max(self, a: i32x16) -> i32 {
             self.avx512f._mm512_reduce_max_epi32(pulp::cast(a))
         }
+
+        #[inline(always)]
+        fn reaching(self, sums: i32x16, factor: f32, offset: f32, thresholds: f32x16) -> u32 {
+            let sums = self.avx512f._mm512_cvtepi32_ps(pulp::cast(sums));
+            let (factor, offset) = (self.avx512f._mm512_set1_ps(factor), self.avx512f._mm512_set1_ps(offset));
+            let bounds = self.avx512f._mm512_fmadd_ps(sums, factor, offset);
+            let thresholds = pulp::cast(thresholds);
+            self.avx512f._mm512_cmp_ps_mask::<{ std::arch::x86_64::_CMP_GE_OQ }>(bounds, thresholds).into()
+        }
     }
 }
 
@@ -200,24 +257,33 @@ mod tests {
         centroids: &'a [i32],
     }
 
-    impl WithIntegers for Sums<'_> {
+    impl WithIntegerSimd for Sums<'_> {
         type Output = (Vec<i32>, i32);
 
-        /// Sums over the words of a row with each lane's centroid, and the largest.
+        /// Sums over the words of a row with each lane's centroid, and the largest; which of them reach a threshold is checked.
         #[inline(always)]
-        fn with<I: Integers>(self, integers: I) -> (Vec<i32>, i32) {
+        fn with<I: IntegerSimd>(self, simd: I) -> (Vec<i32>, i32) {
             let lanes = size_of::<I::Vector>() / size_of::<i32>();
-            let mut sums = [integers.zero(); 2];
+            let mut sums = [simd.zero(); 2];
             for (&word, centroids) in self.row.iter().zip(self.centroids.chunks_exact(MOST_LANES)) {
                 for (sums, centroids) in sums.iter_mut().zip(centroids.chunks_exact(lanes)) {
                     let centroids: &[I::Vector] = bytemuck::cast_slice(centroids);
-                    *sums = integers.add_products(*sums, integers.splat(word), centroids[0]);
+                    *sums = simd.add_products(*sums, simd.splat(word), centroids[0]);
                 }
             }
-            let largest = integers.reduce_max(integers.max(sums[0], sums[1]));
-            (bytemuck::cast_slice(&sums).to_vec(), largest)
+            let largest = simd.reduce_max(simd.max(sums[0], sums[1]));
+            let thresholds = vec![THRESHOLD; lanes];
+            let thresholds: I::Floats = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&thresholds));
+            let reaching = simd.reaching(sums[0], 0.5, -3.0, thresholds);
+            let sums: Vec<i32> = bytemuck::cast_slice(&sums).to_vec();
+            let expected =
+                (0..lanes).map(|lane| u32::from((sums[lane] as f32).mul_add(0.5, -3.0) >= THRESHOLD) << lane);
+            assert_eq!(reaching, expected.sum::<u32>());
+            (sums, largest)
         }
     }
+
+    const THRESHOLD: f32 = 1000.0;
 
     /// Two vectors of the widest instruction set.
     const MOST_LANES: usize = 32;
@@ -230,7 +296,7 @@ mod tests {
     }
 
     proptest! {
-        /// Integers are exact, so every instruction set has to give the same.
+        /// IntegerSimd are exact, so every instruction set has to give the same.
         #[test]
         fn every_instruction_set_gives_the_same_sums(
             words in 1_usize..20, seed in any::<u32>(),

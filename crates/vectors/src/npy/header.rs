@@ -5,8 +5,8 @@ const LONGEST: u32 = u16::MAX as u32;
 
 /// What a `.npy` file says of its values.
 ///
-/// Read here and not by npyz, whose parser of Python literals recurses at every bracket, takes time exponential in their
-/// depth and memory for whatever length the file states.
+/// A parser of Python literals in general, such as npyz's, recurses at every bracket, takes time exponential in their depth
+/// and memory for whatever length the file states; this one reads the three entries alone.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header {
     /// Element type as written: `'<f4'`, or a list for a record.

@@ -4,20 +4,26 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use kmeans::{Clusterer, Clustering, KMeansError, NpyOptions, NpyVectors, SphericalKMeansConfig};
 use tempfile::TempDir;
+use vectors::{NpyOptions, NpyVectors, read_array, read_labels};
 
 /// One for all inputs: the process ends without dropping it.
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 
-/// A file is opened or refused, by every reader. What is opened has no more values than the file has room for, and can be
-/// clustered or not; rows that are mapped, and those that are converted in one block or row by row, are the same.
+/// A file is opened or refused, by every reader. What is opened has no more values than the file has room for; rows that are mapped,
+/// and those that are converted in one block or row by row, are the same.
 pub(crate) fn npy(bytes: &[u8]) {
     // A new file each time: the one before may still be mapped.
     let path: PathBuf = FOLDER.path().join(format!("{:?}.npy", std::thread::current().id()));
     let _ = fs::remove_file(&path);
     fs::write(&path, bytes).expect("a written file");
 
+    if let Ok(labels) = read_labels(&path) {
+        assert!(labels.len() <= bytes.len(), "more labels than the file has");
+        if let Ok(read) = read_array::<u32>(&path, &[labels.len()]) {
+            assert_eq!(read, labels);
+        }
+    }
     let options = NpyOptions::new(FOLDER.path());
     let mapped = NpyVectors::open(&path);
     let any = options.open(&path);
@@ -25,25 +31,21 @@ pub(crate) fn npy(bytes: &[u8]) {
     assert_eq!(any.is_ok(), row_by_row.is_ok());
     assert!(any.is_ok() || mapped.is_err(), "only the mapped file is opened");
     let Ok(any) = any else { return };
-    let expected = clustered(&any, bytes.len());
+    let expected = values(&any, bytes.len());
     for other in [mapped, row_by_row].into_iter().flatten() {
-        assert_eq!(clustered(&other, bytes.len()), expected);
+        assert_eq!(values(&other, bytes.len()), expected);
     }
     let Ok(unit) = options.with_normalise(true).open(&path) else { return };
     assert_eq!((unit.len(), unit.dim()), (any.len(), any.dim()));
-    assert!(unit.is_empty() || unit.dim() == 0 || clustered(&unit, bytes.len()).is_ok(), "no unit rows");
+    assert!(unit.dim() == 0 || unit.vectors().unit_rows().is_ok(), "no unit rows");
 }
 
-fn clustered(rows: &NpyVectors, bytes: usize) -> Result<Clustering, String> {
+/// The bits of the values: NaN is no equal of itself.
+fn values(rows: &NpyVectors, bytes: usize) -> Vec<u32> {
     let vectors = rows.vectors();
     assert_eq!(vectors.dim(), rows.dim());
     assert!(rows.dim() == 0 || vectors.len() == rows.len());
     let values = vectors.len() as u128 * vectors.dim() as u128;
     assert!(2 * values <= bytes as u128, "more values than the file has");
-    let clusterer = SphericalKMeansConfig::new(1).with_max_iterations(1).build().expect("a valid configuration");
-    let clustering = clusterer.fit_with(&vectors, &mut |_| ());
-    if let Ok(clustering) = &clustering {
-        assert_eq!(clustering.labels, vec![0; rows.len()]);
-    }
-    clustering.map_err(|error: KMeansError| error.to_string())
+    vectors.to_f32().iter().map(|value| value.to_bits()).collect()
 }

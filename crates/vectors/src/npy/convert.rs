@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use half::f16;
 
 use super::layout::{Float, Layout};
-use crate::KMeansError;
+use crate::VectorsError;
 
 /// Why rows were not converted.
 pub(super) enum Failure {
@@ -13,7 +13,7 @@ pub(super) enum Failure {
     /// The rows cannot be written.
     Write(io::Error),
     /// A row has no direction.
-    Row(KMeansError),
+    Row(VectorsError),
 }
 
 /// Reads the rows of a file some at a time and writes them as f32, one after another.
@@ -104,13 +104,13 @@ fn each<'v, const SIZE: usize>(
 }
 
 /// Scales a row to norm 1.
-fn normalise(row: usize, values: &mut [f64]) -> Result<(), KMeansError> {
+fn normalise(row: usize, values: &mut [f64]) -> Result<(), VectorsError> {
     if let Some(column) = values.iter().position(|value| !value.is_finite()) {
-        return Err(KMeansError::NotFinite { row, column, value: values[column] as f32 });
+        return Err(VectorsError::NotFinite { row, column, value: values[column] as f32 });
     }
     let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     if largest == 0.0 {
-        return Err(KMeansError::ZeroRow { row });
+        return Err(VectorsError::ZeroRow { row });
     }
     // By the largest first: squares of values above 1e154 overflow, those below 1e-162 vanish.
     values.iter_mut().for_each(|value| *value /= largest);

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod fixed_point;
+mod npy;
+mod prefetch;
+mod product;
+mod rows;
+mod unit_rows;
+mod vectors;
+mod whole_file;
+
+pub use error::VectorsError;
+pub use npy::{ArrayWriter, Element, NpyOptions, NpyVectors, read_array, read_labels, write_array};
+pub use prefetch::prefetch;
+pub use product::{inner_product, norm, normalise};
+pub use rows::Rows;
+pub use unit_rows::{UnitRows, is_unit, not_unit};
+pub use vectors::Vectors;
+pub use whole_file::{remove_drafts, replace_file, sync_folder};
