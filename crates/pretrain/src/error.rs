@@ -234,6 +234,12 @@ pub enum PretrainError {
         /// The device asked for.
         device: &'static str,
     },
+    /// The data's format is not compiled in.
+    #[error("data.format = {format} needs a build with --features {format}")]
+    NoFormat {
+        /// The format asked for.
+        format: &'static str,
+    },
     /// The loss became infinite or NaN.
     #[error("step {step}: the loss is {loss}; a lower train.learning_rate or higher loss.temperature may help")]
     Diverged {

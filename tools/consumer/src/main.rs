@@ -9,7 +9,8 @@ fn main() -> Result {
     cluster_rows()?;
     draw_batches()?;
     score_batch()?;
-    judge_rankings()
+    judge_rankings()?;
+    read_docs()
 }
 
 fn embed_texts() -> Result {
@@ -67,5 +68,17 @@ fn judge_rankings() -> Result {
     let report = evaluate(&qrels, &run, &[Measure::mrr(10)], EvalOptions::default().with_complete(true));
     println!("retrieval-eval: {report}");
     assert_eq!(report.values("MRR@10"), Some(&[0.5, 1.0][..]));
+    Ok(())
+}
+
+fn read_docs() -> Result {
+    use rust_docs::{Reader, Workspace};
+
+    let mut found = Workspace::new(env!("CARGO_MANIFEST_DIR")).with_local(true).packages()?;
+    found.packages.retain(|package| package.name == "rust-docs");
+    let docs = Reader::new()?.pairs(&found.packages).remove(0);
+    let (id, pair) = &docs.items[0];
+    println!("rust-docs: {} of {} items give a pair; {id}: {}", docs.items.len(), docs.counts.items, pair.query);
+    assert!(docs.items.iter().any(|(id, _)| id.ends_with("/rust_docs::Reader")));
     Ok(())
 }

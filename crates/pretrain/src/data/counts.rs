@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RustDocsCounts;
-
 /// What was read, what was left out and why, and what was kept.
 ///
 /// A judgement is a line of qrels, or a row of a file of pairs. All that were read are those left out and those kept.
@@ -74,4 +72,35 @@ pub struct Counts {
     /// What the `rust-docs` reader met before there were pairs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rust_docs: Option<RustDocsCounts>,
+}
+
+/// What the `rust-docs` reader met before there were pairs.
+///
+/// ```
+/// let counts = pretrain::data::RustDocsCounts { files: 9, files_unparsed: 1, ..Default::default() };
+/// assert_eq!(counts.files - counts.files_unparsed, 8);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RustDocsCounts {
+    /// Packages whose sources were read.
+    pub packages: usize,
+    /// Packages with pairs in the test split.
+    pub packages_tested: usize,
+    /// Source files read.
+    pub files: usize,
+    /// Source files that are no Rust of this edition, left out.
+    pub files_unparsed: usize,
+    /// Documented public items.
+    pub items: usize,
+    /// Items whose documentation does not begin with a paragraph, left out.
+    pub without_paragraph: usize,
+    /// Items whose first paragraph makes no sense without its code, left out.
+    pub with_code: usize,
+    /// Items whose first paragraph has fewer than four words or only points elsewhere, left out.
+    pub short: usize,
+    /// Items whose passage repeats the query, left out.
+    pub verbatim: usize,
+    /// Pairs whose query came before, left out.
+    pub queries_repeated: usize,
 }

@@ -106,14 +106,10 @@ pub enum DataError {
         /// The split.
         split: String,
     },
-    /// `cargo metadata` failed, and there is no readable `Cargo.lock` to fall back on.
-    #[error("{}: neither `cargo metadata` nor Cargo.lock names the dependencies: {problem}", manifest_dir.display())]
-    Workspace {
-        /// The folder with the manifest.
-        manifest_dir: PathBuf,
-        /// What the last attempt said.
-        problem: String,
-    },
+    /// The packages that a workspace depends on are not known, or cannot be read.
+    #[cfg(feature = "rust-docs")]
+    #[error(transparent)]
+    RustDocs(#[from] rust_docs::RustDocsError),
     /// The dependencies' sources hold not one usable pair.
     #[error("{}: the sources of {packages} packages hold no documented public items", manifest_dir.display())]
     NoDocs {
@@ -125,9 +121,6 @@ pub enum DataError {
     /// There are more texts of one kind than a `u32` counts.
     #[error("more than {} distinct texts", u32::MAX)]
     TooManyTexts,
-    /// Worker threads could not be started.
-    #[error("worker threads cannot be started")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
 impl DataError {

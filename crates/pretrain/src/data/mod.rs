@@ -15,6 +15,7 @@ mod pairs;
 mod positives;
 #[cfg(test)]
 mod real;
+#[cfg(feature = "rust-docs")]
 mod rust_docs;
 mod split;
 mod texts;
@@ -22,11 +23,11 @@ mod topics;
 mod validation;
 
 pub use beir::{Beir, BeirValidation};
-pub use counts::Counts;
+pub use counts::{Counts, RustDocsCounts};
 pub use dataset::{Dataset, Pair, TestQuery, Text, Topics};
 pub use error::DataError;
 pub use pairs::Pairs;
 pub use positives::Positives;
-pub(crate) use rust_docs::ItemId;
-pub use rust_docs::{RustDocs, RustDocsCounts};
+#[cfg(feature = "rust-docs")]
+pub use rust_docs::RustDocs;
 pub use split::PairSplit;

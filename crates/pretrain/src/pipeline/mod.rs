@@ -18,7 +18,7 @@ use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
-use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs, RustDocs};
+use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::progress::count;
@@ -205,10 +205,13 @@ fn load(config: &Config) -> Result<Dataset> {
             };
             Pairs::new(&data.path).with_split(split).with_validation_share(data.validation_share).load()?
         }
+        #[cfg(feature = "rust-docs")]
         DataFormat::RustDocs => {
-            let docs = RustDocs::new(&data.path).with_test_share(data.test_share).with_sample(data.sample);
+            let docs = crate::data::RustDocs::new(&data.path).with_test_share(data.test_share).with_sample(data.sample);
             docs.with_validation_share(data.validation_share).load()?
         }
+        #[cfg(not(feature = "rust-docs"))]
+        DataFormat::RustDocs => return Err(PretrainError::NoFormat { format: "rust-docs" }),
     };
     Ok(dataset)
 }

@@ -6,8 +6,7 @@ use ndarray::Array2;
 use retrieval_eval::{ExactSearcher, Searcher};
 
 use super::Pipeline;
-use crate::config::DataFormat;
-use crate::data::{ItemId, Text};
+use crate::data::Text;
 use crate::error::Result;
 use crate::files::read_rows;
 use crate::run_folder::Member;
@@ -65,8 +64,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn title(&self, passage: u32) -> String {
         let id = &self.dataset.passages[passage as usize].id;
-        if let Some(item) = self.item(id) {
-            return format!("{}  ({} {})", item.path, item.package, item.version);
+        if let Some(title) = self.item_title(id) {
+            return title;
         }
         let topic = self.dataset.topics.as_ref().map_or("", |topics| topics.name(passage));
         match topic {
@@ -79,12 +78,22 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn summary(&self, id: &str, passage: &str) -> String {
         const MOST_BYTES: usize = 240;
         let query = || self.dataset.queries.iter().find(|query| query.id == id);
-        let text = self.item(id).and_then(|_| query()).map_or(passage, |query| &query.text);
+        let text = self.item_title(id).and_then(|_| query()).map_or(passage, |query| &query.text);
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         first_sentences(&line, MOST_BYTES).to_owned()
     }
 
-    fn item<'a>(&self, id: &'a str) -> Option<ItemId<'a>> {
-        ItemId::parse(id).filter(|_| self.config.data.format == DataFormat::RustDocs)
+    /// What a documented item is called; `None` for other passages.
+    #[cfg(feature = "rust-docs")]
+    fn item_title(&self, id: &str) -> Option<String> {
+        let has_items = self.config.data.format == crate::config::DataFormat::RustDocs;
+        let item = rust_docs::ItemId::parse(id).filter(|_| has_items)?;
+        Some(format!("{}  ({} {})", item.path, item.package, item.version))
+    }
+
+    /// A build without the reader of doc comments does not know their ids.
+    #[cfg(not(feature = "rust-docs"))]
+    fn item_title(&self, _id: &str) -> Option<String> {
+        None
     }
 }

@@ -1,8 +1,8 @@
 //! A smaller set of pairs from a few packages, without reading the others.
 
+use rust_docs::{Package, PackageDocs, Reader, TextPair};
+
 use super::super::split::hash;
-use super::packages::Package;
-use super::reader::{PackageDocs, Reader};
 
 /// Pairs of packages in the order of their names' hashes, until there are `pairs`, split between training and test as
 /// the packages themselves are; by package name.
@@ -13,7 +13,7 @@ pub(super) fn read(
     packages: &[Package],
     pairs: usize,
     holds_out: impl Fn(&str) -> bool,
-) -> Vec<PackageDocs> {
+) -> Vec<PackageDocs<TextPair>> {
     let mut order: Vec<&Package> = packages.iter().collect();
     order.sort_by_cached_key(|package| hash("sample ", &package.name));
     let (tested, trained): (Vec<_>, Vec<_>) = order.into_iter().partition(|package| holds_out(&package.name));
@@ -25,20 +25,20 @@ pub(super) fn read(
     docs
 }
 
-fn take(reader: &Reader, packages: &[&Package], pairs: usize) -> Vec<PackageDocs> {
+fn take(reader: &Reader, packages: &[&Package], pairs: usize) -> Vec<PackageDocs<TextPair>> {
     const AT_ONCE: usize = 16;
     const LEAST_PACKAGES: usize = 16;
     let most = pairs.div_ceil(LEAST_PACKAGES);
-    let mut docs: Vec<PackageDocs> = Vec::new();
+    let mut docs: Vec<PackageDocs<TextPair>> = Vec::new();
     let mut open = pairs;
     for packages in packages.chunks(AT_ONCE) {
         let packages: Vec<Package> = packages.iter().copied().cloned().collect();
-        for mut package in reader.read(&packages) {
+        for mut package in reader.pairs(&packages) {
             if open == 0 {
                 return docs;
             }
             thin(&mut package, most.min(open));
-            open -= package.pairs.len();
+            open -= package.items.len();
             docs.push(package);
         }
     }
@@ -46,11 +46,11 @@ fn take(reader: &Reader, packages: &[&Package], pairs: usize) -> Vec<PackageDocs
 }
 
 /// Keeps at most so many of the package's pairs, evenly spaced.
-fn thin(package: &mut PackageDocs, most: usize) {
-    let all = package.pairs.len();
+fn thin(package: &mut PackageDocs<TextPair>, most: usize) {
+    let all = package.items.len();
     if all > most {
         let mut index = 0;
-        package.pairs.retain(|_| {
+        package.items.retain(|_| {
             index += 1;
             index * most / all > (index - 1) * most / all
         });
@@ -74,8 +74,8 @@ mod tests {
         (0..count).map(package).collect()
     }
 
-    fn sizes(docs: &[PackageDocs]) -> Vec<(&str, usize)> {
-        docs.iter().map(|package| (package.name.as_str(), package.pairs.len())).collect()
+    fn sizes(docs: &[PackageDocs<TextPair>]) -> Vec<(&str, usize)> {
+        docs.iter().map(|package| (package.name.as_str(), package.items.len())).collect()
     }
 
     #[test]
@@ -101,15 +101,15 @@ mod tests {
         packages.reverse();
         let again = read(&reader, &packages, 20, |_| false);
         assert_eq!(sizes(&docs), sizes(&again));
-        assert_eq!(docs.iter().map(|package| package.pairs.len()).sum::<usize>(), 20);
+        assert_eq!(docs.iter().map(|package| package.items.len()).sum::<usize>(), 20);
     }
 
     #[test]
     fn thinning_keeps_pairs_of_the_whole_package() {
         let root = tempfile::tempdir().unwrap();
-        let mut docs = Reader::new().unwrap().read(&packages(root.path(), 1, 10)).remove(0);
+        let mut docs = Reader::new().unwrap().pairs(&packages(root.path(), 1, 10)).remove(0);
         thin(&mut docs, 3);
-        let ids: Vec<&str> = docs.pairs.iter().filter_map(|(id, _)| id.split("::").nth(1)).collect();
+        let ids: Vec<&str> = docs.items.iter().filter_map(|(id, _)| id.split("::").nth(1)).collect();
         assert_eq!(ids, ["f3", "f6", "f9"]);
     }
 }

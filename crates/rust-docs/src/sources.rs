@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::packages::Package;
+use crate::Package;
 
 /// A source file and the module it is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Source {
-    pub(super) path: PathBuf,
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
     /// The modules from the crate's root down to this file.
-    pub(super) module: Vec<String>,
+    pub(crate) module: Vec<String>,
 }
 
 /// The files below the folder of the library's root file, by path; binaries, tests, benches and examples are left out.
-pub(super) fn sources(package: &Package) -> Vec<Source> {
+pub(crate) fn sources(package: &Package) -> Vec<Source> {
     let Some(folder) = package.lib.parent() else { return Vec::new() };
     let mut files = Vec::new();
     walk(folder, &mut files);

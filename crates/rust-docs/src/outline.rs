@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The file's items with empty function bodies; `None` if it is no Rust.
-pub(super) fn outline(source: &str) -> Option<syn::File> {
+pub(crate) fn outline(source: &str) -> Option<syn::File> {
     let source = source.trim_start_matches('\u{feff}');
     let has_shebang = source.starts_with("#!") && !source[2..].trim_start().starts_with('[');
     let source = if has_shebang { source.split_once('\n')?.1 } else { source };

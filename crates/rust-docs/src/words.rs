@@ -1,7 +1,7 @@
 //! Identifiers and code as plain words.
 
 /// Appends the words of an identifier: `read_to_end` is `read to end`, `HTTPServer` is `HTTP Server`.
-pub(super) fn push_words(identifier: &str, out: &mut String) {
+pub(crate) fn push_words(identifier: &str, out: &mut String) {
     let identifier = identifier.strip_prefix("r#").unwrap_or(identifier);
     for part in identifier.split(['_', '-']).filter(|part| !part.is_empty()) {
         let chars: Vec<(usize, char)> = part.char_indices().collect();
@@ -24,7 +24,7 @@ fn push_spaced(word: &str, out: &mut String) {
 }
 
 /// The words of an identifier.
-pub(super) fn words(identifier: &str) -> String {
+pub(crate) fn words(identifier: &str) -> String {
     let mut out = String::new();
     push_words(identifier, &mut out);
     out
@@ -43,7 +43,7 @@ fn starts_word(chars: &[(usize, char)], i: usize) -> bool {
 /// A code span as plain words, if it is a name or a literal; `None` if it is an expression.
 ///
 /// Generics and arguments go, and of a path the last two segments stay, the last alone after modules.
-pub(super) fn code_words(code: &str) -> Option<String> {
+pub(crate) fn code_words(code: &str) -> Option<String> {
     const LONGEST: usize = 48;
     let code = code.trim();
     let operators = ['=', ';', '{', '}', '|', '+', '%', '^', '@', '\\', '~', '$', '/'];
@@ -61,7 +61,7 @@ pub(super) fn code_words(code: &str) -> Option<String> {
 }
 
 /// The words of all names in an expression.
-pub(super) fn expression_words(code: &str) -> String {
+pub(crate) fn expression_words(code: &str) -> String {
     let mut out = String::new();
     code.split(|c: char| !c.is_alphanumeric() && c != '_').for_each(|name| push_words(name, &mut out));
     out

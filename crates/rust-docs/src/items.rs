@@ -5,42 +5,56 @@ use quote::ToTokens;
 use rustc_hash::FxHashSet;
 use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type, Visibility};
 
-use super::exports::{exports, moved_to};
-use super::names::Declared;
-use super::outline::outline;
-use super::signature;
+use crate::exports::{exports, moved_to};
+use crate::names::Declared;
+use crate::outline::outline;
+use crate::{ItemKind, signature};
 
 /// A documented public item.
+///
+/// ```
+/// use rust_docs::{DocItem, ItemKind};
+///
+/// let item = DocItem {
+///     kind: ItemKind::Function,
+///     path: vec!["io".into(), "read_line".into()],
+///     signature: "from R -> Result usize R Buf Read".into(),
+///     doc: "Reads one line.\n\nBlocks until there is one.".into(),
+/// };
+/// assert_eq!(format!("{} {}", item.kind, item.path.join("::")), "function io::read_line");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DocItem {
-    /// What it is, in a word or two.
-    pub(super) kind: &'static str,
-    /// Modules below the crate's root, then the type or trait it belongs to, then its name.
-    pub(super) path: Vec<String>,
-    /// Its signature in plain words.
-    pub(super) signature: String,
-    /// Its doc comment.
-    pub(super) doc: String,
+pub struct DocItem {
+    /// What it is.
+    pub kind: ItemKind,
+    /// Where it is defined: modules below the crate's root, then the type or trait it belongs to, then its name. Its id has
+    /// the path at which rustdoc shows it, which may be another.
+    pub path: Vec<String>,
+    /// Arguments, result and bounds of a function, public fields of a struct, the type of a constant, in plain words; 48
+    /// words at most.
+    pub signature: String,
+    /// Its doc comment as it is written, Markdown with its code, less the common indentation.
+    pub doc: String,
 }
 
 /// What one file holds.
 #[derive(Debug, Default)]
-pub(super) struct FileItems {
-    pub(super) items: Vec<DocItem>,
+pub(crate) struct FileItems {
+    pub(crate) items: Vec<DocItem>,
     /// Modules in other files that this one declares to be hidden or for tests only.
-    pub(super) hidden_modules: Vec<Vec<String>>,
-    pub(super) declared: Declared,
+    pub(crate) hidden_modules: Vec<Vec<String>>,
+    pub(crate) declared: Declared,
 }
 
 /// The documented public items of a file that is the module `module`; `None` if the file is no Rust.
 ///
 /// An item is public if it is `pub` (not `pub(crate)`), whether or not its module is: private modules' items are mostly
 /// exported again. Items of trait implementations, fields, and what is `#[doc(hidden)]` or for tests are left out.
-pub(super) fn items(source: &str, module: &[String]) -> Option<FileItems> {
+pub(crate) fn items(source: &str, module: &[String]) -> Option<FileItems> {
     let file = outline(source)?;
     let mut walk = Walk { scope: module.to_vec(), file_depth: module.len(), found: FileItems::default() };
     if !is_hidden(&file.attrs) {
-        let kind = if module.is_empty() { "crate" } else { "module" };
+        let kind = if module.is_empty() { ItemKind::Crate } else { ItemKind::Module };
         walk.push_scope(kind, &file.attrs);
         walk.items(&file.items);
     }
@@ -72,27 +86,27 @@ impl Walk {
         }
         match item {
             Item::Fn(item) if public(&item.vis) => {
-                self.push("function", &item.sig.ident, &item.attrs, signature::function(&item.sig));
+                self.push(ItemKind::Function, &item.sig.ident, &item.attrs, signature::function(&item.sig));
             }
             Item::Struct(item) if public(&item.vis) => {
-                self.push("struct", &item.ident, &item.attrs, signature::public_fields(&item.fields));
+                self.push(ItemKind::Struct, &item.ident, &item.attrs, signature::public_fields(&item.fields));
             }
             Item::Union(item) if public(&item.vis) => {
-                self.push("union", &item.ident, &item.attrs, signature::public_fields(&item.fields.named));
+                self.push(ItemKind::Union, &item.ident, &item.attrs, signature::public_fields(&item.fields.named));
             }
             Item::Enum(item) if public(&item.vis) => self.enumeration(item),
             Item::Trait(item) if public(&item.vis) => self.trait_definition(item),
             Item::TraitAlias(item) if public(&item.vis) => {
-                self.push("trait", &item.ident, &item.attrs, signature::words(item.bounds.to_token_stream()));
+                self.push(ItemKind::Trait, &item.ident, &item.attrs, signature::words(item.bounds.to_token_stream()));
             }
             Item::Type(item) if public(&item.vis) => {
-                self.push("type", &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
+                self.push(ItemKind::Type, &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
             }
             Item::Const(item) if public(&item.vis) => {
-                self.push("constant", &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
+                self.push(ItemKind::Constant, &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
             }
             Item::Static(item) if public(&item.vis) => {
-                self.push("static", &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
+                self.push(ItemKind::Static, &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
             }
             Item::Mod(item) => self.module(item),
             Item::Macro(item) => self.macro_item(item),
@@ -130,10 +144,15 @@ impl Walk {
 
     fn enumeration(&mut self, item: &syn::ItemEnum) {
         let names: TokenStream = item.variants.iter().map(|variant| variant.ident.to_token_stream()).collect();
-        self.push("enum", &item.ident, &item.attrs, signature::words(names));
+        self.push(ItemKind::Enum, &item.ident, &item.attrs, signature::words(names));
         self.within(&item.ident.to_string(), |walk| {
             for variant in item.variants.iter().filter(|variant| !is_hidden(&variant.attrs)) {
-                walk.push("variant", &variant.ident, &variant.attrs, signature::variant_fields(&variant.fields));
+                walk.push(
+                    ItemKind::Variant,
+                    &variant.ident,
+                    &variant.attrs,
+                    signature::variant_fields(&variant.fields),
+                );
             }
         });
     }
@@ -144,20 +163,30 @@ impl Walk {
             _ => None,
         });
         let tokens = item.supertraits.to_token_stream().into_iter().chain(methods.flatten()).collect();
-        self.push("trait", &item.ident, &item.attrs, signature::words(tokens));
+        self.push(ItemKind::Trait, &item.ident, &item.attrs, signature::words(tokens));
         self.within(&item.ident.to_string(), |walk| item.items.iter().for_each(|item| walk.trait_item(item)));
     }
 
     fn trait_item(&mut self, item: &TraitItem) {
         match item {
             TraitItem::Fn(item) if !is_hidden(&item.attrs) => {
-                self.push("trait method", &item.sig.ident, &item.attrs, signature::function(&item.sig));
+                self.push(ItemKind::TraitMethod, &item.sig.ident, &item.attrs, signature::function(&item.sig));
             }
             TraitItem::Const(item) if !is_hidden(&item.attrs) => {
-                self.push("trait constant", &item.ident, &item.attrs, signature::words(item.ty.to_token_stream()));
+                self.push(
+                    ItemKind::TraitConstant,
+                    &item.ident,
+                    &item.attrs,
+                    signature::words(item.ty.to_token_stream()),
+                );
             }
             TraitItem::Type(item) if !is_hidden(&item.attrs) => {
-                self.push("trait type", &item.ident, &item.attrs, signature::words(item.bounds.to_token_stream()));
+                self.push(
+                    ItemKind::TraitType,
+                    &item.ident,
+                    &item.attrs,
+                    signature::words(item.bounds.to_token_stream()),
+                );
             }
             _ => {}
         }
@@ -172,11 +201,11 @@ impl Walk {
             for item in &item.items {
                 match item {
                     ImplItem::Fn(item) if public(&item.vis) && !is_hidden(&item.attrs) => {
-                        walk.push("method", &item.sig.ident, &item.attrs, signature::function(&item.sig));
+                        walk.push(ItemKind::Method, &item.sig.ident, &item.attrs, signature::function(&item.sig));
                     }
                     ImplItem::Const(item) if public(&item.vis) && !is_hidden(&item.attrs) => {
                         let signature = signature::words(item.ty.to_token_stream());
-                        walk.push("constant", &item.ident, &item.attrs, signature);
+                        walk.push(ItemKind::Constant, &item.ident, &item.attrs, signature);
                     }
                     _ => {}
                 }
@@ -187,7 +216,7 @@ impl Walk {
     fn module(&mut self, item: &syn::ItemMod) {
         self.within(&item.ident.to_string(), |walk| {
             if public(&item.vis) {
-                walk.push_scope("module", &item.attrs);
+                walk.push_scope(ItemKind::Module, &item.attrs);
             }
             if let Some((_, items)) = &item.content {
                 walk.items(items);
@@ -200,7 +229,7 @@ impl Walk {
         match &item.ident {
             Some(name) if item.attrs.iter().any(|attr| attr.path().is_ident("macro_export")) => {
                 let path = vec![name.to_string()];
-                self.push_path("macro", path, &item.attrs, String::new());
+                self.push_path(ItemKind::Macro, path, &item.attrs, String::new());
             }
             Some(_) => {}
             None => {
@@ -221,16 +250,16 @@ impl Walk {
         self.scope.iter().map(String::as_str).chain([name]).map(str::to_owned).collect()
     }
 
-    fn push(&mut self, kind: &'static str, name: &syn::Ident, attrs: &[Attribute], signature: String) {
+    fn push(&mut self, kind: ItemKind, name: &syn::Ident, attrs: &[Attribute], signature: String) {
         let path = self.below(&name.to_string());
         self.push_path(kind, path, attrs, signature);
     }
 
-    fn push_scope(&mut self, kind: &'static str, attrs: &[Attribute]) {
+    fn push_scope(&mut self, kind: ItemKind, attrs: &[Attribute]) {
         self.push_path(kind, self.scope.clone(), attrs, String::new());
     }
 
-    fn push_path(&mut self, kind: &'static str, path: Vec<String>, attrs: &[Attribute], signature: String) {
+    fn push_path(&mut self, kind: ItemKind, path: Vec<String>, attrs: &[Attribute], signature: String) {
         let doc = doc(attrs);
         if !doc.trim().is_empty() {
             self.found.items.push(DocItem { kind, path, signature, doc });
@@ -238,7 +267,7 @@ impl Walk {
     }
 }
 
-pub(super) fn public(visibility: &Visibility) -> bool {
+pub(crate) fn public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use syn::{Attribute, Expr, Lit, Meta, UseTree};
 
-use super::items::public;
-use super::names::Export;
+use crate::items::public;
+use crate::names::Export;
 
 /// The leaves of a `pub use` in `module`, less those that rustdoc does not show as items.
-pub(super) fn exports(item: &syn::ItemUse, module: &[String]) -> Vec<Export> {
+pub(crate) fn exports(item: &syn::ItemUse, module: &[String]) -> Vec<Export> {
     let mut found = Vec::new();
     if public(&item.vis)
         && item.leading_colon.is_none()
@@ -50,7 +50,7 @@ fn leaves(tree: &UseTree, path: &mut Vec<String>, leaf: &mut impl FnMut(&[String
 }
 
 /// The file that a `#[path]` names for the module.
-pub(super) fn moved_to(item: &syn::ItemMod) -> Option<PathBuf> {
+pub(crate) fn moved_to(item: &syn::ItemMod) -> Option<PathBuf> {
     item.attrs.iter().filter(|attr| attr.path().is_ident("path")).find_map(|attr| {
         let Meta::NameValue(value) = &attr.meta else { return None };
         let Expr::Lit(literal) = &value.value else { return None };

@@ -1,22 +1,10 @@
 //! (doc comment, item) pairs from the sources of the packages that a workspace depends on.
 
-mod exports;
-mod id;
-mod items;
-mod lock;
-mod markdown;
-mod names;
-mod outline;
-mod packages;
-mod pair;
-mod reader;
 mod sample;
-mod signature;
-mod sources;
-mod words;
 
 use std::path::PathBuf;
 
+use rust_docs::{PackageDocs, Reader, TextPair, Workspace};
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +13,7 @@ use super::judgements::Split;
 use super::split::HashShare;
 use super::texts::digest;
 use super::validation::Unit;
-use super::{DataError, Dataset};
-pub(crate) use id::ItemId;
-use reader::{PackageDocs, Reader};
+use super::{DataError, Dataset, RustDocsCounts};
 
 /// The documentation of the packages that a Cargo workspace depends on: real text that every machine with a build has.
 ///
@@ -67,37 +53,6 @@ fn test_share() -> f64 {
     0.15
 }
 
-/// What the `rust-docs` reader met before there were pairs.
-///
-/// ```
-/// let counts = pretrain::data::RustDocsCounts { files: 9, files_unparsed: 1, ..Default::default() };
-/// assert_eq!(counts.files - counts.files_unparsed, 8);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RustDocsCounts {
-    /// Packages whose sources were read.
-    pub packages: usize,
-    /// Packages with pairs in the test split.
-    pub packages_tested: usize,
-    /// Source files read.
-    pub files: usize,
-    /// Source files that are no Rust of this edition, left out.
-    pub files_unparsed: usize,
-    /// Documented public items.
-    pub items: usize,
-    /// Items whose documentation does not begin with a paragraph, left out.
-    pub without_paragraph: usize,
-    /// Items whose first paragraph makes no sense without its code, left out.
-    pub with_code: usize,
-    /// Items whose first paragraph has fewer than four words or only points elsewhere, left out.
-    pub short: usize,
-    /// Items whose passage repeats the query, left out.
-    pub verbatim: usize,
-    /// Pairs whose query came before, left out.
-    pub queries_repeated: usize,
-}
-
 impl RustDocs {
     /// All packages that the workspace in `manifest_dir` depends on, with 15% of their families held out.
     pub fn new(manifest_dir: impl Into<PathBuf>) -> Self {
@@ -131,17 +86,17 @@ impl RustDocs {
     /// Query and passage of an item have the same id.
     ///
     /// # Errors
-    /// [`DataError::Workspace`] if there is neither metadata nor a `Cargo.lock`, [`DataError::NoDocs`] if no pair is
+    /// [`DataError::RustDocs`] if there is neither metadata nor a `Cargo.lock`, [`DataError::NoDocs`] if no pair is
     /// found, [`DataError::Share`] if a share is not in `[0, 1)`.
     pub fn load(&self) -> Result<Dataset, DataError> {
         let (test, validation) = (HashShare::test(self.test_share)?, HashShare::validation(self.validation_share)?);
-        let found = packages::find(&self.manifest_dir)?;
+        let found = Workspace::new(&self.manifest_dir).packages()?;
         if let Some(note) = &found.note {
             tracing::warn!("{note}");
         }
         let reader = Reader::new()?;
         let docs = match self.sample {
-            None => reader.read(&found.packages),
+            None => reader.pairs(&found.packages),
             Some(pairs) => sample::read(&reader, &found.packages, pairs, |name| test.takes(family(name))),
         };
         let mut dataset = collect(docs, test, validation)?;
@@ -154,15 +109,15 @@ impl RustDocs {
     }
 }
 
-fn collect(packages: Vec<PackageDocs>, test: HashShare, validation: HashShare) -> Result<Dataset, DataError> {
+fn collect(packages: Vec<PackageDocs<TextPair>>, test: HashShare, validation: HashShare) -> Result<Dataset, DataError> {
     let mut builder = Builder::default();
     let mut counts = RustDocsCounts::default();
     let mut seen = FxHashSet::default();
     for package in packages {
-        counts.add(&package.counts);
+        counts.add(package.counts);
         let split = if test.takes(family(&package.name)) { Split::Test } else { Split::Train };
-        counts.packages_tested += usize::from(split == Split::Test && !package.pairs.is_empty());
-        for (id, pair) in package.pairs {
+        counts.packages_tested += usize::from(split == Split::Test && !package.items.is_empty());
+        for (id, pair) in package.items {
             if !seen.insert(digest(&[&pair.query])) {
                 counts.queries_repeated += 1;
                 continue;
@@ -178,17 +133,15 @@ fn collect(packages: Vec<PackageDocs>, test: HashShare, validation: HashShare) -
 }
 
 impl RustDocsCounts {
-    fn add(&mut self, other: &Self) {
-        self.packages += other.packages;
-        self.packages_tested += other.packages_tested;
-        self.files += other.files;
-        self.files_unparsed += other.files_unparsed;
-        self.items += other.items;
-        self.without_paragraph += other.without_paragraph;
-        self.with_code += other.with_code;
-        self.short += other.short;
-        self.verbatim += other.verbatim;
-        self.queries_repeated += other.queries_repeated;
+    fn add(&mut self, read: rust_docs::Counts) {
+        self.packages += read.packages;
+        self.files += read.files;
+        self.files_unparsed += read.files_unparsed;
+        self.items += read.items;
+        self.without_paragraph += read.without_paragraph;
+        self.with_code += read.with_code;
+        self.short += read.short;
+        self.verbatim += read.verbatim;
     }
 }
 
@@ -199,14 +152,19 @@ fn family(package: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::pair::TextPair;
     use super::*;
 
-    fn docs(name: &str, pairs: &[(&str, &str)]) -> PackageDocs {
+    fn docs(name: &str, pairs: &[(&str, &str)]) -> PackageDocs<TextPair> {
         let pair = |&(query, passage): &(&str, &str)| {
             (format!("{name}#{query}"), TextPair { query: query.into(), passage: passage.into() })
         };
-        PackageDocs { name: name.into(), pairs: pairs.iter().map(pair).collect(), ..PackageDocs::default() }
+        let items = pairs.iter().map(pair).collect();
+        PackageDocs {
+            name: name.into(),
+            version: "1.0.0".parse().unwrap(),
+            items,
+            counts: rust_docs::Counts::default(),
+        }
     }
 
     fn test() -> HashShare {

@@ -1,23 +1,33 @@
-//! The ids of documented items.
-
 use std::fmt;
 
 /// The id of a documented item, written `package@version/path` or, of the n-th item with that path, `package@version/path#n`.
 ///
 /// It has no white space, as run files need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ItemId<'a> {
-    pub(crate) package: &'a str,
-    pub(crate) version: &'a str,
+///
+/// ```
+/// use rust_docs::ItemId;
+///
+/// let written = "serde_json@1.0.140/serde_json::from_str";
+/// let id = ItemId::parse(written).unwrap();
+/// assert_eq!((id.package, id.path, id.occurrence), ("serde_json", "serde_json::from_str", 1));
+/// assert_eq!(id.to_string(), written);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ItemId<'a> {
+    /// The package's name.
+    pub package: &'a str,
+    /// The package's version.
+    pub version: &'a str,
     /// The path at which rustdoc shows the item, from the crate's name on.
-    pub(crate) path: &'a str,
-    /// How many items of the package have had that path, this one included; two may under different `cfg`s.
-    pub(crate) occurrence: usize,
+    pub path: &'a str,
+    /// How many of the package's items, as far as they were asked for, have had that path, this one included; two may
+    /// under different `cfg`s.
+    pub occurrence: usize,
 }
 
 impl<'a> ItemId<'a> {
     /// The parts of an id as it is written; `None` if it is none.
-    pub(crate) fn parse(id: &'a str) -> Option<Self> {
+    pub fn parse(id: &'a str) -> Option<Self> {
         let (package, path) = id.split_once('/')?;
         let (package, version) = package.split_once('@')?;
         let (path, occurrence) = match path.split_once('#') {
@@ -39,7 +49,7 @@ impl fmt::Display for ItemId<'_> {
 }
 
 /// The path as rustdoc writes it: from the crate's name on, and names without `r#`.
-pub(super) fn rustdoc_path(library: &str, path: &[String]) -> String {
+pub(crate) fn rustdoc_path(library: &str, path: &[String]) -> String {
     let names = path.iter().map(|name| name.strip_prefix("r#").unwrap_or(name));
     [library].into_iter().chain(names).collect::<Vec<_>>().join("::")
 }

@@ -4,10 +4,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::Field;
 
-use super::words::push_words;
+use crate::words::push_words;
 
 /// The words of arguments, result and bounds; the name is left to the caller.
-pub(super) fn function(signature: &syn::Signature) -> String {
+pub(crate) fn function(signature: &syn::Signature) -> String {
     let mut tokens = TokenStream::new();
     for argument in &signature.inputs {
         match argument {
@@ -26,12 +26,12 @@ pub(super) fn function(signature: &syn::Signature) -> String {
 }
 
 /// The words of a struct's public fields and their types; of a tuple's types alone.
-pub(super) fn public_fields<'a>(fields: impl IntoIterator<Item = &'a Field>) -> String {
+pub(crate) fn public_fields<'a>(fields: impl IntoIterator<Item = &'a Field>) -> String {
     field_words(fields.into_iter().filter(|field| matches!(field.vis, syn::Visibility::Public(_))))
 }
 
 /// The words of a variant's fields, which have no visibility of their own.
-pub(super) fn variant_fields(fields: &syn::Fields) -> String {
+pub(crate) fn variant_fields(fields: &syn::Fields) -> String {
     field_words(fields.iter())
 }
 
@@ -45,7 +45,7 @@ fn field_words<'a>(fields: impl Iterator<Item = &'a Field>) -> String {
 }
 
 /// The words of all identifiers, with `->` before a result; at most 48.
-pub(super) fn words(tokens: TokenStream) -> String {
+pub(crate) fn words(tokens: TokenStream) -> String {
     const MOST: usize = 48;
     let mut out = String::new();
     push(tokens, &mut out);

@@ -1,24 +1,24 @@
 //! The text of a doc comment without its code: as much Markdown as doc comments have.
 
-use super::words::{code_words, expression_words};
+use crate::words::{code_words, expression_words};
 
 /// A piece of text between blank lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) kind: Kind,
+pub(crate) struct Block {
+    pub(crate) kind: Kind,
     /// Still with its inline markup.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Paragraph,
     Heading,
     ListItem,
 }
 
 /// The paragraphs, headings and list items; code blocks, tables and link definitions are gone.
-pub(super) fn blocks(doc: &str) -> Vec<Block> {
+pub(crate) fn blocks(doc: &str) -> Vec<Block> {
     let mut reader = Reader::default();
     doc.lines().for_each(|line| reader.line(line));
     reader.flush();
@@ -148,15 +148,15 @@ fn list_item(text: &str) -> Option<&str> {
 
 /// Inline markup taken off: links as their text, code spans as plain words, tags and addresses gone.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plain {
+pub(crate) struct Plain {
     /// One line, with single spaces.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Whether there was a formula or a code span that is an expression, of which the names alone are left.
-    pub(super) lossy: bool,
+    pub(crate) lossy: bool,
 }
 
 /// The text of a block without its inline markup.
-pub(super) fn plain(text: &str) -> Plain {
+pub(crate) fn plain(text: &str) -> Plain {
     let mut inline = Inline::default();
     inline.read(text);
     let text = collapse(&inline.out);

@@ -7,35 +7,35 @@ use std::path::{Component, Path, PathBuf};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::sources::Source;
+use crate::sources::Source;
 
 /// What one file says about names. Paths begin below the crate's root.
 #[derive(Debug, Default)]
-pub(super) struct Declared {
+pub(crate) struct Declared {
     /// Modules, and whether they are public.
-    pub(super) modules: Vec<(Vec<String>, bool)>,
+    pub(crate) modules: Vec<(Vec<String>, bool)>,
     /// Types and traits, public or not.
-    pub(super) types: Vec<Vec<String>>,
-    pub(super) exports: Vec<Export>,
+    pub(crate) types: Vec<Vec<String>>,
+    pub(crate) exports: Vec<Export>,
     /// Modules whose file a `#[path]` names, relative to the folder of this file.
-    pub(super) moved: Vec<(Vec<String>, PathBuf)>,
+    pub(crate) moved: Vec<(Vec<String>, PathBuf)>,
 }
 
 /// A leaf of a `pub use`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Export {
+pub(crate) struct Export {
     /// The module that exports.
-    pub(super) module: Vec<String>,
+    pub(crate) module: Vec<String>,
     /// What it exports, as written.
-    pub(super) path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// The name it gets; `None`: all that is in it, each with its own.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Whether rustdoc shows the item here although it is shown where it is defined.
-    pub(super) inline: bool,
+    pub(crate) inline: bool,
 }
 
 /// The names of one package.
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Every module, and whether it is public; one that is nowhere declared is not.
     modules: FxHashMap<Vec<String>, bool>,
     types: FxHashSet<Vec<String>>,
@@ -47,7 +47,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The names that the package's files declare.
-    pub(super) fn new<'a>(files: impl Iterator<Item = (&'a Source, &'a Declared)> + Clone) -> Self {
+    pub(crate) fn new<'a>(files: impl Iterator<Item = (&'a Source, &'a Declared)> + Clone) -> Self {
         let mut names = Self {
             modules: files.clone().map(|(source, _)| (source.module.clone(), source.module.is_empty())).collect(),
             types: files.clone().flat_map(|(_, declared)| declared.types.iter().cloned()).collect(),
@@ -85,7 +85,7 @@ impl Names {
     }
 
     /// The path at which rustdoc shows an item, the shortest of several; its own where it is not shown.
-    pub(super) fn shown(&self, path: &[String]) -> Vec<String> {
+    pub(crate) fn shown(&self, path: &[String]) -> Vec<String> {
         // Modules that export each other give endless paths.
         const MOST: usize = 64;
         let path = self.with_defined_owner(path);
@@ -182,8 +182,8 @@ fn joined(folder: &Path, file: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::items::items;
     use super::*;
+    use crate::items::items;
 
     fn path(path: &str) -> Vec<String> {
         path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect()

@@ -1,60 +1,93 @@
-//! A documented item as a query and the passage that answers it.
-
 use std::fmt::Write;
 
-use super::items::DocItem;
-use super::markdown::{Kind, blocks, plain};
-use super::words::words;
+use crate::DocItem;
+use crate::markdown::{Kind, blocks, plain};
 use crate::sentences::sentence_ends;
+use crate::words::words;
 
-/// A query and its passage.
+/// A documented item as a query and the passage that answers it.
+///
+/// ```
+/// use rust_docs::{DocItem, ItemKind, TextPair};
+///
+/// let item = DocItem {
+///     kind: ItemKind::Method,
+///     path: vec!["BufReader".into(), "read_line".into()],
+///     signature: "buf String -> Result usize".into(),
+///     doc: "Reads *one* line up to its end.\n\nBlocks until there is one.\n```\nreader.read_line(&mut buf)?;\n```".into(),
+/// };
+/// let pair = TextPair::of("my-net", &item)?;
+/// assert_eq!(pair.query, "Reads one line up to its end.");
+/// assert_eq!(
+///     pair.passage,
+///     "method my net Buf Reader read line: buf String -> Result usize. Blocks until there is one."
+/// );
+/// # Ok::<(), rust_docs::Unfit>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TextPair {
-    pub(super) query: String,
-    pub(super) passage: String,
+pub struct TextPair {
+    /// The first paragraph of the documentation without code; of a long one the first sentences.
+    pub query: String,
+    /// Kind, package, path and signature in plain words, then the rest of the documentation without code; 256 words at most.
+    pub passage: String,
 }
 
 /// Why an item gives no pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
+///
+/// ```
+/// use rust_docs::{DocItem, ItemKind, TextPair, Unfit};
+///
+/// let (path, signature, doc) = (vec!["open".into()], String::new(), "Opens it.".into());
+/// let item = DocItem { kind: ItemKind::Function, path, signature, doc };
+/// assert_eq!(TextPair::of("my-net", &item), Err(Unfit::Short));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfit {
     /// Its documentation does not begin with a paragraph of text.
+    #[error("the documentation does not begin with a paragraph")]
     NoParagraph,
     /// Its first paragraph makes no sense without its code.
+    #[error("the first paragraph makes no sense without its code")]
     Code,
     /// Its first paragraph has fewer than four words, or only points elsewhere.
+    #[error("the first paragraph has fewer than four words or only points elsewhere")]
     Short,
     /// Its passage repeats the query.
+    #[error("the passage repeats the query")]
     Verbatim,
 }
 
-/// The pair of an item of the crate `krate`.
-///
-/// The query is the first paragraph of its documentation without code. The passage is the item's kind, path and
-/// signature in plain words, and the rest of its documentation without code.
-pub(super) fn pair(krate: &str, item: &DocItem) -> Result<TextPair, Unfit> {
-    let blocks = blocks(&item.doc);
-    let start = blocks.iter().position(|block| block.kind != Kind::Heading).ok_or(Unfit::NoParagraph)?;
-    if blocks[start].kind != Kind::Paragraph {
-        return Err(Unfit::NoParagraph);
+impl TextPair {
+    /// The pair of an item of `package`.
+    ///
+    /// # Errors
+    /// An [`Unfit`] if query or passage would be of no use.
+    pub fn of(package: &str, item: &DocItem) -> Result<Self, Unfit> {
+        let blocks = blocks(&item.doc);
+        let start = blocks.iter().position(|block| block.kind != Kind::Heading).ok_or(Unfit::NoParagraph)?;
+        if blocks[start].kind != Kind::Paragraph {
+            return Err(Unfit::NoParagraph);
+        }
+        let (query, more) = query(&blocks[start].text)?;
+        let mut passage = String::with_capacity(256);
+        let _ = write!(passage, "{} {}", item.kind, words(package));
+        item.path.iter().for_each(|name| {
+            passage.push(' ');
+            passage.push_str(&words(name));
+        });
+        if !item.signature.is_empty() {
+            let _ = write!(passage, ": {}", item.signature);
+        }
+        passage.push('.');
+        let rest = blocks[start + 1..].iter().filter(|block| block.kind != Kind::Heading);
+        let rest = rest.map(|block| without_lead_in(plain(&block.text).text));
+        push_rest(more.into_iter().chain(rest), &mut passage);
+        if passage.to_lowercase().contains(query.trim_end_matches('.').to_lowercase().as_str()) {
+            return Err(Unfit::Verbatim);
+        }
+        Ok(Self { query, passage })
     }
-    let (query, more) = query(&blocks[start].text)?;
-    let mut passage = String::with_capacity(256);
-    let _ = write!(passage, "{} {}", item.kind, words(krate));
-    item.path.iter().for_each(|name| {
-        passage.push(' ');
-        passage.push_str(&words(name));
-    });
-    if !item.signature.is_empty() {
-        let _ = write!(passage, ": {}", item.signature);
-    }
-    passage.push('.');
-    let rest = blocks[start + 1..].iter().filter(|block| block.kind != Kind::Heading);
-    let rest = rest.map(|block| without_lead_in(plain(&block.text).text));
-    push_rest(more.into_iter().chain(rest), &mut passage);
-    if passage.to_lowercase().contains(query.trim_end_matches('.').to_lowercase().as_str()) {
-        return Err(Unfit::Verbatim);
-    }
-    Ok(TextPair { query, passage })
 }
 
 /// The query and, of a long paragraph or one that ends in code, the sentences that are not for it.
@@ -140,21 +173,22 @@ fn push_rest(rest: impl Iterator<Item = String>, passage: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ItemKind;
 
     fn item(doc: &str) -> DocItem {
         let path = ["io", "BufReader", "read_line"].map(String::from).into();
-        DocItem { kind: "method", path, signature: "buf String -> Result usize".into(), doc: doc.into() }
+        DocItem { kind: ItemKind::Method, path, signature: "buf String -> Result usize".into(), doc: doc.into() }
     }
 
     fn unfit(doc: &str) -> Unfit {
-        pair("my-net", &item(doc)).unwrap_err()
+        TextPair::of("my-net", &item(doc)).unwrap_err()
     }
 
     #[test]
     fn the_first_paragraph_asks_for_path_signature_and_the_rest() {
         let doc = "# Reading\nReads *one* line of [`Text`]\nup to its end.\n\nBlocks.\n\n# Examples\nUse it so:\n\
                    ```\nx\n```\n- never fails";
-        let found = pair("my-net", &item(doc)).unwrap();
+        let found = TextPair::of("my-net", &item(doc)).unwrap();
         assert_eq!(found.query, "Reads one line of Text up to its end.");
         let passage = "method my net io Buf Reader read line: buf String -> Result usize. Blocks. never fails";
         assert_eq!(found.passage, passage);
@@ -179,7 +213,7 @@ mod tests {
         assert_eq!(unfit("Reads a line."), Unfit::Short);
         assert_eq!(unfit("Reads a - line."), Unfit::Short);
         assert_eq!(unfit("See the method of the trait."), Unfit::Short);
-        assert!(pair("p", &item("Reads a whole line.")).is_ok());
+        assert!(TextPair::of("p", &item("Reads a whole line.")).is_ok());
     }
 
     #[test]
@@ -190,7 +224,7 @@ mod tests {
     #[test]
     fn the_sentences_of_a_long_paragraph_after_forty_words_are_passage() {
         let long = format!("{}end. Second sentence here. Third one.", "word ".repeat(36));
-        let found = pair("p", &item(&long)).unwrap();
+        let found = TextPair::of("p", &item(&long)).unwrap();
         assert!(found.query.ends_with("end. Second sentence here."), "{}", found.query);
         assert!(found.passage.ends_with("usize. Third one."), "{}", found.passage);
     }
@@ -198,21 +232,21 @@ mod tests {
     #[test]
     fn a_sentence_with_code_and_what_follows_are_passage() {
         let doc = "Reserves room for more, e.g. a line. The length is `self.len() + n`. Grows by `n`.";
-        let found = pair("p", &item(doc)).unwrap();
+        let found = TextPair::of("p", &item(doc)).unwrap();
         assert_eq!(found.query, "Reserves room for more, e.g. a line.");
         assert!(found.passage.ends_with("usize. The length is self len n. Grows by n."), "{}", found.passage);
     }
 
     #[test]
     fn a_lead_in_to_code_is_cut_off() {
-        let found = pair("p", &item("Reads a whole line. For example:\n```\nx\n```")).unwrap();
+        let found = TextPair::of("p", &item("Reads a whole line. For example:\n```\nx\n```")).unwrap();
         assert_eq!(found.query, "Reads a whole line.");
     }
 
     #[test]
     fn a_long_passage_ends_with_a_whole_block() {
         let doc = format!("Reads a whole line.\n\n{}\n\n{}", "many ".repeat(200), "more ".repeat(200));
-        let passage = pair("p", &item(&doc)).unwrap().passage;
+        let passage = TextPair::of("p", &item(&doc)).unwrap().passage;
         assert!(passage.ends_with("many") && passage.split(' ').count() <= 256);
     }
 }

@@ -9,11 +9,11 @@ use cargo_metadata::{DependencyKind, Metadata};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
-use super::packages::Package;
+use crate::Package;
 
 /// The packages that a `Cargo.lock` names.
 #[derive(Deserialize)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     #[serde(default)]
     package: Vec<Locked>,
 }
@@ -29,7 +29,7 @@ struct Locked {
 
 impl Lock {
     /// The `Cargo.lock` in `dir` or the nearest folder above it; an error in words.
-    pub(super) fn above(dir: &Path) -> Result<Self, String> {
+    pub(crate) fn above(dir: &Path) -> Result<Self, String> {
         let path = dir.ancestors().map(|dir| dir.join("Cargo.lock")).find(|path| path.is_file());
         let path = path.ok_or("no Cargo.lock in the folder or above")?;
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -39,7 +39,7 @@ impl Lock {
     /// The registry packages that the members need to be built, as far as `cargo_home` has their sources.
     ///
     /// Without `members`, what only tests need cannot be told apart and is taken too.
-    pub(super) fn sources(&self, members: Option<&Metadata>, cargo_home: &Path) -> Vec<Package> {
+    pub(crate) fn sources(&self, members: Option<&Metadata>, cargo_home: &Path) -> Vec<Package> {
         let registries = folders(&cargo_home.join("registry/src"));
         self.needed(members)
             .into_iter()
@@ -136,21 +136,21 @@ dependencies = ["one 1.0.0", "for-tests"]
 [[package]]
 name = "one"
 version = "1.0.0"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://example.com/index"
 dependencies = ["deep"]
 [[package]]
 name = "one"
 version = "2.0.0"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://example.com/index"
 [[package]]
 name = "deep"
 version = "0.3.0"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://example.com/index"
 dependencies = ["absent", "from-git"]
 [[package]]
 name = "absent"
 version = "1.0.0"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://example.com/index"
 [[package]]
 name = "from-git"
 version = "1.0.0"
@@ -158,7 +158,7 @@ source = "git+https://example.com/from-git"
 [[package]]
 name = "for-tests"
 version = "1.0.0"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://example.com/index"
 "#;
 
     fn home(packages: &[(&str, &str)]) -> tempfile::TempDir {
