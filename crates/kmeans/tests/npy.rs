@@ -50,7 +50,7 @@ fn rows_of_f16_and_of_f32_get_the_same_labels() {
     let folder = Folder::new();
     let rows = unit_rows(2000, 32, 7, 0.2, 3);
     let (wide, narrow) = (NpyVectors::open(&folder.f32(&rows)).unwrap(), NpyVectors::open(&folder.f16(&rows)).unwrap());
-    let clusterer = SphericalKMeansConfig::new(7).with_init(Init::KMeansPlusPlus).with_n_runs(3).build().unwrap();
+    let clusterer = SphericalKMeansConfig::new(7).with_init(Init::KMeansPlusPlus).with_runs(3).build().unwrap();
     // The same start for both: k-means++ may draw another row where a distance differs in its last digits.
     let start = clusterer.fit(rows.view()).unwrap().centroids;
     let [wide, narrow] = [&wide, &narrow].map(|file| clusterer.fit_from(file, start.view()).unwrap());
