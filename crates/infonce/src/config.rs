@@ -1,6 +1,7 @@
+use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dense, InfoNceError, Tiled};
+use crate::{ContrastiveLoss, Dense, InfoNceError, Tiled};
 
 /// Which side of a batch has to pick its partner out of the other side.
 ///
@@ -45,7 +46,8 @@ pub struct InfoNceConfig {
     pub direction: Direction,
     /// Whether false negatives are masked: known positives, and pairs that share a query or a passage; true by default.
     pub mask_duplicates: bool,
-    /// Rows of the logits that [`Tiled`] holds at once, at least 1; it bounds memory and changes results by rounding only.
+    /// Rows of the logits that [`Tiled`] holds at once, 256 by default; it bounds memory and changes results by rounding only.
+    /// 0: all of them, by [`Dense`] ([`build_boxed`](Self::build_boxed)).
     pub tile: usize,
 }
 
@@ -88,32 +90,65 @@ impl InfoNceConfig {
         self
     }
 
+    /// Whether a loss can be built of these settings.
+    ///
+    /// # Errors
+    /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`].
+    pub fn validate(&self) -> Result<(), InfoNceError> {
+        let temperature = self.temperature;
+        match temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE {
+            true => Ok(()),
+            false => Err(InfoNceError::Temperature { temperature }),
+        }
+    }
+
     /// The loss by tiles, with closed-form gradients.
     ///
     /// # Errors
-    /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`],
-    /// [`InfoNceError::EmptyTile`] if the tile has no rows.
+    /// What [`validate`](Self::validate) finds, [`InfoNceError::EmptyTile`] if the tile has no rows.
     pub fn build(self) -> Result<Tiled, InfoNceError> {
-        self.validated().map(Tiled::new)
+        self.validate()?;
+        match self.tile {
+            0 => Err(InfoNceError::EmptyTile),
+            _ => Ok(Tiled::new(self)),
+        }
     }
 
-    /// The loss over the whole matrix of logits, with gradients by automatic differentiation.
+    /// The loss over the whole matrix of logits, with gradients by automatic differentiation; `tile` plays no part.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// What [`validate`](Self::validate) finds.
     pub fn build_dense(self) -> Result<Dense, InfoNceError> {
-        self.validated().map(Dense::new)
+        self.validate().map(|()| Dense::new(self))
     }
 
-    fn validated(self) -> Result<Self, InfoNceError> {
-        let temperature = self.temperature;
-        if !(temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE) {
-            return Err(InfoNceError::Temperature { temperature });
-        }
-        if self.tile == 0 {
-            return Err(InfoNceError::EmptyTile);
-        }
-        Ok(self)
+    /// The loss that `tile` asks for: over the whole matrix where it is 0, else by tiles.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use burn::tensor::Tensor;
+    /// use burn_flex::Flex;
+    /// use infonce::{InBatch, InfoNceConfig};
+    ///
+    /// # fn main() -> Result<(), infonce::InfoNceError> {
+    /// let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &Default::default());
+    /// for tile in [0, 256] {
+    ///     let loss = InfoNceConfig::default().with_temperature(1.0).with_tile(tile).build_boxed()?;
+    ///     let output = loss.loss_and_gradients(rows.clone(), rows.clone(), &InBatch::default());
+    ///     assert!((output.loss - (1.0 + (-1.0_f32).exp()).ln()).abs() < 1e-6);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_boxed<B: Backend>(self) -> Result<Box<dyn ContrastiveLoss<B>>, InfoNceError> {
+        Ok(match self.tile {
+            0 => Box::new(self.build_dense()?),
+            _ => Box::new(self.build()?),
+        })
     }
 }
 
@@ -125,7 +160,7 @@ mod tests {
     fn temperatures_that_are_too_low_or_not_finite_are_refused() {
         for temperature in [0.0, -0.1, f32::NAN, f32::INFINITY, 1e-45, 1e-30, 9e-7] {
             let built = InfoNceConfig::default().with_temperature(temperature).build();
-            assert!(matches!(built, Err(InfoNceError::Temperature { .. })), "{temperature}");
+            assert_eq!(built.unwrap_err().setting(), Some("temperature"), "{temperature}");
         }
     }
 
@@ -150,9 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tile_is_refused() {
-        let built = InfoNceConfig::default().with_tile(0).build();
-        assert_eq!(built, Err(InfoNceError::EmptyTile));
+    fn a_tile_of_no_rows_is_the_whole_matrix_and_no_tiles() {
+        let config = InfoNceConfig::default().with_tile(0);
+        assert_eq!(config.build(), Err(InfoNceError::EmptyTile));
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.build_dense().unwrap().config().tile, 0);
     }
 
     #[test]

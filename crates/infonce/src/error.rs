@@ -24,3 +24,20 @@ pub enum InfoNceError {
     #[error("tile of 0 rows")]
     EmptyTile,
 }
+
+impl InfoNceError {
+    /// The field of [`InfoNceConfig`] that was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = infonce::InfoNceConfig::default().with_temperature(-1.0).validate().unwrap_err();
+    /// assert_eq!(error.setting(), Some("temperature"));
+    /// ```
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Temperature { .. } => Some("temperature"),
+            Self::EmptyTile => Some("tile"),
+        }
+    }
+}

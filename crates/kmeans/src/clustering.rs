@@ -51,7 +51,7 @@ pub trait Clusterer {
 ///
 /// let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, -1.0], [-0.6, -0.8]];
 /// let mut seen = Vec::new();
-/// let clusterer = SphericalKMeansConfig::new(2).with_n_runs(2).build()?;
+/// let clusterer = SphericalKMeansConfig::new(2).with_runs(2).build()?;
 /// clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push((iteration.run, iteration.index)))?;
 /// assert_eq!(seen.first(), Some(&(0, 0)));
 /// assert!(seen.contains(&(1, 0)));

@@ -1,3 +1,6 @@
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{KMeansError, SphericalKMeans};
@@ -9,6 +12,8 @@ use crate::{KMeansError, SphericalKMeans};
 ///
 /// let config = SphericalKMeansConfig::new(10).with_init(Init::KMeansPlusPlus);
 /// assert_eq!(config.init, Init::KMeansPlusPlus);
+/// assert_eq!("k-means||".parse::<Init>()?, Init::KMeansParallel);
+/// # Ok::<(), kmeans::KMeansError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,29 +34,58 @@ pub enum Init {
     KMeansParallel,
 }
 
+impl Init {
+    /// Every way, the default first.
+    pub const ALL: [Self; 3] = [Self::RandomRows, Self::KMeansPlusPlus, Self::KMeansParallel];
+
+    /// The name in configurations, which is what parses to it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RandomRows => "random-rows",
+            Self::KMeansPlusPlus => "k-means++",
+            Self::KMeansParallel => "k-means||",
+        }
+    }
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Init {
+    type Err = KMeansError;
+
+    fn from_str(name: &str) -> Result<Self, KMeansError> {
+        let named = Self::ALL.into_iter().find(|init| init.name() == name);
+        named.ok_or_else(|| KMeansError::UnknownInit { name: name.to_owned() })
+    }
+}
+
 /// Settings of [`SphericalKMeans`].
 ///
 /// ```
 /// use kmeans::SphericalKMeansConfig;
 ///
-/// let clusterer = SphericalKMeansConfig::new(10).with_n_runs(3).with_seed(7).build()?;
-/// assert_eq!(clusterer.config().clusters, 10);
+/// let clusterer = SphericalKMeansConfig::new(10).with_runs(3).with_seed(7).build()?;
+/// assert_eq!(clusterer.config().k, 10);
 /// # Ok::<(), kmeans::KMeansError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SphericalKMeansConfig {
     /// Number of clusters, k. Default 10, as in arXiv 2407.18887.
-    #[doc(alias = "k")]
+    #[doc(alias = "clusters")]
     #[doc(alias = "n_clusters")]
-    pub clusters: usize,
+    pub k: usize,
     /// Most iterations of one run. Default 25, FAISS's.
     #[doc(alias = "niter")]
     pub max_iterations: usize,
     /// Runs from different starts; the one with the highest objective is kept whole. Default 1.
     #[doc(alias = "n_init")]
     #[doc(alias = "nredo")]
-    pub n_runs: usize,
+    pub runs: usize,
     /// A run stops when the objective changes by less than this part of itself. Default 1e-5.
     /// At 0 it stops only when no label changes.
     pub tolerance: f64,
@@ -80,9 +114,9 @@ pub struct SphericalKMeansConfig {
 impl Default for SphericalKMeansConfig {
     fn default() -> Self {
         Self {
-            clusters: 10,
+            k: 10,
             max_iterations: 25,
-            n_runs: 1,
+            runs: 1,
             tolerance: 1e-5,
             seed: 0,
             init: Init::default(),
@@ -94,10 +128,10 @@ impl Default for SphericalKMeansConfig {
 }
 
 impl SphericalKMeansConfig {
-    /// The defaults with `clusters` clusters.
+    /// The defaults with `k` clusters.
     #[must_use]
-    pub fn new(clusters: usize) -> Self {
-        Self { clusters, ..Self::default() }
+    pub fn new(k: usize) -> Self {
+        Self { k, ..Self::default() }
     }
 
     /// Sets the most iterations of one run.
@@ -108,8 +142,8 @@ impl SphericalKMeansConfig {
 
     /// Sets the number of runs.
     #[must_use]
-    pub fn with_n_runs(self, n_runs: usize) -> Self {
-        Self { n_runs, ..self }
+    pub fn with_runs(self, runs: usize) -> Self {
+        Self { runs, ..self }
     }
 
     /// Sets the relative change of the objective below which a run stops.
@@ -148,32 +182,33 @@ impl SphericalKMeansConfig {
         Self { max_points_per_centroid, ..self }
     }
 
-    /// The clusterer of these settings.
+    /// Whether a clusterer can be built of these settings.
     ///
     /// # Errors
     /// [`KMeansError::NoClusters`], [`TooManyClusters`](KMeansError::TooManyClusters),
     /// [`NoIterations`](KMeansError::NoIterations), [`NoRuns`](KMeansError::NoRuns),
-    /// [`NoPointsPerCentroid`](KMeansError::NoPointsPerCentroid) or [`BadTolerance`](KMeansError::BadTolerance).
+    /// [`NoPointsPerCentroid`](KMeansError::NoPointsPerCentroid) or [`BadTolerance`](KMeansError::BadTolerance);
+    /// [`KMeansError::setting`] names the field.
+    pub fn validate(&self) -> Result<(), KMeansError> {
+        match *self {
+            Self { k: 0, .. } => Err(KMeansError::NoClusters),
+            Self { k, .. } if u32::try_from(k).is_err() => Err(KMeansError::TooManyClusters { clusters: k }),
+            Self { max_iterations: 0, .. } => Err(KMeansError::NoIterations),
+            Self { runs: 0, .. } => Err(KMeansError::NoRuns),
+            Self { max_points_per_centroid: Some(0), .. } => Err(KMeansError::NoPointsPerCentroid),
+            Self { tolerance, .. } if !(tolerance.is_finite() && tolerance >= 0.0) => {
+                Err(KMeansError::BadTolerance { tolerance })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The clusterer of these settings.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
     pub fn build(self) -> Result<SphericalKMeans, KMeansError> {
-        if self.clusters == 0 {
-            return Err(KMeansError::NoClusters);
-        }
-        if u32::try_from(self.clusters).is_err() {
-            return Err(KMeansError::TooManyClusters { clusters: self.clusters });
-        }
-        if self.max_iterations == 0 {
-            return Err(KMeansError::NoIterations);
-        }
-        if self.n_runs == 0 {
-            return Err(KMeansError::NoRuns);
-        }
-        if self.max_points_per_centroid == Some(0) {
-            return Err(KMeansError::NoPointsPerCentroid);
-        }
-        if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
-            return Err(KMeansError::BadTolerance { tolerance: self.tolerance });
-        }
-        Ok(SphericalKMeans { config: self })
+        self.validate().map(|()| SphericalKMeans { config: self })
     }
 }
 
@@ -182,23 +217,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_unusable_setting_is_refused() {
-        let config = SphericalKMeansConfig::new(3);
-        let build = |config: &SphericalKMeansConfig| config.clone().build().unwrap_err();
-        assert!(matches!(build(&SphericalKMeansConfig::new(0)), KMeansError::NoClusters));
-        assert!(matches!(build(&config.clone().with_max_iterations(0)), KMeansError::NoIterations));
-        assert!(matches!(build(&config.clone().with_n_runs(0)), KMeansError::NoRuns));
-        let no_points = config.clone().with_max_points_per_centroid(Some(0));
-        assert!(matches!(build(&no_points), KMeansError::NoPointsPerCentroid));
-        for tolerance in [-1e-9, f64::NAN, f64::INFINITY] {
-            let error = build(&config.clone().with_tolerance(tolerance));
-            assert!(matches!(error, KMeansError::BadTolerance { .. }), "{tolerance}");
+    fn every_unusable_setting_is_refused_by_its_name() {
+        let usable = SphericalKMeansConfig::new(3);
+        for (config, name) in [
+            (SphericalKMeansConfig::new(0), "k"),
+            (SphericalKMeansConfig::new(1 << 32), "k"),
+            (usable.clone().with_max_iterations(0), "max_iterations"),
+            (usable.clone().with_runs(0), "runs"),
+            (usable.clone().with_max_points_per_centroid(Some(0)), "max_points_per_centroid"),
+            (usable.clone().with_tolerance(-1e-9), "tolerance"),
+            (usable.clone().with_tolerance(f64::NAN), "tolerance"),
+            (usable.clone().with_tolerance(f64::INFINITY), "tolerance"),
+        ] {
+            assert_eq!(config.clone().build().unwrap_err().setting(), Some(name), "{config:?}");
         }
     }
 
     #[test]
+    fn every_way_to_begin_has_one_name() {
+        for init in Init::ALL {
+            assert_eq!(init.name().parse::<Init>().unwrap(), init);
+            assert_eq!(serde_json::to_value(init).unwrap(), init.name());
+        }
+        assert_eq!(
+            "kmeans++".parse::<Init>().unwrap_err().to_string(),
+            "no init \"kmeans++\", expected random-rows, k-means++ or k-means||"
+        );
+    }
+
+    #[test]
     fn missing_keys_take_defaults_and_unknown_keys_are_refused() {
-        let config: SphericalKMeansConfig = serde_json::from_str(r#"{"clusters": 4, "init": "k-means++"}"#).unwrap();
+        let config: SphericalKMeansConfig = serde_json::from_str(r#"{"k": 4, "init": "k-means++"}"#).unwrap();
         assert_eq!(config, SphericalKMeansConfig::new(4).with_init(Init::KMeansPlusPlus));
         let error = serde_json::from_str::<SphericalKMeansConfig>(r#"{"cluster": 4}"#).unwrap_err();
         assert!(error.to_string().contains("unknown field `cluster`"), "{error}");

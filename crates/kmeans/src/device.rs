@@ -108,7 +108,7 @@ impl<B: Backend> DeviceKMeans<B> {
         self.fit_located(&AnyRows::from(rows).located(&self.device, self.block_bytes)?, observer)
     }
 
-    /// The clustering of one run that starts from `centroids`, which are normalised first; `init` and `n_runs` play
+    /// The clustering of one run that starts from `centroids`, which are normalised first; `init` and `runs` play
     /// no part.
     ///
     /// # Shapes
@@ -164,7 +164,7 @@ impl<B: Backend> DeviceKMeans<B> {
     }
 
     fn check_count(&self, rows: &Located<'_, B>) -> Result<(), KMeansError> {
-        match self.config().clusters {
+        match self.config().k {
             clusters if rows.len() < clusters => Err(KMeansError::TooFewRows { rows: rows.len(), clusters }),
             _ => Ok(()),
         }
@@ -172,7 +172,7 @@ impl<B: Backend> DeviceKMeans<B> {
 
     /// The same rows as [`SphericalKMeans`] draws.
     fn on_training_rows<T>(&self, rows: &Located<'_, B>, train: impl FnOnce(&Located<'_, B>) -> T) -> T {
-        let wanted = self.config().max_points_per_centroid.map(|points| points.saturating_mul(self.config().clusters));
+        let wanted = self.config().max_points_per_centroid.map(|points| points.saturating_mul(self.config().k));
         match wanted {
             Some(wanted) if wanted < rows.len() => {
                 let mut rng = self.clusterer.rng(SUBSAMPLE_STREAM);
@@ -192,7 +192,7 @@ impl<B: Backend> DeviceKMeans<B> {
         let blocks = self.blocks(rows);
         let start = |run| self.start(rows, host.as_ref().map(|host| host.source(rows.dim())), run);
         let mut best = self.run(&blocks, start(0)?, 0, observer)?;
-        for run in 1..self.config().n_runs {
+        for run in 1..self.config().runs {
             let trained = self.run(&blocks, start(run)?, run, observer)?;
             if trained.objective > best.objective {
                 best = trained;
@@ -205,8 +205,8 @@ impl<B: Backend> DeviceKMeans<B> {
     fn start(&self, rows: &Located<'_, B>, host: Option<UnitRows<'_>>, run: usize) -> Result<Array2<f32>, KMeansError> {
         let mut rng = self.clusterer.rng(run as u64 + 1);
         match host {
-            Some(host) => Ok(init::start(self.config().init, host, self.config().clusters, &mut rng)),
-            None => rows.take(&init::random_rows(rows.len(), self.config().clusters, &mut rng)),
+            Some(host) => Ok(init::start(self.config().init, host, self.config().k, &mut rng)),
+            None => rows.take(&init::random_rows(rows.len(), self.config().k, &mut rng)),
         }
     }
 
@@ -262,7 +262,7 @@ impl<B: Backend> DeviceKMeans<B> {
     }
 
     fn block_rows(&self, rows: &Located<'_, B>) -> usize {
-        rows::block_rows(self.block_bytes, rows.dim(), self.config().clusters)
+        rows::block_rows(self.block_bytes, rows.dim(), self.config().k)
     }
 }
 

@@ -14,23 +14,23 @@ use vectors::VectorsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KMeansError {
-    /// `clusters` is 0.
-    #[error("clusters is 0")]
+    /// `k` is 0.
+    #[error("0 clusters, expected at least 1")]
     NoClusters,
-    /// `clusters` does not fit a `u32` label.
+    /// `k` does not fit a `u32` label.
     #[error("{clusters} clusters do not fit 32-bit labels")]
     TooManyClusters {
         /// Clusters asked for.
         clusters: usize,
     },
     /// `max_iterations` is 0.
-    #[error("max_iterations is 0")]
+    #[error("0 iterations, expected at least 1")]
     NoIterations,
-    /// `n_runs` is 0.
-    #[error("n_runs is 0")]
+    /// `runs` is 0.
+    #[error("0 runs, expected at least 1")]
     NoRuns,
     /// `max_points_per_centroid` is `Some(0)`.
-    #[error("max_points_per_centroid is 0")]
+    #[error("0 rows a centroid to train on, expected at least 1")]
     NoPointsPerCentroid,
     /// `tolerance` is negative, infinite or NaN.
     #[error("tolerance {tolerance} is not a finite number of at least 0")]
@@ -41,6 +41,12 @@ pub enum KMeansError {
     /// Rows that cannot be clustered, or their file.
     #[error(transparent)]
     Vectors(#[from] VectorsError),
+    /// A name that is no [`Init`](crate::Init)'s.
+    #[error("no init {name:?}, expected random-rows, k-means++ or k-means||")]
+    UnknownInit {
+        /// The name.
+        name: String,
+    },
     /// There are no rows.
     #[error("no rows to cluster")]
     NoRows,
@@ -52,7 +58,7 @@ pub enum KMeansError {
         /// Clusters asked for.
         clusters: usize,
     },
-    /// The least size of a cluster is above its most.
+    /// The least size of a cluster is above its most, or its most is 0.
     #[error("clusters of at least {min} rows cannot have at most {max}")]
     BoundsCrossed {
         /// Least rows of a cluster.
@@ -240,4 +246,27 @@ pub enum KMeansError {
         /// Its L2 norm.
         norm: f64,
     },
+}
+
+impl KMeansError {
+    /// The field of [`SphericalKMeansConfig`](crate::SphericalKMeansConfig) that was refused, if it was one.
+    ///
+    /// # Examples
+    /// ```
+    /// use kmeans::SphericalKMeansConfig;
+    ///
+    /// let error = SphericalKMeansConfig::default().with_runs(0).validate().unwrap_err();
+    /// assert_eq!(error.setting(), Some("runs"));
+    /// ```
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::NoClusters | Self::TooManyClusters { .. } => Some("k"),
+            Self::NoIterations => Some("max_iterations"),
+            Self::NoRuns => Some("runs"),
+            Self::NoPointsPerCentroid => Some("max_points_per_centroid"),
+            Self::BadTolerance { .. } => Some("tolerance"),
+            Self::UnknownInit { .. } => Some("init"),
+            _ => None,
+        }
+    }
 }

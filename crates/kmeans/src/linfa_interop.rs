@@ -80,10 +80,10 @@ impl<D: Data<Elem = f32>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for C
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinfaKMeans {
-    /// Number of clusters, k.
-    pub clusters: usize,
+    /// Number of clusters.
+    pub k: usize,
     /// Runs from different starts. linfa's default: 10.
-    pub n_runs: usize,
+    pub runs: usize,
     /// Most iterations of one run. linfa's default: 300.
     pub max_iterations: u64,
     /// A run stops when all centroids together, as one vector, move by less than this. linfa's default: 1e-4.
@@ -93,25 +93,23 @@ pub struct LinfaKMeans {
 }
 
 impl LinfaKMeans {
-    /// linfa's defaults with `clusters` clusters.
+    /// linfa's defaults with `k` clusters.
     #[must_use]
-    pub fn new(clusters: usize) -> Self {
-        Self { clusters, n_runs: 10, max_iterations: 300, tolerance: 1e-4, seed: 0 }
+    pub fn new(k: usize) -> Self {
+        Self { k, runs: 10, max_iterations: 300, tolerance: 1e-4, seed: 0 }
     }
 
     fn checked_rows<'a>(&self, rows: UnitRows<'a>) -> Result<UnitRows<'a>, KMeansError> {
         match *self {
-            Self { clusters: 0, .. } => Err(KMeansError::NoClusters),
-            Self { clusters, .. } if u32::try_from(clusters).is_err() => Err(KMeansError::TooManyClusters { clusters }),
-            Self { n_runs: 0, .. } => Err(KMeansError::NoRuns),
+            Self { k: 0, .. } => Err(KMeansError::NoClusters),
+            Self { k, .. } if u32::try_from(k).is_err() => Err(KMeansError::TooManyClusters { clusters: k }),
+            Self { runs: 0, .. } => Err(KMeansError::NoRuns),
             Self { max_iterations: 0, .. } => Err(KMeansError::NoIterations),
             // Unlike linfa's own check this one refuses NaN, with which no run would settle.
             Self { tolerance, .. } if !(tolerance.is_finite() && tolerance >= 0.0) => {
                 Err(KMeansError::BadTolerance { tolerance: tolerance.into() })
             }
-            Self { clusters, .. } if rows.len() < clusters => {
-                Err(KMeansError::TooFewRows { rows: rows.len(), clusters })
-            }
+            Self { k, .. } if rows.len() < k => Err(KMeansError::TooFewRows { rows: rows.len(), clusters: k }),
             _ => Ok(rows),
         }
     }
@@ -126,7 +124,7 @@ impl LinfaKMeans {
         let objective = totals.cosines / rows.len() as f64;
         let iteration = Iteration { run, index: 0, objective, changed: totals.changed, reseeded: 0 };
         Ok(Clustering {
-            sizes: sizes(&labels, self.clusters),
+            sizes: sizes(&labels, self.k),
             labels,
             centroids,
             objective,
@@ -145,7 +143,7 @@ impl LinfaKMeans {
     ) -> Result<Array2<f32>, KMeansError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(run as u64 + 1);
-        let params = KMeans::params_with_rng(self.clusters, rng)
+        let params = KMeans::params_with_rng(self.k, rng)
             .n_runs(1)
             .init_method(init)
             .max_n_iterations(max_iterations)
@@ -173,7 +171,7 @@ impl Clusterer for LinfaKMeans {
         let source = self.checked_rows(checked(rows)?)?;
         let records = wide(rows);
         let mut best: Option<Clustering> = None;
-        for run in 0..self.n_runs {
+        for run in 0..self.runs {
             let clustering = self.run(source, records.view(), run)?;
             clustering.history.iter().for_each(&mut *observer);
             if best.as_ref().is_none_or(|best| clustering.objective > best.objective) {

@@ -54,7 +54,7 @@ impl SphericalKMeans {
         &self.config
     }
 
-    /// The clustering of one run that starts from `centroids`, which are normalised first; `init` and `n_runs` play
+    /// The clustering of one run that starts from `centroids`, which are normalised first; `init` and `runs` play
     /// no part.
     ///
     /// # Shapes
@@ -77,15 +77,15 @@ impl SphericalKMeans {
     }
 
     fn checked_rows<'a>(&self, rows: UnitRows<'a>) -> Result<UnitRows<'a>, KMeansError> {
-        match self.config.clusters {
+        match self.config.k {
             clusters if rows.len() < clusters => Err(KMeansError::TooFewRows { rows: rows.len(), clusters }),
             _ => Ok(rows),
         }
     }
 
     pub(crate) fn checked_start(&self, centroids: ArrayView2<'_, f32>, dim: usize) -> Result<Array2<f32>, KMeansError> {
-        if centroids.nrows() != self.config.clusters {
-            return Err(KMeansError::CentroidCount { centroids: centroids.nrows(), clusters: self.config.clusters });
+        if centroids.nrows() != self.config.k {
+            return Err(KMeansError::CentroidCount { centroids: centroids.nrows(), clusters: self.config.k });
         }
         if centroids.ncols() != dim {
             return Err(KMeansError::DimMismatch { rows: dim, centroids: centroids.ncols() });
@@ -96,7 +96,7 @@ impl SphericalKMeans {
     }
 
     fn on_training_rows(&self, rows: UnitRows<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
-        let wanted = self.config.max_points_per_centroid.map(|points| points.saturating_mul(self.config.clusters));
+        let wanted = self.config.max_points_per_centroid.map(|points| points.saturating_mul(self.config.k));
         match wanted {
             Some(wanted) if wanted < rows.len() => {
                 let mut chosen = index::sample(&mut self.rng(SUBSAMPLE_STREAM), rows.len(), wanted).into_vec();
@@ -109,7 +109,7 @@ impl SphericalKMeans {
 
     fn in_fixed_point(&self, rows: UnitRows<'_>, train: impl FnOnce(Training<'_>) -> Trained) -> Trained {
         // With few clusters and bounds, too few rows are looked at for a copy to pay.
-        let of_use = fixed_point::holds(rows.dim()) && !(are_few(self.config.clusters) && self.config.pruning);
+        let of_use = fixed_point::holds(rows.dim()) && !(are_few(self.config.k) && self.config.pruning);
         let kept = self.config.fixed_point && of_use && !rows.may_exceed_memory();
         let fixed = if kept { FixedRows::new(rows) } else { None };
         train(Training { rows, fixed: fixed.as_ref() })
@@ -117,7 +117,7 @@ impl SphericalKMeans {
 
     fn best_run(&self, training: Training<'_>, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut best = self.seeded_run(training, 0, observer);
-        for run in 1..self.config.n_runs {
+        for run in 1..self.config.runs {
             let trained = self.seeded_run(training, run, observer);
             if trained.objective > best.objective {
                 best = trained;
@@ -128,7 +128,7 @@ impl SphericalKMeans {
 
     fn seeded_run(&self, training: Training<'_>, run: usize, observer: &mut dyn FnMut(&Iteration)) -> Trained {
         let mut rng = self.rng(run as u64 + 1);
-        let start = init::start(self.config.init, training.rows, self.config.clusters, &mut rng);
+        let start = init::start(self.config.init, training.rows, self.config.k, &mut rng);
         self.run(training, start, run, observer)
     }
 

@@ -129,8 +129,8 @@ fn a_larger_tolerance_stops_sooner() {
 #[test]
 fn several_runs_end_higher_than_the_worst_of_them() {
     let rows = unit_rows(2000, 16, 40, 0.3, 8);
-    let objective = |n_runs| {
-        let config = SphericalKMeansConfig::new(30).with_n_runs(n_runs);
+    let objective = |runs| {
+        let config = SphericalKMeansConfig::new(30).with_runs(runs);
         config.build().unwrap().fit(rows.view()).unwrap().objective
     };
     assert!(objective(8) > objective(1));

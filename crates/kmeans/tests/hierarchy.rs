@@ -38,10 +38,10 @@ fn problem() -> impl Strategy<Value = (Array2<f32>, Vec<usize>, u64)> {
 #[test]
 fn the_first_level_is_the_plain_fit() {
     let rows = unit_rows(900, 16, 20, 0.4, 1);
-    let kmeans = SphericalKMeansConfig::new(1).with_init(Init::KMeansPlusPlus).with_seed(5).with_n_runs(2);
+    let kmeans = SphericalKMeansConfig::new(1).with_init(Init::KMeansPlusPlus).with_seed(5).with_runs(2);
     let hierarchy =
         HierarchyConfig::new([7, 40]).with_kmeans(kmeans.clone()).build().unwrap().fit(rows.view()).unwrap();
-    let plain = SphericalKMeansConfig { clusters: 7, ..kmeans }.build().unwrap().fit(rows.view()).unwrap();
+    let plain = SphericalKMeansConfig { k: 7, ..kmeans }.build().unwrap().fit(rows.view()).unwrap();
     assert_eq!(hierarchy.levels[0].clustering, plain);
 }
 
@@ -88,7 +88,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
 #[test]
 fn an_observer_sees_every_iteration_level_by_level_and_parent_by_parent() {
     let rows = unit_rows(600, 8, 12, 0.4, 8);
-    let kmeans = SphericalKMeansConfig::default().with_n_runs(2).with_seed(9);
+    let kmeans = SphericalKMeansConfig::default().with_runs(2).with_seed(9);
     let clusterer = HierarchyConfig::new([3, 12, 30]).with_kmeans(kmeans).build().unwrap();
     let mut seen: Vec<LevelIteration> = Vec::new();
     let hierarchy = clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push(*iteration)).unwrap();
@@ -156,7 +156,7 @@ fn the_labels_of_fitted_rows_are_repeated_however_they_were_fitted() {
     let config = SphericalKMeansConfig::default();
     for kmeans in [
         config.clone(),
-        config.clone().with_max_iterations(2).with_n_runs(2),
+        config.clone().with_max_iterations(2).with_runs(2),
         config.clone().with_pruning(false).with_init(Init::KMeansPlusPlus),
         config.with_max_points_per_centroid(Some(20)),
     ] {

@@ -70,7 +70,7 @@ fn an_error_of_ours_comes_through_linfas_trait() {
 fn labels_centroids_and_objective_of_linfas_k_means_are_of_one_run() {
     let rows = unit_rows(500, 12, 20, 0.3, 4);
     let mut seen = Vec::new();
-    let clusterer = LinfaKMeans { n_runs: 6, ..LinfaKMeans::new(9) };
+    let clusterer = LinfaKMeans { runs: 6, ..LinfaKMeans::new(9) };
     let clustering = clusterer.fit_with(&rows.view().into(), &mut |iteration| seen.push(*iteration)).unwrap();
     assert_eq!(clustering.predict(rows.view()).unwrap(), clustering.labels);
     assert!((mean_cosine(&rows, &clustering) - clustering.objective).abs() < 1e-5);
@@ -88,7 +88,7 @@ fn linfas_k_means_is_seeded_and_comes_near_ours() {
     let rows = unit_rows(600, 16, 5, 0.1, 5);
     let fit = |seed| LinfaKMeans { seed, ..LinfaKMeans::new(5) }.fit(rows.view()).unwrap();
     assert_eq!(fit(1), fit(1));
-    let ours = Clusterer::fit(&SphericalKMeansConfig::new(5).with_n_runs(10).build().unwrap(), rows.view()).unwrap();
+    let ours = Clusterer::fit(&SphericalKMeansConfig::new(5).with_runs(10).build().unwrap(), rows.view()).unwrap();
     assert!((fit(1).objective - ours.objective).abs() < 1e-4, "{} {}", fit(1).objective, ours.objective);
     assert!(fit(1).converged);
     assert!(!LinfaKMeans { max_iterations: 1, ..LinfaKMeans::new(5) }.fit(rows.view()).unwrap().converged);
@@ -110,7 +110,7 @@ fn unusable_settings_of_linfas_k_means_are_refused() {
     let two = LinfaKMeans::new(2);
     assert!(matches!(error(LinfaKMeans::new(0)), KMeansError::NoClusters));
     assert!(matches!(error(LinfaKMeans::new(3)), KMeansError::TooFewRows { .. }));
-    assert!(matches!(error(LinfaKMeans { n_runs: 0, ..two }), KMeansError::NoRuns));
+    assert!(matches!(error(LinfaKMeans { runs: 0, ..two }), KMeansError::NoRuns));
     assert!(matches!(error(LinfaKMeans { max_iterations: 0, ..two }), KMeansError::NoIterations));
     assert!(matches!(error(LinfaKMeans { tolerance: f32::NAN, ..two }), KMeansError::BadTolerance { .. }));
     let refused = error(LinfaKMeans { tolerance: 0.0, ..two });

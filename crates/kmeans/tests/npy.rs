@@ -45,7 +45,7 @@ fn rows_of_f16_and_of_f32_get_the_same_labels() {
         NpyVectors::open(&file_of(folder.path(), &rows)).unwrap(),
         NpyVectors::open(&narrow_file_of(folder.path(), &rows)).unwrap(),
     );
-    let clusterer = SphericalKMeansConfig::new(7).with_init(Init::KMeansPlusPlus).with_n_runs(3).build().unwrap();
+    let clusterer = SphericalKMeansConfig::new(7).with_init(Init::KMeansPlusPlus).with_runs(3).build().unwrap();
     // The same start for both: k-means++ may draw another row where a distance differs in its last digits.
     let start = clusterer.fit(rows.view()).unwrap().centroids;
     let [wide, narrow] = [&wide, &narrow].map(|file| clusterer.fit_from(file, start.view()).unwrap());

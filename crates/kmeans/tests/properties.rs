@@ -21,7 +21,7 @@ fn problem() -> impl Strategy<Value = (Array2<f32>, SphericalKMeansConfig)> {
     .prop_map(|(rows, clusters, iterations, runs, init, seed)| {
         let config = SphericalKMeansConfig::new(clusters)
             .with_max_iterations(iterations)
-            .with_n_runs(runs)
+            .with_runs(runs)
             .with_init(init)
             .with_seed(seed);
         (rows, config)
@@ -61,7 +61,7 @@ proptest! {
     fn labels_are_the_assignment_to_the_centroids_and_sizes_count_them((rows, config) in problem()) {
         let (clustering, _) = fit(&rows, &config);
         prop_assert_eq!(&clustering.predict(rows.view()).unwrap(), &clustering.labels);
-        prop_assert!(clustering.labels.iter().all(|&label| (label as usize) < config.clusters));
+        prop_assert!(clustering.labels.iter().all(|&label| (label as usize) < config.k));
         prop_assert_eq!(clustering.sizes.iter().sum::<u64>(), rows.nrows() as u64);
         for (cluster, &size) in clustering.sizes.iter().enumerate() {
             let counted = clustering.labels.iter().filter(|&&label| label as usize == cluster).count();
@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn centroids_are_unit_and_the_objective_is_the_mean_cosine_with_them((rows, config) in problem()) {
         let (clustering, _) = fit(&rows, &config);
-        prop_assert_eq!(clustering.centroids.dim(), (config.clusters, rows.ncols()));
+        prop_assert_eq!(clustering.centroids.dim(), (config.k, rows.ncols()));
         for centroid in clustering.centroids.axis_iter(Axis(0)) {
             prop_assert!((centroid.dot(&centroid) - 1.0).abs() < 1e-5);
         }
@@ -95,7 +95,7 @@ proptest! {
         let kept = clustering.history[0].run;
         let of_run = |run| seen.iter().copied().filter(|iteration| iteration.run == run).collect::<Vec<_>>();
         prop_assert_eq!(&clustering.history, &of_run(kept));
-        for run in 0..config.n_runs {
+        for run in 0..config.runs {
             let last = of_run(run).last().unwrap().objective;
             prop_assert!(clustering.objective >= last - SLACK, "run {run} reached {last}");
         }

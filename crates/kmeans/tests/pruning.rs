@@ -27,7 +27,7 @@ const SHORTCUTS: [(bool, bool); 3] = [(true, true), (true, false), (false, true)
 /// The plain fit, and one with shortcuts.
 fn fits(rows: &Array2<f32>, config: &SphericalKMeansConfig, (pruning, fixed_point): (bool, bool)) -> [Clustering; 2] {
     [(false, false), (pruning, fixed_point)].map(|(pruning, fixed_point)| {
-        let clusters = config.clusters;
+        let clusters = config.k;
         let config = config.clone().with_pruning(pruning).with_fixed_point(fixed_point);
         let clusterer = config.build().expect("a valid configuration");
         clusterer.fit_from(rows.view(), rows.slice(ndarray::s![..clusters, ..])).expect("valid rows")

@@ -140,7 +140,7 @@ fn rows_that_are_not_those_of_the_labels_are_refused() {
 #[test]
 fn clusters_are_better_than_random_labels() {
     let rows = unit_rows(1500, 16, 6, 0.4, 1);
-    let fitted = SphericalKMeansConfig::new(6).with_n_runs(3).build().unwrap().fit(rows.view()).unwrap();
+    let fitted = SphericalKMeansConfig::new(6).with_runs(3).build().unwrap().fit(rows.view()).unwrap();
     let random = RandomLabels { clusters: 6, seed: 0 }.fit(rows.view()).unwrap();
     let sample = Sample { rows: 300, seed: 2 };
     let [fitted, random] = [fitted, random].map(|clustering| clustering.quality(rows.view(), sample).unwrap());

@@ -52,6 +52,16 @@ pub enum PretrainError {
         /// What would be accepted.
         expected: &'static str,
     },
+    /// A configuration value is refused by the crate that it is for.
+    #[error("{key}{}", value.as_ref().map(|value| format!(" = {value}")).unwrap_or_default())]
+    Refused {
+        /// `section.key`.
+        key: String,
+        /// The value as TOML, if the key has one.
+        value: Option<String>,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The keys of an arm make no configuration.
     #[error("arm `{arm}`")]
     Arm {
@@ -274,7 +284,10 @@ impl PretrainError {
 
     pub(crate) fn config(name: &str, text: &str, error: &toml::de::Error) -> Self {
         let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
-        Self::ConfigFile { name: name.to_owned(), line, message: error.message().replace('\n', " ") }
+        // Without the text it shows the key, not a part of the text.
+        let mut error = error.clone();
+        error.set_input(None);
+        Self::ConfigFile { name: name.to_owned(), line, message: error.to_string().trim().replace('\n', " ") }
     }
 }
 

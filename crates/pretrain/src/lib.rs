@@ -40,7 +40,7 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Difference,
-    Draw, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RateDecay, RunConfig, SamplerConfig,
+    Draw, EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, SamplerConfig,
     SamplerKind, SamplerOverrides, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};

@@ -252,7 +252,7 @@ mod tests {
         let message = RunFolder::prepare(&other, false).unwrap_err().to_string();
         assert!(message.contains("cluster.k = 10 there, 7 here"), "{message}");
         RunFolder::prepare(&other, true).unwrap().write_config(&other).unwrap();
-        assert_eq!(RunFolder::config(folder.path(), &[]).unwrap().cluster.k, 7);
+        assert_eq!(RunFolder::config(folder.path(), &[]).unwrap().cluster.kmeans.k, 7);
     }
 
     #[test]

@@ -235,7 +235,7 @@ fn lists_that_are_no_levels_are_refused() {
         ("3,six", "whole numbers"),
         ("3,-6", "whole numbers"),
         ("3,6.5", "whole numbers"),
-        ("0,6", "clusters is 0"),
+        ("0,6", "0 clusters"),
         ("6,3", "level of 3 clusters after one of 6"),
         ("3,6,6", "level of 6 clusters after one of 6"),
         ("3,4294967296", "4294967296 clusters do not fit 32-bit labels"),
@@ -262,7 +262,7 @@ fn levels_are_nested_and_the_first_is_the_flat_clustering() {
     assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
 
     let rows = rows();
-    let kmeans = SphericalKMeansConfig::default().with_n_runs(2).with_seed(5);
+    let kmeans = SphericalKMeansConfig::default().with_runs(2).with_seed(5);
     let expected = HierarchyConfig::new([3, 6, 20]).with_kmeans(kmeans).build().unwrap();
     let expected = expected.fit(Vectors::from_f32(&rows, 3).unwrap()).unwrap();
     let hierarchy = Hierarchy::load(&bench.path("out")).unwrap();

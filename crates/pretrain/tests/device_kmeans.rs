@@ -77,7 +77,7 @@ fn one_block_gives_what_several_give<B: Backend>(device: &B::Device) {
 
 fn overlapping_rows_reach_the_processors_objective<B: Backend>(device: &B::Device) {
     let rows = around(30, [1000, 16], 1.5);
-    let config = SphericalKMeansConfig::new(12).with_n_runs(3).with_max_iterations(12).with_seed(5);
+    let config = SphericalKMeansConfig::new(12).with_runs(3).with_max_iterations(12).with_seed(5);
     let expected = config.clone().build().unwrap().fit(rows.view()).unwrap();
     let mut seen = Vec::new();
     let observer = &mut |iteration: &kmeans::Iteration| seen.push((iteration.run, iteration.index));

@@ -35,12 +35,12 @@ fn value(config: impl serde::Serialize) -> Value {
 #[test]
 fn every_option_of_k_means() {
     assert_reached(
-        |config| value(config.cluster.kmeans()),
+        |config| value(config.cluster.flat()),
         &[],
         &[
-            ("clusters", &["cluster.k=7"]),
+            ("k", &["cluster.k=7"]),
             ("max_iterations", &["cluster.max_iterations=3"]),
-            ("n_runs", &["cluster.runs=2"]),
+            ("runs", &["cluster.runs=2"]),
             ("tolerance", &["cluster.tolerance=0.5"]),
             ("seed", &["cluster.seed=1"]),
             ("init", &["cluster.init=k-means||"]),

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,14 +68,41 @@ pub enum Leftovers {
     Mix,
 }
 
-impl fmt::Display for Leftovers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Leftovers {
+    /// Every policy.
+    pub const ALL: [Self; 4] = [Self::Drop, Self::Carry, Self::Merge, Self::Mix];
+
+    /// Returns the name in configurations, which is what parses to it.
+    ///
+    /// # Examples
+    /// ```
+    /// use stratified_sampler::Leftovers;
+    ///
+    /// assert_eq!("carry".parse(), Ok(Leftovers::Carry));
+    /// assert_eq!(Leftovers::Carry.name(), "carry");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Drop => "drop",
             Self::Carry => "carry",
             Self::Merge => "merge",
             Self::Mix => "mix",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Leftovers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Leftovers {
+    type Err = SamplerError;
+
+    fn from_str(name: &str) -> Result<Self, SamplerError> {
+        let named = Self::ALL.into_iter().find(|leftovers| leftovers.name() == name);
+        named.ok_or_else(|| SamplerError::UnknownLeftovers { name: name.to_owned() })
     }
 }
 
@@ -177,16 +205,34 @@ impl StratifiedConfig {
         self
     }
 
+    /// Checks what can be checked without labels.
+    ///
+    /// # Errors
+    /// [`SamplerError::NoBatchSize`], [`SamplerError::Cap`]; of the weights [`WeightsOfWhole`](SamplerError::WeightsOfWhole),
+    /// [`Temperature`](SamplerError::Temperature) and [`Weight`](SamplerError::Weight). [`SamplerError::setting`] names the field.
+    pub fn validate(&self) -> Result<(), SamplerError> {
+        let (leftovers, at_least) = (self.leftovers, self.batch_size.max(self.min_stratum));
+        if self.batch_size == 0 {
+            return Err(SamplerError::NoBatchSize);
+        }
+        if let Some(cap) = self.cap.filter(|cap| *cap < at_least) {
+            return Err(SamplerError::Cap { cap, at_least });
+        }
+        if self.weights != Weights::Size && matches!(leftovers, Leftovers::Merge | Leftovers::Mix) {
+            return Err(SamplerError::WeightsOfWhole { leftovers });
+        }
+        self.weights.validate()
+    }
+
     /// Returns the sampler of pairs whose strata are `labels`: any numbers, one a pair.
     ///
     /// # Errors
-    /// - [`SamplerError::NoPairs`], [`SamplerError::NoBatchSize`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
+    /// - What [`validate`](Self::validate) finds
+    /// - [`SamplerError::NoPairs`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
     /// - [`SamplerError::NothingToDraw`] if no epoch has a batch: under [`Leftovers::Drop`] if the batch size is above every
     ///   stratum, else if `drop_last` leaves out the only batch
     /// - [`SamplerError::NoStratumLeft`] if no epoch has a batch because every stratum is below `min_stratum` or `drop_below`
-    /// - [`SamplerError::Cap`]; of the weights [`WeightsOfWhole`](SamplerError::WeightsOfWhole),
-    ///   [`Temperature`](SamplerError::Temperature), [`Weight`](SamplerError::Weight),
-    ///   [`WeightsTooShort`](SamplerError::WeightsTooShort) and [`NoWeight`](SamplerError::NoWeight)
+    /// - Of the weights [`WeightsTooShort`](SamplerError::WeightsTooShort) and [`NoWeight`](SamplerError::NoWeight)
     pub fn build(self, labels: &[u32]) -> Result<Stratified, SamplerError> {
         Stratified::new(self, labels, None)
     }
@@ -214,5 +260,37 @@ impl StratifiedConfig {
     /// ```
     pub fn build_with_nearest(self, labels: &[u32], nearest: &[u32]) -> Result<Stratified, SamplerError> {
         Stratified::new(self, labels, Some(nearest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_has_one_name() {
+        for leftovers in Leftovers::ALL {
+            assert_eq!(leftovers.to_string().parse(), Ok(leftovers));
+            assert_eq!(serde_json::to_value(leftovers).unwrap(), leftovers.name());
+        }
+        let error = "Mix".parse::<Leftovers>().unwrap_err().to_string();
+        assert_eq!(error, "no leftovers \"Mix\", expected drop, carry, merge or mix");
+    }
+
+    #[test]
+    fn every_unusable_setting_is_refused_by_its_name() {
+        let usable = StratifiedConfig::new(4).with_leftovers(Leftovers::Drop);
+        for (config, name) in [
+            (StratifiedConfig::new(0), "batch_size"),
+            (usable.clone().with_cap(Some(3)), "cap"),
+            (usable.clone().with_min_stratum(6).with_cap(Some(5)), "cap"),
+            (StratifiedConfig::new(4).with_weights(Weights::Equal), "weights"),
+            (usable.clone().with_weights(Weights::Temperature(0.0)), "weights"),
+            (usable.clone().with_weights(Weights::Temperature(f64::NAN)), "weights"),
+            (usable.clone().with_weights(Weights::Given(vec![1.0, -1.0])), "weights"),
+        ] {
+            assert_eq!(config.clone().build(&[0; 8]).unwrap_err().setting(), Some(name), "{config:?}");
+        }
+        assert_eq!(usable.validate(), Ok(()));
     }
 }

@@ -100,12 +100,39 @@ impl CurriculumConfig {
         Self { clock, between: Between::Linear, knots }
     }
 
+    /// Checks the schedule over so many samplers.
+    ///
+    /// # Errors
+    /// [`SamplerError::NoSamplers`], [`SamplerError::NoKnots`], [`SamplerError::Knot`] if a knot has not one share a sampler,
+    /// from 0 and not all 0, or does not follow the knot before.
+    pub fn validate(&self, samplers: usize) -> Result<(), SamplerError> {
+        match (samplers, self.knots.as_slice()) {
+            (0, _) => return Err(SamplerError::NoSamplers),
+            (_, []) => return Err(SamplerError::NoKnots),
+            _ => (),
+        }
+        let follows = |index: usize, at: f64| match index {
+            0 => at >= 0.0,
+            _ => at > self.knots[index - 1].at,
+        };
+        let good = |index: usize, Knot { at, shares }: &Knot| {
+            let total: f64 = shares.iter().sum();
+            let are_shares = shares.len() == samplers && shares.iter().all(|share| *share >= 0.0);
+            at.is_finite() && follows(index, *at) && are_shares && total > 0.0 && total.is_finite()
+        };
+        match self.knots.iter().enumerate().find(|(index, knot)| !good(*index, knot)) {
+            Some((index, Knot { at, shares })) => {
+                Err(SamplerError::Knot { index, at: *at, shares: shares.clone(), samplers })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Returns the sampler that draws the batches of others by this schedule.
     ///
     /// # Errors
-    /// [`SamplerError::NoSamplers`], [`SamplerError::OtherSampler`] if their batch sizes or numbers of pairs differ,
-    /// [`SamplerError::NothingToDraw`] if one has no full batch, [`SamplerError::NoKnots`], [`SamplerError::Knot`] if a
-    /// knot has not one share a sampler, from 0 and not all 0, or does not follow the knot before.
+    /// What [`validate`](Self::validate) finds, [`SamplerError::OtherSampler`] if their batch sizes or numbers of pairs differ,
+    /// [`SamplerError::NothingToDraw`] if one has no full batch.
     pub fn build<S: BatchSampler>(self, samplers: Vec<S>) -> Result<Curriculum<S>, SamplerError> {
         let Some(first) = samplers.first() else { return Err(SamplerError::NoSamplers) };
         let (batch_size, pairs) = (first.batch_size(), first.pairs());
@@ -121,7 +148,8 @@ impl CurriculumConfig {
                 return Err(SamplerError::NothingToDraw { batch_size, largest: pairs });
             }
         }
-        let schedule = Schedule::new(self, samplers.len())?;
+        self.validate(samplers.len())?;
+        let schedule = Schedule::new(self);
         let start = Cursor { owed: vec![0.0; samplers.len()], next: vec![Place::default(); samplers.len()] };
         let progress = Mutex::new(Progress { starts: vec![start], last: None });
         Ok(Curriculum { schedule, samplers, progress })
@@ -200,22 +228,12 @@ struct Drawn {
 }
 
 impl Schedule {
-    fn new(mut config: CurriculumConfig, samplers: usize) -> Result<Self, SamplerError> {
-        if config.knots.is_empty() {
-            return Err(SamplerError::NoKnots);
-        }
-        let mut after = 0.0;
-        for (index, Knot { at, shares }) in config.knots.iter_mut().enumerate() {
+    fn new(mut config: CurriculumConfig) -> Self {
+        for Knot { shares, .. } in &mut config.knots {
             let total: f64 = shares.iter().sum();
-            let are_shares = shares.len() == samplers && shares.iter().all(|share| *share >= 0.0);
-            let follows = at.is_finite() && if index == 0 { *at >= 0.0 } else { *at > after };
-            if !(follows && are_shares && total > 0.0 && total.is_finite()) {
-                return Err(SamplerError::Knot { index, at: *at, shares: shares.clone(), samplers });
-            }
             shares.iter_mut().for_each(|share| *share /= total);
-            after = *at;
         }
-        Ok(Self(config))
+        Self(config)
     }
 
     /// Returns the shares at a time.

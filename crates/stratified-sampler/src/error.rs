@@ -99,6 +99,12 @@ pub enum SamplerError {
         /// A label without one.
         label: u32,
     },
+    /// A name that is no [`Leftovers`]'.
+    #[error("no leftovers {name:?}, expected drop, carry, merge or mix")]
+    UnknownLeftovers {
+        /// The name.
+        name: String,
+    },
     /// No stratum that fills a batch has a weight above 0.
     #[error("the weights of all strata that fill a batch are 0")]
     NoWeight,
@@ -210,4 +216,27 @@ pub enum SamplerError {
         /// How many shares there are to be.
         samplers: usize,
     },
+}
+
+impl SamplerError {
+    /// Returns the field of [`StratifiedConfig`](crate::StratifiedConfig), [`TopicAwareConfig`](crate::TopicAwareConfig) or
+    /// [`UniformConfig`](crate::UniformConfig) that was refused, if it was one.
+    ///
+    /// # Examples
+    /// ```
+    /// use stratified_sampler::StratifiedConfig;
+    ///
+    /// let error = StratifiedConfig::new(64).with_cap(Some(10)).validate().unwrap_err();
+    /// assert_eq!(error.setting(), Some("cap"));
+    /// ```
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::NoBatchSize => Some("batch_size"),
+            Self::UnevenPieces { .. } => Some("strata_per_batch"),
+            Self::UnknownLeftovers { .. } => Some("leftovers"),
+            Self::Cap { .. } => Some("cap"),
+            Self::WeightsOfWhole { .. } | Self::Temperature { .. } | Self::Weight { .. } => Some("weights"),
+            _ => None,
+        }
+    }
 }

@@ -60,12 +60,12 @@ pub struct Stratified {
 
 impl Stratified {
     pub(crate) fn new(config: StratifiedConfig, labels: &[u32], nearest: Option<&[u32]>) -> Result<Self, SamplerError> {
-        number_of_pairs(labels.len(), config.batch_size)?;
+        config.validate()?;
+        number_of_pairs(labels.len())?;
         if let Some(nearest) = nearest {
             merge::check(nearest, labels.iter().copied().max().unwrap_or(0))?;
         }
         let at_least = config.batch_size.max(config.min_stratum);
-        check_settings(&config, at_least)?;
         let batch = u32::try_from(config.batch_size).unwrap_or(u32::MAX);
         let cap = config.cap.map_or(u32::MAX, |cap| u32::try_from(cap).unwrap_or(u32::MAX));
         let strata = Strata::group(labels, at_least, config.drop_below);
@@ -281,17 +281,6 @@ impl fmt::Debug for Stratified {
             .field("pairs", &self.pairs())
             .field("strata", &self.strata())
             .finish_non_exhaustive()
-    }
-}
-
-fn check_settings(config: &StratifiedConfig, at_least: usize) -> Result<(), SamplerError> {
-    let leftovers = config.leftovers;
-    match config.cap {
-        Some(cap) if cap < at_least => Err(SamplerError::Cap { cap, at_least }),
-        _ if config.weights != Weights::Size && matches!(leftovers, Leftovers::Merge | Leftovers::Mix) => {
-            Err(SamplerError::WeightsOfWhole { leftovers })
-        }
-        _ => Ok(()),
     }
 }
 

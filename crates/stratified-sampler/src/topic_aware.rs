@@ -48,11 +48,27 @@ impl TopicAwareConfig {
         self
     }
 
+    /// Checks what can be checked without labels.
+    ///
+    /// # Errors
+    /// [`SamplerError::NoBatchSize`], [`SamplerError::UnevenPieces`] if `strata_per_batch` does not divide the batch size.
+    pub fn validate(&self) -> Result<(), SamplerError> {
+        match *self {
+            Self { batch_size: 0, .. } => Err(SamplerError::NoBatchSize),
+            Self { batch_size, strata_per_batch, .. }
+                if strata_per_batch == 0 || !batch_size.is_multiple_of(strata_per_batch) =>
+            {
+                Err(SamplerError::UnevenPieces { batch_size, strata_per_batch })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the sampler of pairs whose strata are `labels`: any numbers, one a pair.
     ///
     /// # Errors
-    /// - [`SamplerError::NoPairs`], [`SamplerError::NoBatchSize`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
-    /// - [`SamplerError::UnevenPieces`] if `strata_per_batch` does not divide the batch size
+    /// - What [`validate`](Self::validate) finds
+    /// - [`SamplerError::NoPairs`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
     /// - [`SamplerError::TooFewStrata`] if fewer strata have the pairs that a batch takes of one
     pub fn build(self, labels: &[u32]) -> Result<TopicAware, SamplerError> {
         TopicAware::new(self, labels)
@@ -100,11 +116,9 @@ pub struct TopicAware {
 
 impl TopicAware {
     fn new(config: TopicAwareConfig, labels: &[u32]) -> Result<Self, SamplerError> {
+        config.validate()?;
         let TopicAwareConfig { batch_size, strata_per_batch, seed } = config;
-        number_of_pairs(labels.len(), batch_size)?;
-        if strata_per_batch == 0 || !batch_size.is_multiple_of(strata_per_batch) {
-            return Err(SamplerError::UnevenPieces { batch_size, strata_per_batch });
-        }
+        number_of_pairs(labels.len())?;
         let strata = Strata::group(labels, batch_size / strata_per_batch, 0);
         if strata.homes < strata_per_batch {
             let (strata, piece) = (strata.homes, batch_size / strata_per_batch);

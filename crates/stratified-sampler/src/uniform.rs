@@ -46,13 +46,25 @@ impl UniformConfig {
         self
     }
 
+    /// Checks what can be checked without pairs.
+    ///
+    /// # Errors
+    /// [`SamplerError::NoBatchSize`].
+    pub fn validate(&self) -> Result<(), SamplerError> {
+        match self.batch_size {
+            0 => Err(SamplerError::NoBatchSize),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the sampler of `pairs` pairs.
     ///
     /// # Errors
-    /// [`SamplerError::NoPairs`], [`SamplerError::NoBatchSize`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs, and
+    /// What [`validate`](Self::validate) finds, [`SamplerError::NoPairs`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs, and
     /// [`SamplerError::NothingToDraw`] if `drop_last` leaves out the only batch.
     pub fn build(self, pairs: usize) -> Result<Uniform, SamplerError> {
-        let size = number_of_pairs(pairs, self.batch_size)?;
+        self.validate()?;
+        let size = number_of_pairs(pairs)?;
         if self.drop_last && pairs < self.batch_size {
             return Err(SamplerError::NothingToDraw { batch_size: self.batch_size, largest: pairs });
         }
@@ -61,10 +73,9 @@ impl UniformConfig {
 }
 
 /// Returns the number of pairs as the permutations need it.
-pub(crate) fn number_of_pairs(pairs: usize, batch_size: usize) -> Result<u32, SamplerError> {
+pub(crate) fn number_of_pairs(pairs: usize) -> Result<u32, SamplerError> {
     let most = permutation::LARGEST;
     match u32::try_from(pairs) {
-        _ if batch_size == 0 => Err(SamplerError::NoBatchSize),
         Ok(0) => Err(SamplerError::NoPairs),
         Ok(number) if number <= most => Ok(number),
         _ => Err(SamplerError::TooManyPairs { pairs, most: most as usize }),

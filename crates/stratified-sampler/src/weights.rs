@@ -41,6 +41,16 @@ pub enum Weights {
 }
 
 impl Weights {
+    pub(crate) fn validate(&self) -> Result<(), SamplerError> {
+        match self {
+            Self::Temperature(temperature) if !(temperature.is_finite() && *temperature > 0.0) => {
+                Err(SamplerError::Temperature { temperature: *temperature })
+            }
+            Self::Given(weights) => check(weights),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the number of batches of each stratum, given with its label and the number of batches that its size
     /// would give it: largest remainders, ties to the first. `None` for weights by size.
     pub(crate) fn share_out(&self, strata: &[Stratum], most_of_one: u32) -> Result<Option<Vec<u32>>, SamplerError> {
@@ -48,14 +58,10 @@ impl Weights {
             Self::Size => return Ok(None),
             Self::Equal => vec![1.0; strata.len()],
             Self::Temperature(temperature) => {
-                if !(temperature.is_finite() && *temperature > 0.0) {
-                    return Err(SamplerError::Temperature { temperature: *temperature });
-                }
                 // The standard library's differs from platform to platform in the last bit.
                 strata.iter().map(|stratum| libm::pow(stratum.size.into(), temperature.recip())).collect()
             }
             Self::Given(weights) => {
-                check(weights)?;
                 strata.iter().map(|stratum| of_label(weights, stratum.label)).collect::<Result<_, _>>()?
             }
         };

@@ -64,17 +64,26 @@ impl LexicalConfig {
         self
     }
 
-    /// An embedder whose inverse document frequencies are those of `texts`.
+    /// Nothing, if an embedder can be fitted with these settings.
     ///
     /// # Errors
     /// [`EmbedError::OutOfRange`] for a setting outside its range.
-    pub fn fit(self, texts: &[&str]) -> Result<Lexical, EmbedError> {
+    pub fn validate(&self) -> Result<(), EmbedError> {
         if self.dim < SPARSITY {
             return Err(out_of_range("dim", self.dim, "at least 16"));
         }
         if !(8..=24).contains(&self.bucket_bits) {
             return Err(out_of_range("bucket_bits", self.bucket_bits as usize, "8 to 24"));
         }
+        Ok(())
+    }
+
+    /// An embedder whose inverse document frequencies are those of `texts`.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
+    pub fn fit(self, texts: &[&str]) -> Result<Lexical, EmbedError> {
+        self.validate()?;
         let idf = inverse_document_frequencies(texts, self.bucket_bits);
         Ok(Lexical { config: self, idf, projection: projection(&self) })
     }

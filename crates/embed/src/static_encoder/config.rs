@@ -43,11 +43,11 @@ impl StaticConfig {
         self
     }
 
-    /// An encoder with fresh normal rows. Seed with [`Backend::seed`] for repeatable ones.
+    /// Nothing, if an encoder can be made with these settings.
     ///
     /// # Errors
     /// [`EmbedError::OutOfRange`] if a size is 0, or `std` not a positive number.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<StaticEncoder<B>, EmbedError> {
+    pub fn validate(&self) -> Result<(), EmbedError> {
         for (key, size) in [("vocab_size", self.vocab_size), ("dim", self.dim)] {
             if size == 0 {
                 return Err(EmbedError::OutOfRange { key: key.into(), value: "0".into(), range: "at least 1".into() });
@@ -57,6 +57,15 @@ impl StaticConfig {
             let value = self.std.to_string();
             return Err(EmbedError::OutOfRange { key: "std".into(), value, range: "finite, above 0".into() });
         }
+        Ok(())
+    }
+
+    /// An encoder with fresh normal rows. Seed with [`Backend::seed`] for repeatable ones.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<StaticEncoder<B>, EmbedError> {
+        self.validate()?;
         Ok(StaticEncoder { table: normal([self.vocab_size, self.dim], self.std, device) })
     }
 }

@@ -36,20 +36,28 @@ impl Bounds {
         Self { max, ..self }
     }
 
+    /// Whether there are such sizes.
+    ///
+    /// # Errors
+    /// [`KMeansError::BoundsCrossed`] if `min > max`, or `max` is 0.
+    pub fn validate(&self) -> Result<(), KMeansError> {
+        let min = self.min.max(1);
+        match self.max {
+            Some(max) if max < min => Err(KMeansError::BoundsCrossed { min, max }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether `rows` rows can be divided into `clusters` clusters of these sizes.
     ///
     /// # Errors
-    /// [`KMeansError::BoundsCrossed`] if `min > max`, [`KMeansError::MinTooLarge`] if `min × clusters > rows`,
+    /// What [`validate`](Self::validate) finds, [`KMeansError::MinTooLarge`] if `min × clusters > rows`,
     /// [`KMeansError::MaxTooSmall`] if `max × clusters < rows`.
     pub fn check(&self, rows: usize, clusters: usize) -> Result<(), KMeansError> {
+        self.validate()?;
         let min = self.min;
-        if let Some(max) = self.max {
-            if min > max {
-                return Err(KMeansError::BoundsCrossed { min, max });
-            }
-            if max.saturating_mul(clusters) < rows {
-                return Err(KMeansError::MaxTooSmall { rows, clusters, max });
-            }
+        if let Some(max) = self.max.filter(|max| max.saturating_mul(clusters) < rows) {
+            return Err(KMeansError::MaxTooSmall { rows, clusters, max });
         }
         if min.saturating_mul(clusters) > rows {
             return Err(KMeansError::MinTooLarge { rows, clusters, min });

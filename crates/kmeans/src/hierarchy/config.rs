@@ -18,7 +18,7 @@ use crate::{KMeansError, SphericalKMeansConfig};
 pub struct HierarchyConfig {
     /// Clusters of each level, the coarsest first, each more than the one before.
     pub levels: Vec<usize>,
-    /// Settings of every fit. `clusters` plays no part; the first level is the fit with this seed, later ones draw
+    /// Settings of every fit. `k` plays no part; the first level is the fit with this seed, later ones draw
     /// theirs from it.
     #[serde(default)]
     pub kmeans: SphericalKMeansConfig,
@@ -37,19 +37,24 @@ impl HierarchyConfig {
         Self { kmeans, ..self }
     }
 
-    /// The clusterer of these settings.
+    /// Whether a clusterer can be built of these settings.
     ///
     /// # Errors
-    /// [`KMeansError::NoLevels`], [`KMeansError::LevelsNotIncreasing`], and those of [`SphericalKMeansConfig::build`].
-    pub fn build(self) -> Result<HierarchicalKMeans, KMeansError> {
+    /// [`KMeansError::NoLevels`], [`KMeansError::LevelsNotIncreasing`], and those of [`SphericalKMeansConfig::validate`].
+    pub fn validate(&self) -> Result<(), KMeansError> {
         let Some(&finest) = self.levels.last() else {
             return Err(KMeansError::NoLevels);
         };
         check_increasing(&self.levels)?;
-        for clusters in [self.levels[0], finest] {
-            SphericalKMeansConfig { clusters, ..self.kmeans.clone() }.build()?;
-        }
-        Ok(HierarchicalKMeans { config: self })
+        [self.levels[0], finest].iter().try_for_each(|&k| SphericalKMeansConfig { k, ..self.kmeans.clone() }.validate())
+    }
+
+    /// The clusterer of these settings.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
+    pub fn build(self) -> Result<HierarchicalKMeans, KMeansError> {
+        self.validate().map(|()| HierarchicalKMeans { config: self })
     }
 }
 
@@ -68,10 +73,10 @@ mod tests {
     fn unusable_levels_are_refused() {
         let error = |levels: &[usize]| HierarchyConfig::new(levels).build().unwrap_err().to_string();
         assert_eq!(error(&[]), "no levels");
-        assert_eq!(error(&[0, 3]), "clusters is 0");
+        assert_eq!(error(&[0, 3]), "0 clusters, expected at least 1");
         assert_eq!(error(&[10, 100, 100]), "level of 100 clusters after one of 100");
         assert_eq!(error(&[usize::MAX]), format!("{} clusters do not fit 32-bit labels", usize::MAX));
-        let config = HierarchyConfig::new([2]).with_kmeans(SphericalKMeansConfig::default().with_n_runs(0));
+        let config = HierarchyConfig::new([2]).with_kmeans(SphericalKMeansConfig::default().with_runs(0));
         assert!(matches!(config.build(), Err(KMeansError::NoRuns)));
     }
 

@@ -25,7 +25,7 @@ impl<'a> Fitting<'a> {
 
     /// The level of all rows, which are those of this fitting.
     pub(super) fn first(&mut self, rows: &Vectors<'_>, clusters: usize) -> Result<Level, KMeansError> {
-        let config = SphericalKMeansConfig { clusters, ..self.kmeans.clone() };
+        let config = SphericalKMeansConfig { k: clusters, ..self.kmeans.clone() };
         let clustering = self.fit(config, rows, (0, None))?;
         Ok(Level { clustering, parents: Vec::new() })
     }
@@ -40,7 +40,7 @@ impl<'a> Fitting<'a> {
             let seed = self.seeds.random();
             if children > 0 {
                 let values = self.rows.gather(members);
-                let config = SphericalKMeansConfig { clusters: children, seed, ..self.kmeans.clone() };
+                let config = SphericalKMeansConfig { k: children, seed, ..self.kmeans.clone() };
                 let rows = Vectors::from_f32(&values, self.rows.dim())?;
                 level.add(parent, members, &self.fit(config, &rows, (levels.len(), Some(parent)))?);
             }

@@ -5,7 +5,8 @@ mod fit;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgGroup, ArgMatches, Args, FromArgMatches, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, ArgMatches, Args, FromArgMatches};
 use kmeans::{Bounds, HierarchyConfig, Init, KMeansError, NpyOptions, NpyVectors};
 
 use super::{RunArgs, print, start_threads};
@@ -89,8 +90,8 @@ pub(super) struct VectorArgs {
     #[arg(long, value_name = "N", default_value_t = 25, requires = "vectors", value_parser = at_least_one())]
     iterations: u32,
     /// How the first centroids are chosen
-    #[arg(long, value_enum, default_value_t, requires = "vectors")]
-    init: InitArg,
+    #[arg(long, default_value_t, requires = "vectors", value_parser = init())]
+    init: Init,
     /// Train on at most so many rows for each cluster; default: on all
     #[arg(long, value_name = "N", requires = "vectors", value_parser = at_least_one())]
     max_points_per_centroid: Option<u32>,
@@ -129,27 +130,15 @@ fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..)
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum InitArg {
-    /// Rows drawn uniformly
-    #[default]
-    RandomRows,
-    /// Rows far from each other, one after another
-    #[value(name = "k-means++")]
-    KMeansPlusPlus,
-    /// Rows far from each other, many at a time: for many clusters
-    #[value(name = "k-means||")]
-    KMeansParallel,
-}
-
-impl From<InitArg> for Init {
-    fn from(init: InitArg) -> Self {
-        match init {
-            InitArg::RandomRows => Self::RandomRows,
-            InitArg::KMeansPlusPlus => Self::KMeansPlusPlus,
-            InitArg::KMeansParallel => Self::KMeansParallel,
-        }
-    }
+fn init() -> impl TypedValueParser<Value = Init> {
+    let help = |init: Init| match init {
+        Init::RandomRows => "Rows drawn uniformly",
+        Init::KMeansPlusPlus => "Rows far from each other, one after another",
+        Init::KMeansParallel => "Rows far from each other, many at a time: for many clusters",
+        _ => "",
+    };
+    PossibleValuesParser::new(Init::ALL.map(|init| PossibleValue::new(init.name()).help(help(init))))
+        .try_map(|name| name.parse::<Init>())
 }
 
 impl VectorArgs {

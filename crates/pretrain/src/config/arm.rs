@@ -33,7 +33,7 @@ pub enum ArmConfig {
 /// sampler = { kind = "topic-aware", group = 16 }
 /// "#;
 /// let arms = pretrain::Config::parse(text, &[])?.arms()?;
-/// assert_eq!(arms[1].config.cluster.k, 1000);
+/// assert_eq!(arms[1].config.cluster.kmeans.k, 1000);
 /// assert_eq!(arms[1].name, "fine-groups");
 /// # Ok::<(), pretrain::PretrainError>(())
 /// ```
@@ -247,7 +247,7 @@ mod tests {
         let arms = arms(text).unwrap();
         assert!(arms[0].is_unclustered() && !arms[1].is_unclustered());
         assert_eq!((arms[0].name.as_str(), arms[1].name.as_str()), ("none", "fine-groups"));
-        assert_eq!((arms[0].config.cluster.k, arms[1].config.cluster.k), (7, 50));
+        assert_eq!((arms[0].config.cluster.kmeans.k, arms[1].config.cluster.kmeans.k), (7, 50));
         assert_eq!(arms[1].config.sampler.kind, SamplerKind::TopicAware);
     }
 
@@ -313,7 +313,7 @@ mod tests {
         "#;
         let arm = &arms(text).unwrap()[0];
         assert_eq!(arm.draws.len(), 2);
-        assert_eq!(arm.clusters().map(|cluster| cluster.k).collect::<Vec<_>>(), [4]);
+        assert_eq!(arm.clusters().map(|cluster| cluster.kmeans.k).collect::<Vec<_>>(), [4]);
         assert_eq!(arm.draws[1].sampler.topic_aware(3).strata_per_batch, 2);
     }
 }

@@ -1,7 +1,10 @@
 //! The section `[cluster]`: what is clustered, and how.
 
-use kmeans::{Bounds, HierarchyConfig, Init, SphericalKMeansConfig};
-use serde::{Deserialize, Serialize};
+use kmeans::{Bounds, HierarchyConfig, SphericalKMeansConfig};
+use serde::de::MapAccess;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::joined::{self, OwnKeys};
 
 /// What is clustered, and how.
 ///
@@ -12,38 +15,60 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(config.cluster.clusters(), 100);
 /// # Ok::<(), pretrain::PretrainError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClusterConfig {
     /// What is clustered where `run.arms` names no arms.
     pub of: ClusterOf,
-    /// How many clusters, where `levels` names none.
-    pub k: usize,
+    /// The settings of k-means; `k` where `levels` names none. Their keys stand in the same table.
+    #[serde(flatten)]
+    pub kmeans: SphericalKMeansConfig,
     /// Nested clusters: how many at each level, the coarsest first, the last of which the batches are drawn from; empty: `k`
     /// clusters on one level.
     pub levels: Vec<usize>,
-    /// How many runs of k-means; the best is kept whole.
-    pub runs: usize,
-    /// The most iterations of one run.
-    pub max_iterations: usize,
-    /// A run stops when the objective's relative gain falls below this.
-    pub tolerance: f64,
-    /// The seed of the initial centroids.
-    pub seed: u64,
-    /// How the first centroids are chosen.
-    pub init: Init,
-    /// Whether iterations skip what bounds prove unchanged (on the processor).
-    pub pruning: bool,
-    /// Whether rows are multiplied in 16-bit fixed point first (on the processor).
-    pub fixed_point: bool,
-    /// k-means learns from at most so many rows a cluster; absent: from all.
-    pub max_points_per_centroid: Option<usize>,
     /// The least and the most rows of a cluster; absent: whatever k-means finds.
     pub balance: Option<Bounds>,
     /// Whether k-means computes on the run's device, in burn, rather than on the processor.
     pub on_device: bool,
     /// The most bytes of a block of rows on the device; absent: 64 MiB.
     pub block_bytes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OwnKey {
+    Of,
+    Levels,
+    Balance,
+    OnDevice,
+    BlockBytes,
+}
+
+impl<'de> OwnKeys<'de> for ClusterConfig {
+    type Key = OwnKey;
+    const KEYS: &'static [(&'static str, OwnKey)] = &[
+        ("of", OwnKey::Of),
+        ("levels", OwnKey::Levels),
+        ("balance", OwnKey::Balance),
+        ("on_device", OwnKey::OnDevice),
+        ("block_bytes", OwnKey::BlockBytes),
+    ];
+
+    fn read<A: MapAccess<'de>>(&mut self, key: OwnKey, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            OwnKey::Of => self.of = map.next_value()?,
+            OwnKey::Levels => self.levels = map.next_value()?,
+            OwnKey::Balance => self.balance = map.next_value()?,
+            OwnKey::OnDevice => self.on_device = map.next_value()?,
+            OwnKey::BlockBytes => self.block_bytes = map.next_value()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (own, kmeans) = joined::deserialize::<D, Self, _>(deserializer)?;
+        Ok(Self { kmeans, ..own })
+    }
 }
 
 /// What is clustered: an arm of the comparison.
@@ -97,19 +122,10 @@ impl ClusterOf {
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        let SphericalKMeansConfig { init, pruning, fixed_point, max_points_per_centroid, .. } = Default::default();
         Self {
             of: ClusterOf::Passages,
-            k: 10,
+            kmeans: SphericalKMeansConfig::default(),
             levels: Vec::new(),
-            runs: 1,
-            max_iterations: 25,
-            tolerance: 1e-4,
-            seed: 0,
-            init,
-            pruning,
-            fixed_point,
-            max_points_per_centroid,
             balance: None,
             on_device: false,
             block_bytes: None,
@@ -120,27 +136,58 @@ impl Default for ClusterConfig {
 impl ClusterConfig {
     /// How many clusters batches are drawn from.
     pub fn clusters(&self) -> usize {
-        self.levels.last().copied().unwrap_or(self.k)
+        self.levels.last().copied().unwrap_or(self.kmeans.k)
     }
 
-    /// The settings of k-means.
-    pub fn kmeans(&self) -> SphericalKMeansConfig {
-        SphericalKMeansConfig {
-            clusters: self.clusters(),
-            max_iterations: self.max_iterations,
-            n_runs: self.runs,
-            tolerance: self.tolerance,
-            seed: self.seed,
-            init: self.init,
-            pruning: self.pruning,
-            fixed_point: self.fixed_point,
-            max_points_per_centroid: self.max_points_per_centroid,
-        }
+    /// The settings of k-means on one level.
+    pub fn flat(&self) -> SphericalKMeansConfig {
+        SphericalKMeansConfig { k: self.clusters(), ..self.kmeans.clone() }
     }
 
     /// The settings of nested clusters, if `levels` names them.
     pub fn hierarchy(&self) -> Option<HierarchyConfig> {
         let nested = !self.levels.is_empty();
-        nested.then(|| HierarchyConfig { levels: self.levels.clone(), kmeans: self.kmeans() })
+        nested.then(|| HierarchyConfig { levels: self.levels.clone(), kmeans: self.flat() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+
+    #[test]
+    fn a_mistake_in_the_table_is_named_with_its_line_whichever_struct_has_the_key() {
+        for (key, part) in [
+            ("kk = 3", "unknown field `kk`"),
+            ("k = \"x\"", "`cluster.k`"),
+            ("tolerance = true", "`cluster.tolerance`"),
+            ("init = \"far\"", "`cluster.init`"),
+            ("on_device = 1", "`cluster.on_device`"),
+            ("of = \"nothing\"", "`cluster.of`"),
+            ("levels = [10, \"x\"]", "`cluster.levels`"),
+            ("balance = { mini = 3 }", "mini"),
+        ] {
+            let text = format!("[cluster]\nseed = 3\nruns = 2\n{key}\npruning = false");
+            let message = Config::parse(&text, &[]).unwrap_err().to_string();
+            assert!(message.contains("line 4") && message.contains(part), "{key}: {message}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_keys_of_both_structs() {
+        let message = Config::parse("[cluster]\nkk = 3", &[]).unwrap_err().to_string();
+        assert!(message.contains("`block_bytes`") && message.contains("`max_iterations`"), "{message}");
+    }
+
+    #[test]
+    fn all_keys_stand_in_one_table() {
+        let text =
+            "[cluster]\nk = 3\nof = \"both\"\nblock_bytes = 1\nmax_points_per_centroid = 5\nbalance = { min = 2 }";
+        let config = Config::parse(text, &[]).unwrap();
+        let table: toml::Table = config.to_toml().unwrap().parse().unwrap();
+        let keys: Vec<&str> = table["cluster"].as_table().unwrap().keys().map(String::as_str).collect();
+        assert!(["k", "of", "block_bytes", "max_points_per_centroid", "balance"].iter().all(|key| keys.contains(key)));
+        assert!(!keys.contains(&"kmeans"));
+        assert_eq!(Config::parse(&config.to_toml().unwrap(), &[]).unwrap(), config);
     }
 }

@@ -2,6 +2,7 @@
 
 mod arm;
 mod cluster;
+mod joined;
 mod overrides;
 mod sampler;
 mod sections;
@@ -9,14 +10,15 @@ mod validate;
 
 use std::path::Path;
 
+use infonce::InfoNceConfig;
 use serde::{Deserialize, Serialize};
 
 pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
-    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, LossConfig, PoolingKind, RateDecay,
-    RunConfig, SplitBy, StudentConfig, StudentKind, TrainConfig,
+    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, SplitBy,
+    StudentConfig, StudentKind, TrainConfig,
 };
 
 use crate::error::{PretrainError, Result};
@@ -27,7 +29,7 @@ use crate::error::{PretrainError, Result};
 ///
 /// ```
 /// let config = pretrain::Config::parse("[cluster]\nk = 4", &["train.epochs=1".into()])?;
-/// assert_eq!(config.cluster.k, 4);
+/// assert_eq!(config.cluster.kmeans.k, 4);
 /// assert_eq!(config.train.epochs, 1);
 /// assert!(pretrain::Config::parse("", &["train.epoch=1".into()]).is_err());
 /// # Ok::<(), pretrain::PretrainError>(())
@@ -46,7 +48,7 @@ pub struct Config {
     /// The encoder that is trained.
     pub student: StudentConfig,
     /// InfoNCE over the batch.
-    pub loss: LossConfig,
+    pub loss: InfoNceConfig,
     /// The optimisation.
     pub train: TrainConfig,
     /// How the trained encoder is judged.
@@ -309,7 +311,7 @@ mod tests {
         let settings = ["cluster.balance.min=3", "run.arms=[{name=\"a\",cluster={k=2}}]"].map(String::from);
         let config = Config::parse("[[run.arm]]\nname = \"b\"", &settings).unwrap();
         assert_eq!(config.cluster.balance.unwrap().min, 3);
-        assert_eq!(config.arms().unwrap()[0].config.cluster.k, 2);
+        assert_eq!(config.arms().unwrap()[0].config.cluster.kmeans.k, 2);
         assert!(error("[cluster]\nk = 3", &["cluster.k.x=3"]).contains("cluster.k.x=3"));
     }
 

@@ -68,6 +68,11 @@ pub(super) fn differences(left: &Config, right: &Config) -> Vec<Difference> {
         .collect()
 }
 
+/// The value of `section.key` as TOML, if it has one.
+pub(super) fn value_of(config: &Config, key: &str) -> Option<String> {
+    flatten(config).get(key).map(ToString::to_string)
+}
+
 fn flatten(config: &Config) -> std::collections::BTreeMap<String, Value> {
     // By way of the text, which shows an f32 as it was written.
     let table: Table = toml::to_string(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default();

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use infonce::Direction;
 use serde::{Deserialize, Serialize};
 
 use super::ArmConfig;
@@ -204,26 +203,6 @@ impl Default for StudentConfig {
             init_std: 0.1,
             idf: None,
         }
-    }
-}
-
-/// InfoNCE over the batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LossConfig {
-    /// The temperature τ that divides cosines.
-    pub temperature: f32,
-    /// Which side looks for the other.
-    pub direction: Direction,
-    /// Whether false negatives are masked: a query's other known positives, and pairs that share a query or passage text.
-    pub mask_duplicates: bool,
-    /// Rows of a tile of the loss that never forms the whole matrix; 0: the whole matrix.
-    pub tile: usize,
-}
-
-impl Default for LossConfig {
-    fn default() -> Self {
-        Self { temperature: 0.02, direction: Direction::QueryToPassage, mask_duplicates: true, tile: 256 }
     }
 }
 

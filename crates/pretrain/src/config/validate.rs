@@ -1,12 +1,14 @@
-//! The range of every key, checked before any file is read.
+//! The range of every key, checked before any file is read: first what the crate says that a setting is for, then what a run
+//! can bear.
 
+use std::error::Error;
 use std::fmt::Display;
 
-use infonce::InfoNceConfig;
-use retrieval_eval::Measure;
-use stratified_sampler::{Knot, Leftovers, Weights};
+use embed::LexicalConfig;
+use retrieval_eval::{BootstrapConfig, Measure};
+use stratified_sampler::SamplerError;
 
-use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind};
+use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind, overrides};
 use crate::error::{PretrainError, Result};
 
 fn require(holds: bool, key: &'static str, value: impl Display, expected: &'static str) -> Result<()> {
@@ -53,6 +55,25 @@ impl Config {
         require(!self.run.dir.as_os_str().is_empty(), "run.dir", "\"\"", "a folder")
     }
 
+    /// The error of a crate that refuses the value of `key`.
+    fn refused(&self, key: &str, source: impl Error + Send + Sync + 'static) -> PretrainError {
+        let value = overrides::value_of(self, key);
+        PretrainError::Refused { key: key.to_owned(), value, source: Box::new(source) }
+    }
+
+    /// The error of a crate that refuses a section, or one setting of it.
+    fn refused_of(
+        &self,
+        section: &str,
+        setting: Option<&str>,
+        source: impl Error + Send + Sync + 'static,
+    ) -> PretrainError {
+        match setting {
+            Some(setting) => self.refused(&format!("{section}.{setting}"), source),
+            None => self.refused(section, source),
+        }
+    }
+
     /// The sections that an arm may change.
     pub(super) fn validate_sections(&self) -> Result<()> {
         self.validate_clusters()?;
@@ -89,9 +110,10 @@ impl Config {
     fn validate_clusters(&self) -> Result<()> {
         let (embedder, cluster) = (&self.embedder, &self.cluster);
         match embedder.kind {
-            // Each word goes to sixteen coordinates.
             EmbedderKind::Lexical => {
-                require((16..=MOST).contains(&embedder.dim), "embedder.dim", embedder.dim, "16 to 65536")?;
+                let lexical = LexicalConfig::default().with_dim(embedder.dim);
+                lexical.validate().map_err(|error| self.refused("embedder.dim", error))?;
+                size("embedder.dim", embedder.dim)?;
             }
             EmbedderKind::Bert | EmbedderKind::Static => {
                 let given = !embedder.path.as_os_str().is_empty();
@@ -104,25 +126,18 @@ impl Config {
         ] {
             require(limit == 0 || (2..=MOST_TOKENS).contains(&limit), key, limit, "0, or 2 to 1048576")?;
         }
-        // A label is a u32.
-        let labels = 1..=u32::MAX as usize;
-        require(labels.contains(&cluster.k), "cluster.k", cluster.k, "1 to 4294967295")?;
-        size("cluster.runs", cluster.runs)?;
-        size("cluster.max_iterations", cluster.max_iterations)?;
-        let tolerance = cluster.tolerance;
-        require(tolerance.is_finite() && tolerance >= 0.0, "cluster.tolerance", tolerance, "0 or more")?;
-        require(cluster.max_points_per_centroid != Some(0), "cluster.max_points_per_centroid", 0, "1 or more")?;
+        let kmeans = &cluster.kmeans;
+        kmeans.validate().map_err(|error| self.refused_of("cluster", error.setting(), error))?;
+        size("cluster.runs", kmeans.runs)?;
+        size("cluster.max_iterations", kmeans.max_iterations)?;
         require(cluster.block_bytes != Some(0), "cluster.block_bytes", 0, "1 or more")?;
-        let levels = &cluster.levels;
-        let rising = levels.iter().all(|level| labels.contains(level)) && levels.is_sorted_by(|one, next| one < next);
-        require(rising, "cluster.levels", format!("{levels:?}"), "rising numbers of 1 to 4294967295")?;
-        let nested_here = levels.is_empty() || !cluster.on_device;
-        require(nested_here, "cluster.levels", format!("{levels:?}"), "none with cluster.on_device")?;
+        if let Some(hierarchy) = cluster.hierarchy() {
+            hierarchy.validate().map_err(|error| self.refused("cluster.levels", error))?;
+            let levels = format!("{:?}", cluster.levels);
+            require(!cluster.on_device, "cluster.levels", levels, "none with cluster.on_device")?;
+        }
         match cluster.balance {
-            Some(bounds) => {
-                let ordered = bounds.max.is_none_or(|max| max >= bounds.min.max(1));
-                require(ordered, "cluster.balance", format!("{bounds:?}"), "max at least min, and 1 or more")
-            }
+            Some(bounds) => bounds.validate().map_err(|error| self.refused("cluster.balance", error)),
             None => Ok(()),
         }
     }
@@ -135,61 +150,28 @@ impl Config {
             sampler.batch_size,
             "2 to 16777216",
         )?;
-        require(sampler.cap != Some(0), "sampler.cap", 0, "1 or more")?;
         without_repeats("sampler.unique", &sampler.unique)?;
         let topic_aware = sampler.kind == SamplerKind::TopicAware && sampler.curriculum.is_none();
         let said = sampler.strata_per_batch.is_some() != sampler.group.is_some();
         let keys = format!("{:?}, strata_per_batch = {:?}", sampler.group, sampler.strata_per_batch);
         require(said || !topic_aware, "sampler.group", keys, "one of sampler.group and sampler.strata_per_batch")?;
-        let (group, strata) = (sampler.group.unwrap_or(1), sampler.strata_per_batch.unwrap_or(1));
-        let divides = |part: usize| part > 0 && sampler.batch_size.is_multiple_of(part);
-        require(divides(group), "sampler.group", group, "a divisor of sampler.batch_size")?;
-        require(divides(strata), "sampler.strata_per_batch", strata, "a divisor of sampler.batch_size")?;
-        if sampler.kind == SamplerKind::Stratified && sampler.curriculum.is_none() {
-            self.validate_strata()?;
+        let group = sampler.group.unwrap_or(1);
+        let divides = group > 0 && sampler.batch_size.is_multiple_of(group);
+        require(divides, "sampler.group", group, "a divisor of sampler.batch_size")?;
+        let refused = |error: SamplerError| self.refused_of("sampler", error.setting(), error);
+        if sampler.strata_per_batch.is_some() {
+            sampler.topic_aware(0).validate().map_err(refused)?;
         }
         match &sampler.curriculum {
+            None if sampler.kind == SamplerKind::Stratified => sampler.stratified(0).validate().map_err(refused),
+            None => Ok(()),
             Some(curriculum) => {
-                let samplers = curriculum.samplers.len();
-                require(samplers > 0, "sampler.curriculum", "no samplers", "samplers")?;
                 let one = curriculum.starts.is_empty() != curriculum.knots.is_empty();
                 require(one, "sampler.curriculum", "starts and knots", "one of the two")?;
-                let knots = curriculum.schedule().knots;
-                let times: Vec<f64> = knots.iter().map(|knot| knot.at).collect();
-                let rising =
-                    times.iter().all(|at| at.is_finite() && *at >= 0.0) && times.is_sorted_by(|one, next| one < next);
-                require(rising, "sampler.curriculum", format!("{times:?}"), "times of 0 or more that rise")?;
-                let share = |share: &f64| share.is_finite() && *share >= 0.0;
-                let shared = |knot: &Knot| {
-                    let shares = &knot.shares;
-                    shares.len() == samplers && shares.iter().all(share) && shares.iter().any(|share| *share > 0.0)
-                };
-                let shares = || knots.iter().map(|knot| &knot.shares).collect::<Vec<_>>();
-                let expected = "a start, or in each knot a share of 0 or more, for each sampler";
-                require(knots.iter().all(shared), "sampler.curriculum", format!("{:?}", shares()), expected)
+                let schedule = curriculum.schedule().validate(curriculum.samplers.len());
+                schedule.map_err(|error| self.refused("sampler.curriculum", error))
             }
-            None => Ok(()),
         }
-    }
-
-    /// What batches of one stratum each cannot do.
-    fn validate_strata(&self) -> Result<()> {
-        let sampler = &self.sampler;
-        let by_size = sampler.weights == Weights::Size;
-        let whole = matches!(sampler.leftovers, Leftovers::Merge | Leftovers::Mix);
-        let weights = format!("{:?}", sampler.weights);
-        require(by_size || !whole, "sampler.weights", &weights, "\"size\", or sampler.leftovers of drop or carry")?;
-        if let Weights::Temperature(temperature) = sampler.weights {
-            require(
-                temperature.is_finite() && temperature > 0.0,
-                "sampler.weights",
-                &weights,
-                "a temperature above 0",
-            )?;
-        }
-        let least = sampler.batch_size.max(sampler.min_stratum);
-        let cap = sampler.cap.unwrap_or(least);
-        require(cap >= least, "sampler.cap", cap, "at least sampler.batch_size and sampler.min_stratum")
     }
 
     fn validate_student(&self) -> Result<()> {
@@ -212,10 +194,8 @@ impl Config {
     }
 
     fn validate_training(&self) -> Result<()> {
-        let (loss, train) = (&self.loss, &self.train);
-        let least = InfoNceConfig::MIN_TEMPERATURE;
-        let temperature = loss.temperature;
-        require(temperature.is_finite() && temperature >= least, "loss.temperature", temperature, "1e-6 or more")?;
+        let train = &self.train;
+        self.loss.validate().map_err(|error| self.refused_of("loss", error.setting(), error))?;
         require((1..=1_000_000).contains(&train.epochs), "train.epochs", train.epochs, "1 to 1000000")?;
         // A step of AdamW moves a value by up to the rate: below, f32 rounds it to nothing; above, nothing is learned.
         let rate = train.learning_rate.unwrap_or_else(|| self.student.learning_rate());
@@ -265,7 +245,9 @@ impl Config {
             let value = format!("{} with {name}", eval.depth);
             require(cut.is_none_or(|cut| cut <= eval.depth), "eval.depth", value, "at least the cut of every measure")?;
         }
-        require((1..=10_000_000).contains(&eval.resamples), "eval.resamples", eval.resamples, "1 to 10000000")?;
+        let bootstrap = BootstrapConfig::default().with_resamples(eval.resamples);
+        bootstrap.validate().map_err(|error| self.refused("eval.resamples", error))?;
+        require(eval.resamples <= 10_000_000, "eval.resamples", eval.resamples, "1 to 10000000")?;
         tokens("eval.max_query_tokens", eval.max_query_tokens)?;
         tokens("eval.max_passage_tokens", eval.max_passage_tokens)
     }

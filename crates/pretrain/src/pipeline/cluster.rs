@@ -107,7 +107,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn fit(&self, clusters: &Clusters, rows: ArrayView2<'_, f32>) -> Result<Fitted> {
         let (config, name) = (&clusters.config, &clusters.name);
         tracing::info!("cluster {name}: {} rows of {} into {}", count(rows.nrows()), rows.ncols(), config.clusters());
-        let bar = bar((config.max_iterations * config.runs) as u64, &format!("cluster {name}"));
+        let bar = bar((config.kmeans.max_iterations * config.kmeans.runs) as u64, &format!("cluster {name}"));
         let fitted = self.fitted(config, rows, &mut |iteration| {
             bar.inc(1);
             bar.set_message(format!("mean cosine {:.4}", iteration.objective));
@@ -150,12 +150,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     fn clusterer(&self, config: &ClusterConfig) -> std::result::Result<Box<dyn Clusterer>, KMeansError> {
         if config.of == ClusterOf::Random {
-            return Ok(Box::new(RandomLabels { clusters: config.clusters(), seed: config.seed }));
+            return Ok(Box::new(RandomLabels { clusters: config.clusters(), seed: config.kmeans.seed }));
         }
         if !config.on_device {
-            return Ok(Box::new(config.kmeans().build()?));
+            return Ok(Box::new(config.flat().build()?));
         }
-        let on_device = config.kmeans().build_on::<B::InnerBackend>(&self.device)?;
+        let on_device = config.flat().build_on::<B::InnerBackend>(&self.device)?;
         Ok(Box::new(match config.block_bytes {
             Some(block_bytes) => on_device.with_block_bytes(block_bytes),
             None => on_device,

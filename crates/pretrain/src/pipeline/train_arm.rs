@@ -5,14 +5,13 @@ use std::path::Path;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use embed::{ExportOptions, SaveFolder};
-use infonce::{ContrastiveLoss, InfoNceConfig};
 use stratified_sampler::BatchSampler;
 
 use super::Pipeline;
 use super::initial::Start;
 use super::recorder::Recorder;
 use super::validation::Validation;
-use crate::config::{Keep, LossConfig};
+use crate::config::Keep;
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::progress::{count, megabytes};
@@ -50,7 +49,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let student = self.initial_student::<B>(config, member.seed, start)?;
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;
-        let loss = self.loss(&config.loss)?;
+        let loss = config.loss.build_boxed()?;
         let training = Training::<B> {
             tokens: &start.tokens,
             sampler: &*sampler,
@@ -88,17 +87,6 @@ impl<B: AutodiffBackend> Pipeline<B> {
         recorder.finish()?;
         let kept = best.map_or(trained, |(_, student)| student);
         save(&kept, start, &folder.join("model"))
-    }
-
-    fn loss(&self, config: &LossConfig) -> Result<Box<dyn ContrastiveLoss<B::InnerBackend>>> {
-        let loss = InfoNceConfig::default()
-            .with_temperature(config.temperature)
-            .with_direction(config.direction)
-            .with_mask_duplicates(config.mask_duplicates);
-        Ok(match config.tile {
-            0 => Box::new(loss.build_dense()?),
-            tile => Box::new(loss.with_tile(tile).build()?),
-        })
     }
 }
 

@@ -108,11 +108,11 @@ fn flatten(prefix: &str, table: Table, into: &mut BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LossConfig;
+    use infonce::InfoNceConfig;
 
     #[test]
     fn settings_are_keys_as_in_the_configuration() {
-        let stage = Stage::new("train", "train").with_settings("loss", &LossConfig::default()).unwrap();
+        let stage = Stage::new("train", "train").with_settings("loss", &InfoNceConfig::default()).unwrap();
         let stage = stage.with_settings("seed", &7).unwrap();
         assert_eq!(stage.settings["loss.temperature"], "0.02");
         assert_eq!(stage.settings["seed"], "7");

@@ -74,18 +74,24 @@ impl BootstrapConfig {
         self
     }
 
-    /// The bootstrap of these settings.
+    /// Whether a bootstrap can be built of these settings.
     ///
     /// # Errors
     /// [`EvalError::NoResamples`] for 0 resamples, [`EvalError::Level`] for a level outside (0, 1).
+    pub fn validate(&self) -> Result<(), EvalError> {
+        match *self {
+            Self { resamples: 0, .. } => Err(EvalError::NoResamples { key: "resamples" }),
+            Self { level, .. } if !(level > 0.0 && level < 1.0) => Err(EvalError::Level { level }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The bootstrap of these settings.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
     pub fn build(self) -> Result<Bootstrap, EvalError> {
-        if self.resamples == 0 {
-            return Err(EvalError::NoResamples { key: "resamples" });
-        }
-        if !(self.level > 0.0 && self.level < 1.0) {
-            return Err(EvalError::Level { level: self.level });
-        }
-        Ok(Bootstrap { config: self })
+        self.validate().map(|()| Bootstrap { config: self })
     }
 }
 

@@ -42,15 +42,23 @@ impl RandomisationConfig {
         self
     }
 
-    /// The test of these settings.
+    /// Whether a test can be built of these settings.
     ///
     /// # Errors
     /// [`EvalError::NoResamples`] for 0 permutations.
-    pub fn build(self) -> Result<RandomisationTest, EvalError> {
+    pub fn validate(&self) -> Result<(), EvalError> {
         match self.permutations {
             0 => Err(EvalError::NoResamples { key: "permutations" }),
-            _ => Ok(RandomisationTest { config: self }),
+            _ => Ok(()),
         }
+    }
+
+    /// The test of these settings.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
+    pub fn build(self) -> Result<RandomisationTest, EvalError> {
+        self.validate().map(|()| RandomisationTest { config: self })
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PathBufValueParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, ValueEnum};
+use clap::{ArgMatches, Args};
 use ndarray::Array2;
 use stratified_sampler::{Leftovers, SamplerError, Stratified, StratifiedConfig};
 
@@ -39,8 +39,8 @@ pub(in crate::cli) struct LabelArgs {
     )]
     batch_size: usize,
     /// What becomes of the pairs that fill no batch of their stratum
-    #[arg(long, value_enum, default_value_t = Leftovers::default().into(), requires = "labels")]
-    leftovers: LeftoversArg,
+    #[arg(long, default_value_t, requires = "labels", value_parser = leftovers())]
+    leftovers: Leftovers,
     /// With `--leftovers merge`: the centroids of strata 0 to k - 1, f32 of [k, dim]; leftovers go to the stratum of the
     /// largest inner product. Without: to the smallest other one
     #[arg(long, value_name = "CENTROIDS.npy", requires = "labels")]
@@ -71,44 +71,21 @@ fn npy_path(path: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum LeftoversArg {
-    /// Not drawn in this epoch
-    Drop,
-    /// Drawn first in the stratum's next epoch
-    Carry,
-    /// Batches shared with the leftovers of the nearest strata
-    Merge,
-    /// Batches shared with the leftovers of any strata
-    Mix,
-}
-
-impl From<LeftoversArg> for Leftovers {
-    fn from(leftovers: LeftoversArg) -> Self {
-        match leftovers {
-            LeftoversArg::Drop => Self::Drop,
-            LeftoversArg::Carry => Self::Carry,
-            LeftoversArg::Merge => Self::Merge,
-            LeftoversArg::Mix => Self::Mix,
-        }
-    }
-}
-
-impl From<Leftovers> for LeftoversArg {
-    fn from(leftovers: Leftovers) -> Self {
-        match leftovers {
-            Leftovers::Drop => Self::Drop,
-            Leftovers::Carry => Self::Carry,
-            Leftovers::Merge => Self::Merge,
-            Leftovers::Mix => Self::Mix,
-        }
-    }
+fn leftovers() -> impl TypedValueParser<Value = Leftovers> {
+    let help = |leftovers: Leftovers| match leftovers {
+        Leftovers::Drop => "Not drawn in this epoch",
+        Leftovers::Carry => "Drawn first in the stratum's next epoch",
+        Leftovers::Merge => "Batches shared with the leftovers of the nearest strata",
+        Leftovers::Mix => "Batches shared with the leftovers of any strata",
+    };
+    let value = |leftovers: Leftovers| PossibleValue::new(leftovers.name()).help(help(leftovers));
+    PossibleValuesParser::new(Leftovers::ALL.map(value)).try_map(|name| name.parse::<Leftovers>())
 }
 
 impl LabelArgs {
     /// The arguments together with those that runs have too.
     pub(super) fn with_shared(self, matches: &ArgMatches) -> Result<Self, clap::Error> {
-        if self.centroids.is_some() && self.leftovers != LeftoversArg::Merge {
+        if self.centroids.is_some() && self.leftovers != Leftovers::Merge {
             let problem = "the argument '--centroids <CENTROIDS.npy>' needs '--leftovers merge'\n";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, problem));
         }
@@ -123,8 +100,7 @@ impl LabelArgs {
         start_threads(self.threads)?;
         self.check_out()?;
         let sampler = self.sampler()?;
-        let plan =
-            Plan { sampler: &sampler, epoch: self.epoch, seed: self.seed, leftovers: Some(self.leftovers.into()) };
+        let plan = Plan { sampler: &sampler, epoch: self.epoch, seed: self.seed, leftovers: Some(self.leftovers) };
         let written = plan.write(&self.out)?;
         self.describe(&written);
         print(&format!("{}\n{}\n", written.plan.display(), written.report.display()))
@@ -133,7 +109,7 @@ impl LabelArgs {
     /// The labels are freed once the sampler has grouped the pairs by them.
     fn sampler(&self) -> Result<Stratified> {
         let labels = read_labels(&self.labels)?;
-        let config = StratifiedConfig::new(self.batch_size).with_leftovers(self.leftovers.into()).with_seed(self.seed);
+        let config = StratifiedConfig::new(self.batch_size).with_leftovers(self.leftovers).with_seed(self.seed);
         let built = match &self.centroids {
             Some(path) => build_with_centroids(config, &labels, self.centroids_of(path, &labels)?.view()),
             None => config.build(&labels),

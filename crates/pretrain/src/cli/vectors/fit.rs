@@ -109,10 +109,10 @@ impl VectorArgs {
 
     fn config(&self, clusters: usize) -> SphericalKMeansConfig {
         SphericalKMeansConfig::new(clusters)
-            .with_n_runs(self.runs as usize)
+            .with_runs(self.runs as usize)
             .with_max_iterations(self.iterations as usize)
             .with_seed(self.seed)
-            .with_init(self.init.into())
+            .with_init(self.init)
             .with_max_points_per_centroid(self.max_points_per_centroid.map(|points| points as usize))
     }
 
