@@ -174,6 +174,33 @@ pub enum EmbedError {
 }
 
 impl EmbedError {
+    /// The error of code that embeds while it writes `path`: the embedder's own, where it is behind the writer's.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Error;
+    /// use std::path::Path;
+    ///
+    /// use embed::EmbedError;
+    ///
+    /// let path = Path::new("rows.npy");
+    /// let error = EmbedError::of_writing(path, EmbedError::NotFinite { index: 3 }.into());
+    /// assert_eq!(error.to_string(), "the vector of text 3 is not finite");
+    /// assert_eq!(EmbedError::of_writing(path, Error::other("full")).to_string(), "rows.npy: cannot be written");
+    /// ```
+    pub fn of_writing(path: &Path, error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(|source| Self::Write { path: path.to_owned(), source })
+    }
+
+    /// The same error with its text's index counted from the first of all texts.
+    pub(crate) fn counted_from(self, start: usize) -> Self {
+        match self {
+            Self::Tokenize { index, source } => Self::Tokenize { index: start + index, source },
+            Self::NotFinite { index } => Self::NotFinite { index: start + index },
+            other => other,
+        }
+    }
+
     /// The same error with the file in which the setting is.
     pub(crate) fn in_file(mut self, path: &Path) -> Self {
         if let EmbedError::Unsupported { key, .. } | EmbedError::OutOfRange { key, .. } = &mut self {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bert;
+mod blocks;
 mod document_frequency;
 mod embedder;
 mod encoder;
@@ -16,6 +17,7 @@ mod tokens;
 mod weights;
 
 pub use bert::{Bert, BertConfig, Pooling};
+pub use blocks::{embed_blocks, embed_to_npy};
 pub use document_frequency::inverse_document_frequency;
 pub use embedder::{Embedder, Side};
 pub use encoder::{Encoder, SaveFolder};

@@ -2,11 +2,9 @@ use burn::tensor::backend::Backend;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::BLOCK;
 use crate::weights::host;
 use crate::{EmbedError, Embedder, Encoder, Prompts, Side, TextTokenizer, TokenBatch};
-
-/// Texts tokenized and sorted at a time.
-const WINDOW: usize = 16_384;
 
 /// Most tokens of a text, special tokens counted, on each side of a pair; and how many an encoder gets at a time.
 ///
@@ -167,23 +165,15 @@ impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
     ) -> Result<Array2<f32>, EmbedError> {
         let mut rows = Array2::zeros((texts.len(), self.dim()));
         let mut count = 0;
-        for (window, part) in texts.chunks(WINDOW).enumerate() {
-            let start = window * WINDOW;
+        for (window, part) in texts.chunks(BLOCK).enumerate() {
+            let start = window * BLOCK;
             let tokens = self.tokenizer.encode_after(self.prompts.of(side), part, self.limits.of(side));
-            let tokens = tokens.map_err(|error| shifted(error, start))?;
+            let tokens = tokens.map_err(|error| error.counted_from(start))?;
             self.fill(&tokens, start, &mut rows, &mut |chunk| {
                 count += chunk;
                 on_rows(count);
             })?;
         }
         Ok(rows)
-    }
-}
-
-/// The error with its text's index counted from the first of all texts.
-fn shifted(error: EmbedError, start: usize) -> EmbedError {
-    match error {
-        EmbedError::Tokenize { index, source } => EmbedError::Tokenize { index: start + index, source },
-        other => other,
     }
 }

@@ -111,6 +111,9 @@ pub enum PretrainError {
         /// The data's path.
         path: PathBuf,
     },
+    /// Rows or labels of a file could not be read.
+    #[error(transparent)]
+    Vectors(#[from] vectors::VectorsError),
     /// Texts could not be embedded.
     #[error(transparent)]
     Embed(#[from] embed::EmbedError),

@@ -22,6 +22,7 @@ mod nearest;
 mod pipeline;
 mod plan_file;
 mod progress;
+mod rows;
 mod run_folder;
 mod sentences;
 mod student;

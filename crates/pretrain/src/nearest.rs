@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use stratified_sampler::{SamplerError, Stratified, StratifiedConfig};
+use vectors::inner_product;
 
 /// The sampler whose leftovers merge with those of the stratum that has the nearest centroid.
 ///
@@ -37,6 +38,7 @@ fn with_pairs(labels: &[u32], strata: usize) -> Vec<bool> {
 fn nearest(centroids: ArrayView2<'_, f32>, with_pairs: &[bool]) -> Vec<u32> {
     let centroids = centroids.as_standard_layout();
     let rows: Vec<&[f32]> = centroids.rows().into_iter().map(|row| row.to_slice().unwrap_or_default()).collect();
+    // Summed in f64 in one order, near ties fall alike on every machine.
     let nearest_to = |own: usize| {
         let mut best = (f64::NEG_INFINITY, None);
         for other in (0..rows.len()).filter(|&other| other != own && with_pairs[other]) {
@@ -48,21 +50,6 @@ fn nearest(centroids: ArrayView2<'_, f32>, with_pairs: &[bool]) -> Vec<u32> {
         best.1.unwrap_or(usize::from(own == 0)) as u32
     };
     (0..rows.len()).into_par_iter().map(nearest_to).collect()
-}
-
-/// In f64, where products of f32 are exact, and summed in one order, so that near ties fall alike on every machine.
-fn inner_product(a: &[f32], b: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            lanes[lane] += f64::from(a[lane]) * f64::from(b[lane]);
-        }
-    }
-    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f64::from(a) * f64::from(b));
-    lanes.into_iter().chain(rest).sum()
 }
 
 #[cfg(test)]
@@ -83,12 +70,6 @@ mod tests {
         let centroids = array![[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]];
         assert_eq!(nearest(centroids.view(), &[true, false, true]), [2, 0, 0]);
         assert_eq!(nearest(centroids.view(), &[true, false, false]), [1, 0, 0]);
-    }
-
-    #[test]
-    fn products_of_many_dimensions_are_exact_where_f64_is() {
-        let row: Vec<f32> = (0..21).map(|at| at as f32).collect();
-        assert_eq!(inner_product(&row, &row), (0..21).map(|at| f64::from(at * at)).sum::<f64>());
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use stratified_sampler::{BatchSampler, Batches, Leftovers, PlanReport};
+use vectors::write_array;
 
 use crate::error::Result;
-use crate::files::{write_array, write_json};
+use crate::files::{write_json, write_whole};
 
 /// A plan on disk.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ impl Plan<'_> {
         let indices = batches.len().saturating_sub(1) * batch_size + last_batch;
         let summary = sampler.report(epoch);
         let report = report_beside(path);
-        write_array(path, &[indices as u64], batches.flatten())?;
+        write_whole(path, |out| write_array(out, &[indices], batches.flatten()))?;
         write_json(&report, &Document { epoch, seed, leftovers, batch_size, last_batch, summary: &summary })?;
         Ok(PlanFile { plan: path.to_owned(), report, summary })
     }

@@ -9,6 +9,8 @@ mod stages;
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 
+use vectors::remove_drafts;
+
 use self::hashes::FileHashes;
 use self::lock::RunLock;
 use self::records::Records;
@@ -16,7 +18,7 @@ pub use self::records::StageRecord;
 pub use self::stage::Stage;
 use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};
-use crate::files::{remove_drafts, write_whole};
+use crate::files::write_whole;
 
 const CONFIG: &str = "config.toml";
 
@@ -114,7 +116,9 @@ impl RunFolder {
         let lock = RunLock::take(&self.root)?;
         // Only where a run was: other programs' drafts are theirs.
         if self.root.join(CONFIG).exists() {
-            remove_drafts(&self.root);
+            for draft in remove_drafts(&self.root) {
+                tracing::info!("{}: removed, half-written by a process that ended", draft.display());
+            }
         }
         self.read_records()?;
         Ok(self.lock.set(lock).is_ok())

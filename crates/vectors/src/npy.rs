@@ -5,7 +5,7 @@ mod layout;
 mod options;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use half::f16;
@@ -56,6 +56,37 @@ impl NpyVectors {
     pub fn open(path: &Path) -> Result<Self, VectorsError> {
         let (file, layout) = Layout::open(path, Accepted::InPlace)?;
         Self::mapped(&file, layout).map_err(at(path))
+    }
+
+    /// Rows of f32 in a file of `folder` without a name, which `fill` writes: for rows that are made and that memory may not
+    /// hold. The file takes 4 bytes a value, and is gone when it is no longer used, even if the process is killed.
+    ///
+    /// # Errors
+    /// What `fill` gives, or the system; those of [`ArrayWriter::finish`] if `fill` writes fewer rows.
+    ///
+    /// # Examples
+    /// ```
+    /// use vectors::NpyVectors;
+    ///
+    /// let rows = NpyVectors::scratch(&std::env::temp_dir(), (2, 2), |out| {
+    ///     out.write(&[1.0, 0.0])?;
+    ///     out.write(&[0.6, 0.8])
+    /// })?;
+    /// assert_eq!(rows.array().unwrap(), ndarray::array![[1.0, 0.0], [0.6, 0.8]]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn scratch(
+        folder: &Path,
+        (rows, dim): (usize, usize),
+        fill: impl FnOnce(&mut ArrayWriter<'_, f32, BufWriter<File>>) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let mut out = BufWriter::new(tempfile::tempfile_in(folder)?);
+        let mut writer = ArrayWriter::new(&mut out, &[rows, dim])?;
+        fill(&mut writer)?;
+        writer.finish()?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let start = array::header::<f32>(&[rows, dim]).len();
+        Self::mapped(&file, Layout::of_f32((rows, dim), start))
     }
 
     /// Rows that are in place.

@@ -160,7 +160,7 @@ impl VectorArgs {
             bar.set_position(done as u64);
         });
         bar.finish_and_clear();
-        file.map_err(in_option("--vectors"))
+        Ok(file?)
     }
 
     /// The folder nearest to `--out` that is there already: on the same disk, and nothing is made before the rows are known

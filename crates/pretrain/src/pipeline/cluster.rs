@@ -5,14 +5,16 @@ use std::path::Path;
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
 use kmeans::{Balanced, Bounds, Clusterer, Clustering, Hierarchy, Iteration, KMeansError, RandomLabels};
-use ndarray::{Array2, ArrayView2, Axis, Zip};
+use ndarray::Axis;
 use rustc_hash::FxHashMap;
+use vectors::{NpyVectors, Vectors};
 
 use super::Pipeline;
 use crate::config::{ClusterConfig, ClusterOf};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::progress::{bar, count};
+use crate::rows::{as_array, as_vectors, select};
 use crate::run_folder::Clusters;
 
 /// What an arm clusters, and which of its rows each training pair is.
@@ -37,7 +39,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
                     self.require_pairs()?;
                 }
                 let vectors = self.row_vectors(clusters.config.of, &rows)?;
-                let fitted = self.fit(clusters, vectors.view())?;
+                let fitted = self.fit(clusters, &as_vectors(&vectors))?;
                 // Those of nested clusters would lie beside others.
                 if folder.exists() {
                     std::fs::remove_dir_all(folder).map_err(|source| PretrainError::io(folder, source))?;
@@ -77,36 +79,47 @@ impl<B: AutodiffBackend> Pipeline<B> {
         }
     }
 
-    fn row_vectors(&self, of: ClusterOf, rows: &ClusteredRows) -> Result<Array2<f32>> {
-        let items: Vec<usize> = rows.items.iter().map(|&item| item as usize).collect();
+    /// The rows that are clustered, of texts or of pairs.
+    fn row_vectors(&self, of: ClusterOf, rows: &ClusteredRows) -> Result<NpyVectors> {
+        let scratch = self.run.root();
         match of {
-            ClusterOf::Queries => Ok(self.vectors(Side::Query)?.select(Axis(0), &items)),
-            ClusterOf::Passages => Ok(self.vectors(Side::Passage)?.select(Axis(0), &items)),
+            ClusterOf::Queries => select(self.vectors(Side::Query)?, &rows.items, scratch),
+            ClusterOf::Passages => select(self.vectors(Side::Passage)?, &rows.items, scratch),
             ClusterOf::Both => self.pair_vectors(),
             // Labels that look at no vector still want rows to count.
-            ClusterOf::None | ClusterOf::Topics | ClusterOf::Random => Ok(Array2::ones((items.len(), 1))),
+            ClusterOf::None | ClusterOf::Topics | ClusterOf::Random => {
+                let ones = NpyVectors::scratch(scratch, (rows.items.len(), 1), |out| {
+                    rows.items.iter().try_for_each(|_| out.write(&[1.0]))
+                });
+                ones.map_err(|source| PretrainError::io(scratch, source))
+            }
         }
     }
 
     /// For each training pair the unit mean of its query and its passage.
-    fn pair_vectors(&self) -> Result<Array2<f32>> {
+    fn pair_vectors(&self) -> Result<NpyVectors> {
         let (queries, passages) = (self.vectors(Side::Query)?, self.vectors(Side::Passage)?);
-        let mut rows = Array2::zeros((self.dataset.train.len(), queries.ncols()));
-        Zip::from(rows.rows_mut()).and(&ndarray::ArrayView1::from(&self.dataset.train)).for_each(|mut row, pair| {
-            row += &queries.row(pair.query as usize);
-            row += &passages.row(pair.passage as usize);
-            let norm = row.dot(&row).sqrt();
-            match norm > 0.0 {
-                true => row /= norm,
-                false => row.assign(&queries.row(pair.query as usize)),
-            }
+        let (query_rows, passage_rows) =
+            (as_array(&queries, &self.embeddings(Side::Query))?, as_array(&passages, &self.embeddings(Side::Passage))?);
+        let scratch = self.run.root();
+        let rows = NpyVectors::scratch(scratch, (self.dataset.train.len(), queries.dim()), |out| {
+            self.dataset.train.iter().try_for_each(|pair| {
+                let query = query_rows.row(pair.query as usize);
+                let mut row = &query + &passage_rows.row(pair.passage as usize);
+                let norm = row.dot(&row).sqrt();
+                match norm > 0.0 {
+                    true => row /= norm,
+                    false => row.assign(&query),
+                }
+                out.write_rows(row.view().insert_axis(Axis(0)))
+            })
         });
-        Ok(rows)
+        rows.map_err(|source| PretrainError::io(scratch, source))
     }
 
-    fn fit(&self, clusters: &Clusters, rows: ArrayView2<'_, f32>) -> Result<Fitted> {
+    fn fit(&self, clusters: &Clusters, rows: &Vectors<'_>) -> Result<Fitted> {
         let (config, name) = (&clusters.config, &clusters.name);
-        tracing::info!("cluster {name}: {} rows of {} into {}", count(rows.nrows()), rows.ncols(), config.clusters());
+        tracing::info!("cluster {name}: {} rows of {} into {}", count(rows.len()), rows.dim(), config.clusters());
         let bar = bar((config.kmeans.max_iterations * config.kmeans.runs) as u64, &format!("cluster {name}"));
         let fitted = self.fitted(config, rows, &mut |iteration| {
             bar.inc(1);
@@ -134,16 +147,16 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn fitted(
         &self,
         config: &ClusterConfig,
-        rows: ArrayView2<'_, f32>,
+        rows: &Vectors<'_>,
         observer: &mut dyn FnMut(&Iteration),
     ) -> std::result::Result<Fitted, KMeansError> {
         if let Some(hierarchy) = config.hierarchy().filter(|_| config.of != ClusterOf::Random) {
-            let nested = hierarchy.build()?.fit_with(&rows.into(), &mut |seen| observer(&seen.iteration))?;
+            let nested = hierarchy.build()?.fit_with(rows, &mut |seen| observer(&seen.iteration))?;
             return Fitted::nested(nested, config.balance, rows);
         }
-        let clustering = self.clusterer(config)?.fit_with(&rows.into(), observer)?;
+        let clustering = self.clusterer(config)?.fit_with(rows, observer)?;
         match config.balance {
-            Some(bounds) => Ok(Fitted::Balanced(clustering.balanced(rows, bounds)?)),
+            Some(bounds) => Ok(Fitted::Balanced(clustering.balanced(rows.clone(), bounds)?)),
             None => Ok(Fitted::Flat(clustering)),
         }
     }
@@ -178,11 +191,11 @@ impl Fitted {
     fn nested(
         hierarchy: Hierarchy,
         bounds: Option<Bounds>,
-        rows: ArrayView2<'_, f32>,
+        rows: &Vectors<'_>,
     ) -> std::result::Result<Self, KMeansError> {
         let finest = hierarchy.levels.last().ok_or(KMeansError::NoLevels)?.clustering.clone();
         let finest = Box::new(match bounds {
-            Some(bounds) => Self::Balanced(finest.balanced(rows, bounds)?),
+            Some(bounds) => Self::Balanced(finest.balanced(rows.clone(), bounds)?),
             None => Self::Flat(finest),
         });
         Ok(Self::Nested { hierarchy, finest })

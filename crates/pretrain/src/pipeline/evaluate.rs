@@ -2,19 +2,20 @@
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::{Embedder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::ArrayView2;
 use retrieval_eval::{EvalError, Measure, Report};
 use serde::{Deserialize, Serialize};
+use vectors::NpyVectors;
 
 use super::Pipeline;
-use super::embed_texts::embed_all;
 use super::initial::Start;
 use crate::bm25::Bm25;
 use crate::config::Config;
 use crate::data::TestQuery;
 use crate::error::Result;
-use crate::files::{read_json, write_json, write_rows};
+use crate::files::{read_json, write_json};
 use crate::judge::Judge;
+use crate::rows::{as_array, embed_to_file, embed_to_scratch, select};
 use crate::run_folder::Member;
 use crate::student::Student;
 
@@ -73,9 +74,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let folder = self.run.member(member);
             self.run.stage(&self.evaluate_stage(member)?, || {
                 let embedder = self.trained(member)?;
-                let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
-                let scores = self.score(&*embedder, passages.view(), &member.arm.title)?;
-                write_rows(&folder.join("passages.npy"), passages.view())?;
+                let path = folder.join("passages.npy");
+                embed_to_file(&*embedder, &self.passage_texts(), Side::Passage, &path)?;
+                let passages = NpyVectors::open(&path)?;
+                let scores = self.score(&*embedder, as_array(&passages, &path)?, &member.arm.title)?;
                 write_json(&folder.join("eval.json"), &scores)
             })?;
         }
@@ -104,8 +106,9 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let scores = match baseline {
                 Baseline::Untrained => {
                     let embedder = self.untrained()?;
-                    let passages = embed_all(&*embedder, &self.passage_texts(), Side::Passage)?;
-                    self.score(&*embedder, passages.view(), baseline.title())?
+                    let scratch = self.run.root();
+                    let passages = embed_to_scratch(&*embedder, &self.passage_texts(), Side::Passage, scratch)?;
+                    self.score(&*embedder, as_array(&passages, scratch)?, baseline.title())?
                 }
                 Baseline::Bm25 => {
                     let index = Bm25::new(&self.passage_texts())?;
@@ -173,17 +176,21 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     fn score(&self, embedder: &dyn Embedder, passages: ArrayView2<'_, f32>, system: &str) -> Result<Scores> {
-        let queries = embed_all(embedder, &self.test_texts(), Side::Query)?;
-        let report = self.judge(&self.dataset.test).search(queries.view(), passages, &self.measures()?)?;
+        let scratch = self.run.root();
+        let queries = embed_to_scratch(embedder, &self.test_texts(), Side::Query, scratch)?;
+        let queries = as_array(&queries, scratch)?;
+        let report = self.judge(&self.dataset.test).search(queries, passages, &self.measures()?)?;
         Ok(self.scores_of(system, report))
     }
 
     /// The clustering embedder's own scores, from the rows that are stored already.
     fn score_embedder(&self) -> Result<Scores> {
-        let rows: Vec<usize> = self.dataset.test.iter().map(|test| test.query as usize).collect();
-        let queries: Array2<f32> = self.vectors(Side::Query)?.select(Axis(0), &rows);
+        let scratch = self.run.root();
+        let rows: Vec<u32> = self.dataset.test.iter().map(|test| test.query).collect();
+        let queries = select(self.vectors(Side::Query)?, &rows, scratch)?;
         let passages = self.vectors(Side::Passage)?;
-        let report = self.judge(&self.dataset.test).search(queries.view(), passages.view(), &self.measures()?)?;
+        let (queries, passages) = (as_array(&queries, scratch)?, as_array(&passages, &self.embeddings(Side::Passage))?);
+        let report = self.judge(&self.dataset.test).search(queries, passages, &self.measures()?)?;
         Ok(self.scores_of(Baseline::Embedder.title(), report))
     }
 

@@ -8,6 +8,7 @@ use super::Pipeline;
 use crate::config::{Arm, ClusterConfig, ClusterOf};
 use crate::data::Text;
 use crate::error::{PretrainError, Result};
+use crate::rows::as_array;
 
 /// Words shorter than this say little.
 const SHORTEST_TERM: usize = 3;
@@ -41,7 +42,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
         };
         let clustering = self.clustering(config)?;
         let rows = self.clustered_rows(config.of);
-        let vectors = self.vectors(side)?;
+        let (path, vectors) = (self.embeddings(side), self.vectors(side)?);
+        let vectors = as_array(&vectors, &path)?;
         let words: Vec<FxHashSet<String>> = rows.items.iter().map(|&item| words_of(&all[item as usize].text)).collect();
         let terms_of = top_terms(&words, &clustering.labels, clustering.sizes.len(), terms);
         let mut pairs = vec![0; clustering.sizes.len()];

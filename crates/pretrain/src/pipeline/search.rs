@@ -1,21 +1,25 @@
 //! A trained model asked a question.
 
+use std::path::PathBuf;
+
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Side};
-use ndarray::Array2;
 use retrieval_eval::{ExactSearcher, Searcher};
+use vectors::NpyVectors;
 
 use super::Pipeline;
 use crate::data::Text;
 use crate::error::Result;
-use crate::files::read_rows;
+use crate::rows::as_array;
 use crate::run_folder::Member;
 use crate::sentences::first_sentences;
 
 /// A trained model with the vectors of every passage.
 pub struct Index {
     embedder: Box<dyn Embedder>,
-    passages: Array2<f32>,
+    passages: NpyVectors,
+    /// The file of the passages' vectors.
+    path: PathBuf,
 }
 
 /// A passage that was found.
@@ -41,11 +45,12 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// The member is not trained or not evaluated yet.
     pub fn index(&self, member: Member<'_>) -> Result<Index> {
         if self.trained_members().is_empty() {
-            return Ok(Index { embedder: self.clustering_embedder()?, passages: self.vectors(Side::Passage)? });
+            let (passages, path) = (self.vectors(Side::Passage)?, self.embeddings(Side::Passage));
+            return Ok(Index { embedder: self.clustering_embedder()?, passages, path });
         }
         self.run.require(&self.evaluate_stage(member)?)?;
-        let passages = read_rows(&self.run.member(member).join("passages.npy"))?;
-        Ok(Index { embedder: self.trained(member)?, passages })
+        let path = self.run.member(member).join("passages.npy");
+        Ok(Index { embedder: self.trained(member)?, passages: NpyVectors::open(&path)?, path })
     }
 
     /// The `k` passages nearest to `query`, best first.
@@ -54,7 +59,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// The query cannot be embedded.
     pub fn search(&self, index: &Index, query: &str, k: usize) -> Result<Vec<Found>> {
         let row = index.embedder.embed(&[query], Side::Query)?;
-        let hits = ExactSearcher::new(index.passages.view())?.search(row.view(), k)?;
+        let hits = ExactSearcher::new(as_array(&index.passages, &index.path)?)?.search(row.view(), k)?;
         let found = hits.into_iter().flatten().map(|hit| {
             let Text { id, text } = self.dataset.passages[hit.index as usize].clone();
             Found { title: self.title(hit.index), summary: self.summary(&id, &text), id, text, score: hit.score }

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::{Embedder, Side};
+use embed::Side;
 
 use super::Pipeline;
 use super::evaluate::means;
 use super::initial::Start;
 use crate::error::{PretrainError, Result};
+use crate::rows::{as_array, embed_quietly};
 use crate::student::Student;
 
 /// The queries and passages that a student in training is judged on.
@@ -51,10 +52,12 @@ impl<'a, B: AutodiffBackend> Validation<'a, B> {
         let start = Instant::now();
         let (pipeline, eval) = (self.pipeline, &self.pipeline.config.eval);
         let embedder = pipeline.embedder_of(student.clone(), self.start)?;
-        let queries = embedder.embed(&self.queries, Side::Query)?;
-        let passages = embedder.embed(&self.passages, Side::Passage)?;
+        let scratch = pipeline.run.root();
+        let embed = |texts: &[&str], side| embed_quietly(&embedder, texts, side, scratch, &mut |_| ());
+        let (queries, passages) = (embed(&self.queries, Side::Query)?, embed(&self.passages, Side::Passage)?);
+        let (queries, passages) = (as_array(&queries, scratch)?, as_array(&passages, scratch)?);
         let judge = pipeline.judge(&pipeline.dataset.validation);
-        let means = means(&judge.search(queries.view(), passages.view(), &pipeline.measures()?)?);
+        let means = means(&judge.search(queries, passages, &pipeline.measures()?)?);
         Ok(Reached { measures: eval.measures.clone(), means, seconds: start.elapsed().as_secs_f64() })
     }
 }

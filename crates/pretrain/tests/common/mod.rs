@@ -6,8 +6,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use npyz::WriterBuilder;
-
 /// A temporary folder with a BEIR data set of four topics.
 pub struct Bench {
     folder: tempfile::TempDir,
@@ -102,11 +100,9 @@ impl Bench {
 }
 
 /// An array as the bytes of a `.npy` file.
-pub fn npy<T: npyz::AutoSerialize>(shape: &[u64], values: impl IntoIterator<Item = T>) -> Vec<u8> {
+pub fn npy<T: vectors::Element>(shape: &[usize], values: impl IntoIterator<Item = T>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut array = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().unwrap();
-    array.extend(values).unwrap();
-    array.finish().unwrap();
+    vectors::write_array(&mut bytes, shape, values).unwrap();
     bytes
 }
 

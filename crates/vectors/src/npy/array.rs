@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytemuck::Pod;
 use half::f16;
+use ndarray::ArrayView2;
 
 use super::at;
 use super::header::Header;
@@ -47,8 +48,12 @@ macro_rules! element {
 element!(f16, 'f', "float16", |value| Self::from_bits(value.to_bits().swap_bytes()));
 element!(f32, 'f', "float32", |value| Self::from_bits(value.to_bits().swap_bytes()));
 element!(f64, 'f', "float64", |value| Self::from_bits(value.to_bits().swap_bytes()));
+element!(u8, 'u', "uint8", |value| value.swap_bytes());
+element!(u16, 'u', "uint16", |value| value.swap_bytes());
 element!(u32, 'u', "uint32", |value| value.swap_bytes());
 element!(u64, 'u', "uint64", |value| value.swap_bytes());
+element!(i8, 'i', "int8", |value| value.swap_bytes());
+element!(i16, 'i', "int16", |value| value.swap_bytes());
 element!(i32, 'i', "int32", |value| value.swap_bytes());
 element!(i64, 'i', "int64", |value| value.swap_bytes());
 
@@ -141,15 +146,28 @@ impl<'w, T: Element, W: Write + ?Sized> ArrayWriter<'w, T, W> {
     }
 }
 
+impl<W: Write + ?Sized> ArrayWriter<'_, f32, W> {
+    /// Writes the next rows of a matrix.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub fn write_rows(&mut self, rows: ArrayView2<'_, f32>) -> io::Result<()> {
+        rows.rows().into_iter().try_for_each(|row| match row.as_slice() {
+            Some(row) => self.write(row),
+            None => self.write(&row.to_vec()),
+        })
+    }
+}
+
 fn misfit(how_many: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{how_many} values than the shape has"))
 }
 
-fn header<T: Element>(shape: &[usize]) -> Vec<u8> {
+pub(super) fn header<T: Element>(shape: &[usize]) -> Vec<u8> {
     /// NumPy begins the values at a multiple of 64 bytes.
     const ALIGNMENT: usize = 64;
     const BEFORE: usize = 10;
-    let order = if cfg!(target_endian = "little") { '<' } else { '>' };
+    let (order, _) = orders::<T>();
     let lengths = match shape {
         [length] => format!("({length},)"),
         lengths => format!("({})", lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
@@ -203,9 +221,18 @@ pub fn read_array<T: Element>(path: &Path, shape: &[usize]) -> Result<Vec<T>, Ve
     Ok(values)
 }
 
+/// NumPy's signs for this machine's byte order and the other one; a single byte has none.
+fn orders<T>() -> (char, char) {
+    match size_of::<T>() {
+        1 => ('|', '|'),
+        _ if cfg!(target_endian = "little") => ('<', '>'),
+        _ => ('>', '<'),
+    }
+}
+
 /// Whether values of this type are in the other byte order; `None` if they are no `T`.
 fn is_swapped<T: Element>(descr: &str) -> Option<bool> {
-    let (own, other) = if cfg!(target_endian = "little") { ('<', '>') } else { ('>', '<') };
+    let (own, other) = orders::<T>();
     let of = |order| format!("'{order}{}{}'", T::KIND, size_of::<T>());
     match descr {
         _ if descr == of(own) => Some(false),

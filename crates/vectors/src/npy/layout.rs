@@ -73,6 +73,12 @@ impl Layout {
         Ok((file, layout))
     }
 
+    /// Rows of f32 as this machine writes them, from a byte on.
+    pub(super) fn of_f32((rows, dim): (usize, usize), start: usize) -> Self {
+        let big_endian = cfg!(target_endian = "big");
+        Self { float: Float::F32, big_endian, fortran_order: false, rows, dim, start }
+    }
+
     fn new(path: &Path, header: &Header, accepted: Accepted) -> Result<Self, VectorsError> {
         let bad_type = || VectorsError::ArrayType {
             path: path.to_owned(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use super::NpyVectors;
 use super::at;
 use super::convert::{Conversion, Failure};
-use super::layout::{Accepted, Float, Layout};
+use super::layout::{Accepted, Layout};
 use crate::VectorsError;
 
 /// Reads rows of a `.npy` file that [`NpyVectors::open`] refuses: f64, which is NumPy's default, Fortran order, the other
@@ -94,13 +94,6 @@ impl NpyOptions {
             Failure::Row(source) => VectorsError::RowOf { path: path.to_owned(), source: Box::new(source) },
         })?;
         let converted = out.into_inner().map_err(io::IntoInnerError::into_error).map_err(&to_scratch)?;
-        let layout = Layout {
-            float: Float::F32,
-            big_endian: cfg!(target_endian = "big"),
-            fortran_order: false,
-            start: 0,
-            ..layout
-        };
-        NpyVectors::mapped(&converted, layout).map_err(to_scratch)
+        NpyVectors::mapped(&converted, Layout::of_f32((rows, layout.dim), 0)).map_err(to_scratch)
     }
 }

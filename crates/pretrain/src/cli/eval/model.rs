@@ -13,8 +13,8 @@ use crate::data::{Beir, Dataset, TestQuery};
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result};
 use crate::judge::Judge;
-use crate::pipeline::embed_all;
 use crate::progress::count;
+use crate::rows::{as_array, embed_to_scratch};
 
 /// The measures where none are asked for.
 const MEASURES: &str = "nDCG@10 MRR@10 recall@100";
@@ -101,9 +101,10 @@ impl BackendTask for Evaluation<'_> {
         let query = |test: &TestQuery| &dataset.queries[test.query as usize];
         let queries: Vec<&str> = dataset.test.iter().map(|test| query(test).text.as_str()).collect();
         let passages: Vec<&str> = dataset.passages.iter().map(|passage| passage.text.as_str()).collect();
-        let passages = embed_all(&*embedder, &passages, Side::Passage)?;
-        let queries = embed_all(&*embedder, &queries, Side::Query)?;
-        let report = judge.search(queries.view(), passages.view(), measures)?;
+        let scratch = std::env::temp_dir();
+        let passages = embed_to_scratch(&*embedder, &passages, Side::Passage, &scratch)?;
+        let queries = embed_to_scratch(&*embedder, &queries, Side::Query, &scratch)?;
+        let report = judge.search(as_array(&queries, &scratch)?, as_array(&passages, &scratch)?, measures)?;
         Ok(Report {
             queries: report.queries.iter().map(|&test| query(&dataset.test[test as usize]).id.clone()).collect(),
             measures: report.measures,

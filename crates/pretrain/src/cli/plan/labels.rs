@@ -8,10 +8,10 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args};
 use ndarray::Array2;
 use stratified_sampler::{Leftovers, SamplerError, Stratified, StratifiedConfig};
+use vectors::{NpyOptions, read_labels};
 
 use crate::cli::{print, start_threads};
 use crate::error::{PretrainError, Result};
-use crate::files::{read_labels, read_rows};
 use crate::nearest::build_with_centroids;
 use crate::plan_file::{Plan, PlanFile, report_beside};
 use crate::progress::count;
@@ -82,6 +82,14 @@ fn leftovers() -> impl TypedValueParser<Value = Leftovers> {
     PossibleValuesParser::new(Leftovers::ALL.map(value)).try_map(|name| name.parse::<Leftovers>())
 }
 
+/// The rows of a file of floats of any size and order, in memory.
+fn rows_of(path: &Path) -> Result<Array2<f32>> {
+    let file = NpyOptions::new(std::env::temp_dir()).open(path)?;
+    let values = file.vectors().to_f32().into_owned();
+    Array2::from_shape_vec((file.len(), file.dim()), values)
+        .map_err(|error| PretrainError::io(path, io::Error::other(error)))
+}
+
 impl LabelArgs {
     /// The arguments together with those that runs have too.
     pub(super) fn with_shared(self, matches: &ArgMatches) -> Result<Self, clap::Error> {
@@ -120,7 +128,7 @@ impl LabelArgs {
 
     /// The centroids in a file, which must be finite and as many as the labels ask for.
     fn centroids_of(&self, path: &Path, labels: &[u32]) -> Result<Array2<f32>> {
-        let centroids = read_rows(path)?;
+        let centroids = rows_of(path)?;
         let strata = centroids.nrows();
         if let Some(((row, column), value)) = centroids.indexed_iter().find(|(_, value)| !value.is_finite()) {
             let problem = format!("row {row} has {value} in column {column}");

@@ -5,6 +5,7 @@ use kmeans::{
     Balanced, Clusterer, Clustering, Hierarchy, HierarchyConfig, Iteration, KMeansError, Level, LevelIteration,
     NpyVectors, SphericalKMeansConfig,
 };
+use vectors::VectorsError;
 
 use super::{VectorArgs, in_option};
 use crate::error::{PretrainError, Result};
@@ -59,7 +60,7 @@ impl VectorArgs {
         let name = self.vectors.display().to_string();
         let fitted =
             self.check_clusters(file).and_then(|()| self.fitted(&name, file)).map_err(|source| match source {
-                KMeansError::NotUnit { .. } => {
+                KMeansError::Vectors(VectorsError::NotUnit { .. }) => {
                     let problem = format!("{source}: --normalize scales every row to norm 1");
                     PretrainError::Npy { path: self.vectors.clone(), problem }
                 }
