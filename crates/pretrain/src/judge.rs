@@ -1,7 +1,7 @@
 //! Rankings of test queries, judged as BEIR does.
 
 use ndarray::ArrayView2;
-use retrieval_eval::{EvalOptions, ExactSearcher, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits};
+use retrieval_eval::{EvalOptions, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits};
 
 use crate::data::{TestQuery, Text};
 use crate::error::Result;
@@ -31,14 +31,14 @@ impl Judge<'_> {
         self.depth.saturating_add(own.into()).min(self.passages.len())
     }
 
-    /// The report on exact search by the vectors of the queries and of all passages.
+    /// The report on what a search of all passages finds, by the vectors of the queries.
     pub(crate) fn search<M: Metric>(
         &self,
+        searcher: &dyn Searcher,
         queries: ArrayView2<'_, f32>,
-        passages: ArrayView2<'_, f32>,
         measures: &[M],
     ) -> Result<Report<u32>> {
-        self.judge(ExactSearcher::new(passages)?.search(queries, self.search_depth())?, measures)
+        self.judge(searcher.search(queries, self.search_depth())?, measures)
     }
 
     /// The report on rankings of [`search_depth`](Self::search_depth) passages, best first, one a query.
@@ -61,7 +61,7 @@ impl Judge<'_> {
 #[cfg(test)]
 mod tests {
     use ndarray::array;
-    use retrieval_eval::Measure;
+    use retrieval_eval::{ExactSearcher, Measure};
 
     use super::*;
 
@@ -80,7 +80,8 @@ mod tests {
     /// The value of one measure for one query, whose vector is that of passage a; b is next, then c, then d.
     fn value(judge: &Judge<'_>, measure: Measure) -> f64 {
         let rows = array![[1.0, 0.0], [0.9, 0.1], [0.5, 0.5], [0.0, 1.0]];
-        judge.search(array![[1.0, 0.0]].view(), rows.view(), &[measure]).unwrap().measures[0].values[0]
+        let searcher = ExactSearcher::new(rows.view()).unwrap();
+        judge.search(&searcher, array![[1.0, 0.0]].view(), &[measure]).unwrap().measures[0].values[0]
     }
 
     #[test]

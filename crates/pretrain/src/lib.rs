@@ -19,6 +19,7 @@ mod files;
 mod judge;
 mod memory;
 mod nearest;
+mod parts;
 mod pipeline;
 mod plan_file;
 mod progress;
@@ -46,8 +47,9 @@ pub use config::{
 };
 pub use device::{BackendTask, DeviceKind};
 pub use error::{PretrainError, Result, one_line};
+pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};
-pub use student::Student;
+pub use student::{Origin, Student};
 pub use train::{BatchTokens, PairTokens, Schedule, StepReport, Training};

@@ -26,7 +26,8 @@ pub enum Student<B: Backend> {
 }
 
 /// Where a student's weights and vocabulary come from.
-pub(crate) enum Origin<'a> {
+#[derive(Debug, Clone)]
+pub enum Origin<'a> {
     /// A model folder.
     Folder(&'a Path),
     /// Fresh weights over a vocabulary.

@@ -6,6 +6,7 @@ mod joined;
 mod overrides;
 mod sampler;
 mod sections;
+mod source;
 mod validate;
 
 use std::path::Path;

@@ -16,6 +16,9 @@ use retrieval_eval::Problem;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
+    /// A source that this crate does not know failed.
+    #[error("the data cannot be had")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file or folder is missing or cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {

@@ -17,6 +17,7 @@ mod positives;
 mod real;
 #[cfg(feature = "rust-docs")]
 mod rust_docs;
+mod source;
 mod split;
 mod texts;
 mod topics;
@@ -30,4 +31,5 @@ pub use pairs::Pairs;
 pub use positives::Positives;
 #[cfg(feature = "rust-docs")]
 pub use rust_docs::RustDocs;
+pub use source::PairSource;
 pub use split::PairSplit;

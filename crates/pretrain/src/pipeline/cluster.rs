@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
-use kmeans::{Balanced, Bounds, Clusterer, Clustering, Hierarchy, Iteration, KMeansError, RandomLabels};
+use kmeans::{Balanced, Bounds, Clustering, Hierarchy, Iteration, KMeansError};
 use ndarray::Axis;
 use rustc_hash::FxHashMap;
 use vectors::{NpyVectors, Vectors};
@@ -13,6 +13,7 @@ use super::Pipeline;
 use crate::config::{ClusterConfig, ClusterOf};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
+use crate::parts::Parts;
 use crate::progress::{bar, count};
 use crate::rows::{as_array, as_vectors, select};
 use crate::run_folder::Clusters;
@@ -25,7 +26,7 @@ pub(super) struct ClusteredRows {
     pub(super) row_of_pair: Vec<u32>,
 }
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Clusters what the arms draw from: the training texts of one side, or all of them where nothing is trained.
     ///
     /// # Errors
@@ -154,25 +155,11 @@ impl<B: AutodiffBackend> Pipeline<B> {
             let nested = hierarchy.build()?.fit_with(rows, &mut |seen| observer(&seen.iteration))?;
             return Fitted::nested(nested, config.balance, rows);
         }
-        let clustering = self.clusterer(config)?.fit_with(rows, observer)?;
+        let clustering = self.parts.clusterer(config, &self.device)?.fit_with(rows, observer)?;
         match config.balance {
             Some(bounds) => Ok(Fitted::Balanced(clustering.balanced(rows.clone(), bounds)?)),
             None => Ok(Fitted::Flat(clustering)),
         }
-    }
-
-    fn clusterer(&self, config: &ClusterConfig) -> std::result::Result<Box<dyn Clusterer>, KMeansError> {
-        if config.of == ClusterOf::Random {
-            return Ok(Box::new(RandomLabels { clusters: config.clusters(), seed: config.kmeans.seed }));
-        }
-        if !config.on_device {
-            return Ok(Box::new(config.flat().build()?));
-        }
-        let on_device = config.flat().build_on::<B::InnerBackend>(&self.device)?;
-        Ok(Box::new(match config.block_bytes {
-            Some(block_bytes) => on_device.with_block_bytes(block_bytes),
-            None => on_device,
-        }))
     }
 }
 

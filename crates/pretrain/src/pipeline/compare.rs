@@ -9,6 +9,7 @@ use super::Pipeline;
 use crate::config::{Arm, Difference};
 use crate::error::Result;
 use crate::files::write_json;
+use crate::parts::Parts;
 use crate::run_folder::Member;
 
 /// What every system reached, arms first.
@@ -64,7 +65,7 @@ pub struct Gain {
     pub p_holm: Option<f64>,
 }
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Compares all that was evaluated, and writes `compare.json`.
     ///
     /// # Errors

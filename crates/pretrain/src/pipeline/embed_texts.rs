@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::{Embedder, FolderOptions, LexicalConfig, Side, load_embedder};
+use embed::{Embedder, Side};
 use vectors::NpyVectors;
 
 use super::Pipeline;
-use crate::config::EmbedderKind;
 use crate::error::Result;
+use crate::parts::Parts;
 use crate::rows::embed_to_file;
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Embeds every distinct query and passage.
     ///
     /// # Errors
@@ -28,22 +28,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     /// The embedder that `[embedder]` names.
     pub(super) fn clustering_embedder(&self) -> Result<Box<dyn Embedder>> {
-        let config = &self.config.embedder;
-        let limit = |tokens: usize| (tokens > 0).then_some(tokens);
-        match config.kind {
-            EmbedderKind::Lexical => {
-                let lexical = LexicalConfig::default().with_dim(config.dim).fit(&self.passage_texts())?;
-                Ok(Box::new(lexical))
-            }
-            EmbedderKind::Bert | EmbedderKind::Static => {
-                let mut options = FolderOptions::default();
-                options.query_tokens = limit(config.max_query_tokens);
-                options.passage_tokens = limit(config.max_passage_tokens);
-                options.query_prompt.clone_from(&config.query_prompt);
-                options.passage_prompt.clone_from(&config.passage_prompt);
-                Ok(load_embedder::<B::InnerBackend>(&config.path, &options, &self.device)?)
-            }
-        }
+        Ok(self.parts.embedder(&self.config.embedder, &self.passage_texts(), &self.device)?)
     }
 
     /// The stored rows of one side, one for each distinct text of the data.

@@ -1,7 +1,8 @@
 //! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
 
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use embed::{Embedder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use embed::{Embedder, Encoder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
 use ndarray::ArrayView2;
 use retrieval_eval::{EvalError, Measure, Report};
 use serde::{Deserialize, Serialize};
@@ -15,9 +16,9 @@ use crate::data::TestQuery;
 use crate::error::Result;
 use crate::files::{read_json, write_json};
 use crate::judge::Judge;
+use crate::parts::Parts;
 use crate::rows::{as_array, embed_to_file, embed_to_scratch, select};
 use crate::run_folder::Member;
-use crate::student::Student;
 
 /// What one system reached on the test queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Scores {
     /// For each measure its value of each test query, in the data's order.
     pub per_query: Vec<Vec<f64>>,
 }
+
+/// The encoder of some parts without gradients.
+type InnerEncoder<B, P> = <<P as Parts<B>>::Encoder as AutodiffModule<B>>::InnerModule;
 
 /// A system that the arms are judged against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl Baseline {
     }
 }
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Judges every trained student, and the baselines where `eval.baselines` says so.
     ///
     /// # Errors
@@ -107,8 +111,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 Baseline::Untrained => {
                     let embedder = self.untrained()?;
                     let scratch = self.run.root();
-                    let passages = embed_to_scratch(&*embedder, &self.passage_texts(), Side::Passage, scratch)?;
-                    self.score(&*embedder, as_array(&passages, scratch)?, baseline.title())?
+                    let passages = embed_to_scratch(&embedder, &self.passage_texts(), Side::Passage, scratch)?;
+                    self.score(&embedder, as_array(&passages, scratch)?, baseline.title())?
                 }
                 Baseline::Bm25 => {
                     let index = Bm25::new(&self.passage_texts())?;
@@ -143,21 +147,21 @@ impl<B: AutodiffBackend> Pipeline<B> {
         Ok(load_embedder::<B::InnerBackend>(&folder, &options, &self.device)?)
     }
 
-    fn untrained(&self) -> Result<Box<dyn Embedder>> {
+    fn untrained(&self) -> Result<NeuralEmbedder<B::InnerBackend, InnerEncoder<B, P>>> {
         let mut start = None;
         let config = self.baseline_config();
         let start = Start::of_arm(&mut start, self, config)?;
-        let student = self.initial_student::<B::InnerBackend>(config, self.first_seed(), start)?;
-        Ok(Box::new(self.embedder_of(student, start)?))
+        let encoder = self.initial_encoder(config, self.first_seed(), start)?;
+        self.embedder_of(encoder.valid(), start)
     }
 
-    /// A student as evaluation asks it.
-    pub(super) fn embedder_of<C>(&self, student: Student<C>, start: &Start) -> Result<NeuralEmbedder<C, Student<C>>>
+    /// An encoder as evaluation asks it.
+    pub(super) fn embedder_of<E>(&self, encoder: E, start: &Start) -> Result<NeuralEmbedder<B::InnerBackend, E>>
     where
-        C: Backend<Device = B::Device>,
+        E: Encoder<B::InnerBackend>,
     {
         let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
-        let embedder = NeuralEmbedder::new(student, start.tokenizer.clone(), limits, &self.device)?;
+        let embedder = NeuralEmbedder::new(encoder, start.tokenizer.clone(), limits, &self.device)?;
         Ok(embedder.with_prompts(start.prompts.clone()))
     }
 
@@ -179,8 +183,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let scratch = self.run.root();
         let queries = embed_to_scratch(embedder, &self.test_texts(), Side::Query, scratch)?;
         let queries = as_array(&queries, scratch)?;
-        let report = self.judge(&self.dataset.test).search(queries, passages, &self.measures()?)?;
-        Ok(self.scores_of(system, report))
+        Ok(self.scores_of(system, self.search_and_judge(&self.dataset.test, queries, passages)?))
     }
 
     /// The clustering embedder's own scores, from the rows that are stored already.
@@ -190,8 +193,18 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let queries = select(self.vectors(Side::Query)?, &rows, scratch)?;
         let passages = self.vectors(Side::Passage)?;
         let (queries, passages) = (as_array(&queries, scratch)?, as_array(&passages, &self.embeddings(Side::Passage))?);
-        let report = self.judge(&self.dataset.test).search(queries, passages, &self.measures()?)?;
-        Ok(self.scores_of(Baseline::Embedder.title(), report))
+        Ok(self.scores_of(Baseline::Embedder.title(), self.search_and_judge(&self.dataset.test, queries, passages)?))
+    }
+
+    /// The report on what a search finds for `queries`, by their vectors and those of all passages.
+    pub(super) fn search_and_judge(
+        &self,
+        queries: &[TestQuery],
+        vectors: ArrayView2<'_, f32>,
+        passages: ArrayView2<'_, f32>,
+    ) -> Result<Report<u32>> {
+        let searcher = self.parts.searcher(passages, &self.device)?;
+        self.judge(queries).search(&*searcher, vectors, &self.measures()?)
     }
 
     /// What the system found for `queries` is judged by.

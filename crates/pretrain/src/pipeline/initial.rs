@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use embed::{Encoder, LoadedModel, Prompts, TextTokenizer, TokenLimits};
 
 use super::Pipeline;
 use crate::config::{Config, StudentConfig};
 use crate::error::Result;
+use crate::parts::{Parts, TrainableEncoder};
 use crate::progress::count;
-use crate::student::{self, Origin, Student};
+use crate::student::{self, Origin};
 use crate::train::PairTokens;
 
 /// What every training of an arm starts from, whatever its seed.
@@ -25,9 +26,9 @@ pub(super) struct Start {
 
 impl Start {
     /// That of the arm of `config`: `known` if the arm before it started from the same.
-    pub(super) fn of_arm<'a, B: AutodiffBackend>(
+    pub(super) fn of_arm<'a, B: AutodiffBackend, P: Parts<B>>(
         known: &'a mut Option<Self>,
-        pipeline: &Pipeline<B>,
+        pipeline: &Pipeline<B, P>,
         config: &Config,
     ) -> Result<&'a Self> {
         let of = (config.student.clone(), [config.train.max_query_tokens, config.train.max_passage_tokens]);
@@ -43,13 +44,13 @@ impl Start {
         self.limits.query.max(self.limits.passage)
     }
 
-    fn new<B: AutodiffBackend>(
+    fn new<B: AutodiffBackend, P: Parts<B>>(
         of: (StudentConfig, [usize; 2]),
-        pipeline: &Pipeline<B>,
+        pipeline: &Pipeline<B, P>,
         config: &Config,
     ) -> Result<Self> {
         let LoadedModel { encoder, tokenizer, max_tokens, prompts } =
-            pipeline.model::<B::InnerBackend>(&config.student, config.train.seed)?;
+            pipeline.model(&config.student, config.train.seed)?;
         let limit = |key: &str, tokens: usize| {
             if tokens > max_tokens {
                 tracing::warn!("train.{key} = {tokens}: the student takes {max_tokens} tokens, texts are cut there");
@@ -69,29 +70,23 @@ impl Start {
     }
 }
 
-impl<B: AutodiffBackend> Pipeline<B> {
-    /// The student before its first step; the same seed gives the same weights.
-    pub(super) fn initial_student<C>(&self, config: &Config, seed: u64, start: &Start) -> Result<Student<C>>
-    where
-        C: Backend<Device = B::Device>,
-    {
-        let student = self.model(&config.student, seed)?.encoder;
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
+    /// The encoder before its first step; the same seed gives the same weights.
+    pub(super) fn initial_encoder(&self, config: &Config, seed: u64, start: &Start) -> Result<P::Encoder> {
+        let encoder = self.model(&config.student, seed)?.encoder;
         Ok(match &start.weights {
-            Some(weights) => student.weighted(weights),
-            None => student,
+            Some(weights) => encoder.weighted(weights),
+            None => encoder,
         })
     }
 
-    /// The student as its folder or chance has it, with what belongs to it.
-    pub(super) fn model<C>(&self, config: &StudentConfig, seed: u64) -> Result<LoadedModel<Student<C>>>
-    where
-        C: Backend<Device = B::Device>,
-    {
+    /// The encoder as its folder or chance has it, with what belongs to it.
+    pub(super) fn model(&self, config: &StudentConfig, seed: u64) -> Result<LoadedModel<P::Encoder>> {
         let origin = match &config.from {
             Some(folder) => Origin::Folder(folder),
             None => Origin::Scratch(Box::new(self.vocabulary(config)?)),
         };
-        Ok(student::initial(config, origin, seed, &self.device)?)
+        Ok(self.parts.encoder(config, origin, seed, &self.device)?)
     }
 
     /// The vocabulary of a student from scratch, trained on the training text alone.

@@ -8,6 +8,7 @@ use super::Pipeline;
 use crate::config::{Arm, ClusterConfig, ClusterOf};
 use crate::data::Text;
 use crate::error::{PretrainError, Result};
+use crate::parts::Parts;
 use crate::rows::as_array;
 
 /// Words shorter than this say little.
@@ -28,7 +29,7 @@ pub struct ClusterSummary {
     pub nearest: Vec<(f32, String)>,
 }
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Every cluster of an arm, by default the first that draws from clusters of texts, largest first, with `terms` terms and
     /// `texts` texts each.
     ///

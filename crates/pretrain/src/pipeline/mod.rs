@@ -17,10 +17,11 @@ use burn::tensor::backend::AutodiffBackend;
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterOf, Config, DataFormat, SplitBy};
-use crate::data::{Beir, BeirValidation, Counts, Dataset, PairSplit, Pairs};
+use crate::config::{ClusterOf, Config, DataFormat};
+use crate::data::{Counts, Dataset};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
+use crate::parts::{Configured, Parts};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
 pub use compare::{ArmKeys, Comparison, Gain, Row};
@@ -39,9 +40,10 @@ struct Summary {
     notes: Vec<String>,
 }
 
-/// A run: its configuration, its data and the folder where its stages leave their files.
-pub struct Pipeline<B: AutodiffBackend> {
+/// A run: its configuration, its data, the parts that its stages use, and the folder where they leave their files.
+pub struct Pipeline<B: AutodiffBackend, P: Parts<B> = Configured> {
     config: Config,
+    parts: P,
     run: RunFolder,
     dataset: Dataset,
     data_hash: String,
@@ -54,17 +56,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// # Errors
     /// The data is malformed or missing, or the run folder holds another configuration and `force` is not set.
     pub fn create(config: Config, force: bool, device: B::Device) -> Result<Self> {
-        let run = RunFolder::prepare(&config, force)?;
-        let dataset = load(&config)?;
-        describe(&dataset);
-        run.write_config(&config)?;
-        if config.data.format == DataFormat::RustDocs {
-            write_json(&run.file(SNAPSHOT), &dataset)?;
-        }
-        let hash = dataset.content_hash();
-        let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
-        write_json(&run.file(SUMMARY), &summary)?;
-        Ok(Self { config, run, dataset, data_hash: hash, device })
+        Self::create_with(Configured, config, force, device)
     }
 
     /// The run that `config` describes, with the data that it was made from.
@@ -72,22 +64,54 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// # Errors
     /// There is no such run, its folder holds another configuration, or its data changed since.
     pub fn open(config: Config, device: B::Device) -> Result<Self> {
+        Self::open_with(Configured, config, device)
+    }
+}
+
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
+    /// [`create`](Pipeline::create) with parts of one's own.
+    ///
+    /// # Errors
+    /// Those of [`create`](Pipeline::create).
+    pub fn create_with(parts: P, config: Config, force: bool, device: B::Device) -> Result<Self> {
+        let run = RunFolder::prepare(&config, force)?;
+        let source = parts.source(&config.data)?;
+        let dataset = source.load()?;
+        describe(&dataset);
+        run.write_config(&config)?;
+        let snapshot = run.file(SNAPSHOT);
+        if source.is_fleeting() {
+            write_json(&snapshot, &dataset)?;
+        } else if snapshot.exists() {
+            std::fs::remove_file(&snapshot).map_err(|source| PretrainError::io(&snapshot, source))?;
+        }
+        let hash = dataset.content_hash();
+        let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
+        write_json(&run.file(SUMMARY), &summary)?;
+        Ok(Self { config, parts, run, dataset, data_hash: hash, device })
+    }
+
+    /// [`open`](Pipeline::open) with parts of one's own.
+    ///
+    /// # Errors
+    /// Those of [`open`](Pipeline::open).
+    pub fn open_with(parts: P, config: Config, device: B::Device) -> Result<Self> {
         let run = RunFolder::open(&config)?;
         let path = run.file(SUMMARY);
         if !path.exists() {
             return Err(PretrainError::NotARun { dir: run.root().to_owned() });
         }
         let summary: Summary = read_json(&path)?;
-        let dataset = match config.data.format {
-            // Its source changes with every dependency.
-            DataFormat::RustDocs => read_json(&run.file(SNAPSHOT))?,
-            DataFormat::Beir | DataFormat::Pairs => load(&config)?,
+        let snapshot = run.file(SNAPSHOT);
+        let dataset = match snapshot.exists() {
+            true => read_json(&snapshot)?,
+            false => parts.source(&config.data)?.load()?,
         };
         let data_hash = dataset.content_hash();
         if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
         }
-        Ok(Self { config, run, dataset, data_hash, device })
+        Ok(Self { config, parts, run, dataset, data_hash, device })
     }
 
     /// All stages, those skipped that are done, and the comparison of the arms.
@@ -147,7 +171,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
                 return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
             }
             if arm.config.student.from.is_some() {
-                self.model::<B::InnerBackend>(&arm.config.student, seed)?;
+                self.model(&arm.config.student, seed)?;
             }
         }
         Ok(())
@@ -180,39 +204,6 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn passage_texts(&self) -> Vec<&str> {
         self.dataset.passages.iter().map(|text| text.text.as_str()).collect()
     }
-}
-
-/// The data that `config` names.
-fn load(config: &Config) -> Result<Dataset> {
-    let data = &config.data;
-    let dataset = match data.format {
-        DataFormat::Beir => {
-            let validation = match (data.validation_split.as_str(), data.validation_share) {
-                ("", 0.0) => BeirValidation::None,
-                ("", share) => BeirValidation::Share { share },
-                (split, _) => BeirValidation::Split { split: split.to_owned() },
-            };
-            let beir = Beir::new(&data.path).with_use_titles(data.use_titles).with_test_split(&data.test_split);
-            beir.with_validation(validation).load()?
-        }
-        DataFormat::Pairs => {
-            let share = data.test_share;
-            let split = match (data.test_topics.as_slice(), data.test_by) {
-                ([], SplitBy::Passage) => PairSplit::PassageShare { share },
-                ([], SplitBy::Topic) => PairSplit::TopicShare { share },
-                (topics, _) => PairSplit::Topics { held_out: topics.to_vec() },
-            };
-            Pairs::new(&data.path).with_split(split).with_validation_share(data.validation_share).load()?
-        }
-        #[cfg(feature = "rust-docs")]
-        DataFormat::RustDocs => {
-            let docs = crate::data::RustDocs::new(&data.path).with_test_share(data.test_share).with_sample(data.sample);
-            docs.with_validation_share(data.validation_share).load()?
-        }
-        #[cfg(not(feature = "rust-docs"))]
-        DataFormat::RustDocs => return Err(PretrainError::NoFormat { format: "rust-docs" }),
-    };
-    Ok(dataset)
 }
 
 fn describe(dataset: &Dataset) {

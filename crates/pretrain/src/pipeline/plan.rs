@@ -1,18 +1,17 @@
 //! The batches of an epoch: the sampler of an arm, and its plan.
 
 use burn::tensor::backend::AutodiffBackend;
-use kmeans::Clustering;
-use stratified_sampler::{BatchSampler, Leftovers, Shard, UniqueBy};
+use stratified_sampler::{BatchSampler, Shard, UniqueBy};
 
 use super::Pipeline;
 use crate::config::{Arm, ClusterConfig, ClusterOf, Draw, SamplerKind, UniqueKey};
 use crate::data::Pair;
 use crate::error::{PretrainError, Result};
-use crate::nearest::build_with_centroids;
+use crate::parts::{Parts, Strata};
 use crate::plan_file::{Plan, PlanFile};
 use crate::run_folder::Member;
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Writes the batches that `member` trains on in `epoch`, or of each batch the share of a rank, given with how many ranks there are.
     ///
     /// # Errors
@@ -54,19 +53,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
     fn draw(&self, arm: &Arm, draw: &Draw, seed: u64) -> Result<Box<dyn BatchSampler>> {
         let Draw { cluster, sampler: config } = draw;
         let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
-        let kind = if cluster.of == ClusterOf::None { SamplerKind::Uniform } else { config.kind };
-        let sampler: Box<dyn BatchSampler> = match kind {
-            SamplerKind::Uniform => Box::new(config.uniform(seed).build(self.dataset.train.len()).map_err(failed)?),
-            SamplerKind::TopicAware => {
-                Box::new(config.topic_aware(seed).build(&self.labels(cluster)?).map_err(failed)?)
-            }
-            SamplerKind::Stratified if config.leftovers == Leftovers::Merge && cluster.of.is_fitted() => {
-                let (labels, clustering) = self.labelled(cluster)?;
-                let near = build_with_centroids(config.stratified(seed), &labels, clustering.centroids.view());
-                Box::new(near.map_err(failed)?)
-            }
-            SamplerKind::Stratified => Box::new(config.stratified(seed).build(&self.labels(cluster)?).map_err(failed)?),
-        };
+        let strata = self.strata(cluster)?;
+        let sampler = self.parts.sampler(config, &strata, seed).map_err(failed)?;
         if config.unique.is_empty() {
             return Ok(sampler);
         }
@@ -75,19 +63,21 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     /// For each training pair the stratum that it is drawn from.
-    fn labels(&self, cluster: &ClusterConfig) -> Result<Vec<u32>> {
+    fn strata(&self, cluster: &ClusterConfig) -> Result<Strata> {
+        let pairs = self.dataset.train.len();
         match (cluster.of, &self.dataset.topics) {
+            (ClusterOf::None, _) => Ok(Strata { pairs, ..Strata::default() }),
             (ClusterOf::Topics, Some(topics)) => {
-                Ok(self.dataset.train.iter().map(|pair| topics.of_passage[pair.passage as usize]).collect())
+                let labels = self.dataset.train.iter().map(|pair| topics.of_passage[pair.passage as usize]).collect();
+                Ok(Strata { pairs, labels: Some(labels), clustering: None })
             }
             (ClusterOf::Topics, None) => Err(PretrainError::NoTopics { path: self.config.data.path.clone() }),
-            _ => Ok(self.labelled(cluster)?.0),
+            _ => {
+                let clustering = self.clustering(cluster)?;
+                let labels = Some(self.clustered_rows(cluster.of).expand(&clustering.labels));
+                Ok(Strata { pairs, labels, clustering: Some(clustering) })
+            }
         }
-    }
-
-    fn labelled(&self, cluster: &ClusterConfig) -> Result<(Vec<u32>, Clustering)> {
-        let clustering = self.clustering(cluster)?;
-        Ok((self.clustered_rows(cluster.of).expand(&clustering.labels), clustering))
     }
 
     /// For each training pair the number of what it may not share with another of its batch.

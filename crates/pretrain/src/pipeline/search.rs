@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Side};
-use retrieval_eval::{ExactSearcher, Searcher};
 use vectors::NpyVectors;
 
 use super::Pipeline;
 use crate::data::Text;
 use crate::error::Result;
+use crate::parts::Parts;
 use crate::rows::as_array;
 use crate::run_folder::Member;
 use crate::sentences::first_sentences;
@@ -38,7 +38,7 @@ pub struct Found {
     pub score: f32,
 }
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The index of a trained and evaluated member; of the clustering embedder where the data has no training pairs.
     ///
     /// # Errors
@@ -59,7 +59,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
     /// The query cannot be embedded.
     pub fn search(&self, index: &Index, query: &str, k: usize) -> Result<Vec<Found>> {
         let row = index.embedder.embed(&[query], Side::Query)?;
-        let hits = ExactSearcher::new(as_array(&index.passages, &index.path)?)?.search(row.view(), k)?;
+        let passages = as_array(&index.passages, &index.path)?;
+        let hits = self.parts.searcher(passages, &self.device)?.search(row.view(), k)?;
         let found = hits.into_iter().flatten().map(|hit| {
             let Text { id, text } = self.dataset.passages[hit.index as usize].clone();
             Found { title: self.title(hit.index), summary: self.summary(&id, &text), id, text, score: hit.score }

@@ -7,13 +7,15 @@ use super::Pipeline;
 use super::evaluate::Baseline;
 use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
 use crate::error::Result;
+use crate::parts::Parts;
 use crate::run_folder::{Clusters, Member, Stage};
 use crate::student::begins_weighted;
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     pub(super) fn embed_stage(&self) -> Result<Stage> {
         let config = &self.config.embedder;
-        let stage = Stage::new("embed", "embed")
+        let stage = self
+            .stage("embed", "embed")?
             .with_settings("embedder", config)?
             .reading("data", &self.data_hash)
             .writing([self.embeddings(Side::Query), self.embeddings(Side::Passage)]);
@@ -28,7 +30,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
     pub(super) fn cluster_stage(&self, clusters: &Clusters) -> Result<Stage> {
         let (config, folder) = (&clusters.config, &clusters.folder);
         let files = ["labels.npy", "centroids.npy", "clusters.json", "rows.npy", "pair-labels.npy"];
-        let stage = Stage::new(format!("cluster {}", clusters.name), "cluster")
+        let stage = self
+            .stage(format!("cluster {}", clusters.name), "cluster")?
             .with_settings("cluster", config)?
             .reading("data", &self.data_hash)
             .writing(files.map(|name| folder.join(name)));
@@ -53,7 +56,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
         let mut train = config.training();
         (train.seed, train.checkpoint_every) = (member.seed, 0);
         let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
-        let mut stage = Stage::new(format!("train {member}"), "train")
+        let mut stage = self
+            .stage(format!("train {member}"), "train")?
             .with_settings("cluster.of", &drawn_from)?
             .with_settings("sampler", &config.sampler)?
             .with_settings("loss", &config.loss)?
@@ -72,7 +76,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
 
     pub(super) fn evaluate_stage(&self, member: Member<'_>) -> Result<Stage> {
         let folder = self.run.member(member);
-        let stage = Stage::new(format!("evaluate {member}"), "eval")
+        let stage = self
+            .stage(format!("evaluate {member}"), "eval")?
             .reading("data", &self.data_hash)
             .after("model", self.train_stage(member)?)
             .writing(["passages.npy", "eval.json"].map(|name| folder.join(name)));
@@ -80,7 +85,8 @@ impl<B: AutodiffBackend> Pipeline<B> {
     }
 
     pub(super) fn baseline_stage(&self, baseline: Baseline) -> Result<Stage> {
-        let stage = Stage::new(format!("evaluate {}", baseline.title()), "eval")
+        let stage = self
+            .stage(format!("evaluate {}", baseline.title()), "eval")?
             .reading("data", &self.data_hash)
             .writing([self.run.file(baseline.file())]);
         let stage = match baseline {
@@ -96,6 +102,15 @@ impl<B: AutodiffBackend> Pipeline<B> {
             }
         };
         self.with_judgement(stage)
+    }
+
+    /// A stage, with the parts that it is made by where they are not the configuration's.
+    fn stage(&self, name: impl Into<String>, command: &'static str) -> Result<Stage> {
+        let stage = Stage::new(name, command);
+        match self.parts.version() {
+            none if none.is_empty() => Ok(stage),
+            version => stage.with_settings("parts", &version),
+        }
     }
 
     /// The stage with what makes a student.

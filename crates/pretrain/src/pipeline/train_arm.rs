@@ -14,15 +14,15 @@ use super::validation::Validation;
 use crate::config::Keep;
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
+use crate::parts::Parts;
 use crate::progress::{count, megabytes};
 use crate::run_folder::Member;
-use crate::student::Student;
 use crate::train::Training;
 
 /// Bytes of a parameter with its gradient and AdamW's two moments.
 const BYTES_A_PARAMETER: usize = 16;
 
-impl<B: AutodiffBackend> Pipeline<B> {
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Trains every arm with every seed.
     ///
     /// # Errors
@@ -46,10 +46,10 @@ impl<B: AutodiffBackend> Pipeline<B> {
         if checkpoints.exists() {
             std::fs::remove_dir_all(&checkpoints).map_err(|source| PretrainError::io(&checkpoints, source))?;
         }
-        let student = self.initial_student::<B>(config, member.seed, start)?;
+        let student = self.initial_encoder(config, member.seed, start)?;
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;
-        let loss = config.loss.build_boxed()?;
+        let loss = self.parts.loss(&config.loss)?;
         let training = Training::<B> {
             tokens: &start.tokens,
             sampler: &*sampler,
@@ -64,7 +64,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             0 => None,
             _ => Some(Validation::new(self, start)?),
         };
-        let mut best: Option<(f64, Student<B>)> = None;
+        let mut best: Option<(f64, P::Encoder)> = None;
         let at = |every: usize, step: usize| every > 0 && step.is_multiple_of(every);
         let trained = training.run(student, &mut |report, student| {
             recorder.record(report)?;
@@ -72,7 +72,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             if let Some(validation) =
                 validation.as_ref().filter(|_| at(config.train.evaluate_every, step) || step == steps)
             {
-                let reached = validation.measure(&student.valid())?;
+                let reached = validation.measure(student.valid())?;
                 recorder.record_validation(report.step, &reached)?;
                 let first = reached.means[0];
                 if config.train.keep == Keep::Best && best.as_ref().is_none_or(|(known, _)| first > *known) {

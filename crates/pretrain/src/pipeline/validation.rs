@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::Side;
+use embed::{Encoder, Side};
 
 use super::Pipeline;
 use super::evaluate::means;
 use super::initial::Start;
 use crate::error::{PretrainError, Result};
+use crate::parts::Parts;
 use crate::rows::{as_array, embed_quietly};
-use crate::student::Student;
 
 /// The queries and passages that a student in training is judged on.
-pub(super) struct Validation<'a, B: AutodiffBackend> {
-    pipeline: &'a Pipeline<B>,
+pub(super) struct Validation<'a, B: AutodiffBackend, P: Parts<B>> {
+    pipeline: &'a Pipeline<B, P>,
     start: &'a Start,
     queries: Vec<&'a str>,
     passages: Vec<&'a str>,
@@ -34,10 +34,10 @@ impl std::fmt::Display for Reached {
     }
 }
 
-impl<'a, B: AutodiffBackend> Validation<'a, B> {
+impl<'a, B: AutodiffBackend, P: Parts<B>> Validation<'a, B, P> {
     /// # Errors
     /// The data has no validation split.
-    pub(super) fn new(pipeline: &'a Pipeline<B>, start: &'a Start) -> Result<Self> {
+    pub(super) fn new(pipeline: &'a Pipeline<B, P>, start: &'a Start) -> Result<Self> {
         let dataset = &pipeline.dataset;
         if dataset.validation.is_empty() {
             return Err(PretrainError::NoValidation { path: pipeline.config.data.path.clone() });
@@ -47,17 +47,19 @@ impl<'a, B: AutodiffBackend> Validation<'a, B> {
         Ok(Self { pipeline, start, queries, passages: pipeline.passage_texts() })
     }
 
-    /// What `student` reaches, searching the whole corpus.
-    pub(super) fn measure(&self, student: &Student<B::InnerBackend>) -> Result<Reached> {
+    /// What `encoder` reaches, searching the whole corpus.
+    pub(super) fn measure<E>(&self, encoder: E) -> Result<Reached>
+    where
+        E: Encoder<B::InnerBackend> + Sync,
+    {
         let start = Instant::now();
         let (pipeline, eval) = (self.pipeline, &self.pipeline.config.eval);
-        let embedder = pipeline.embedder_of(student.clone(), self.start)?;
+        let embedder = pipeline.embedder_of(encoder, self.start)?;
         let scratch = pipeline.run.root();
         let embed = |texts: &[&str], side| embed_quietly(&embedder, texts, side, scratch, &mut |_| ());
         let (queries, passages) = (embed(&self.queries, Side::Query)?, embed(&self.passages, Side::Passage)?);
         let (queries, passages) = (as_array(&queries, scratch)?, as_array(&passages, scratch)?);
-        let judge = pipeline.judge(&pipeline.dataset.validation);
-        let means = means(&judge.search(queries, passages, &pipeline.measures()?)?);
+        let means = means(&pipeline.search_and_judge(&pipeline.dataset.validation, queries, passages)?);
         Ok(Reached { measures: eval.measures.clone(), means, seconds: start.elapsed().as_secs_f64() })
     }
 }

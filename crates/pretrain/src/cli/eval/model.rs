@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use embed::{FolderOptions, Side, load_embedder};
-use retrieval_eval::{MeasureAtLevel, Report};
+use retrieval_eval::{ExactSearcher, MeasureAtLevel, Report};
 
 use super::report::ReportArgs;
 use crate::data::{Beir, Dataset, TestQuery};
@@ -104,7 +104,8 @@ impl BackendTask for Evaluation<'_> {
         let scratch = std::env::temp_dir();
         let passages = embed_to_scratch(&*embedder, &passages, Side::Passage, &scratch)?;
         let queries = embed_to_scratch(&*embedder, &queries, Side::Query, &scratch)?;
-        let report = judge.search(as_array(&queries, &scratch)?, as_array(&passages, &scratch)?, measures)?;
+        let searcher = ExactSearcher::new(as_array(&passages, &scratch)?)?;
+        let report = judge.search(&searcher, as_array(&queries, &scratch)?, measures)?;
         Ok(Report {
             queries: report.queries.iter().map(|&test| query(&dataset.test[test as usize]).id.clone()).collect(),
             measures: report.measures,
