@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::position::Hashed;
+use crate::plan_hash::Hashed;
 use crate::report::measure;
 use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
 
@@ -342,11 +342,11 @@ impl<S: BatchSampler> BatchSampler for Curriculum<S> {
     fn plan_hash(&self) -> PlanHash {
         let CurriculumConfig { clock, between, knots } = &self.schedule.0;
         let mut hash = Hashed::new("curriculum");
-        [*clock as u64, *between as u64, knots.len() as u64].into_iter().for_each(|part| hash.number(part));
+        hash.words([*clock as u64, *between as u64, knots.len() as u64]);
         for Knot { at, shares } in knots {
-            [at].into_iter().chain(shares).for_each(|number| hash.number(number.to_bits()));
+            hash.words([at].into_iter().chain(shares).map(|number| number.to_bits()));
         }
-        self.samplers.iter().flat_map(|sampler| sampler.plan_hash().parts()).for_each(|part| hash.number(part));
+        hash.words(self.samplers.iter().flat_map(|sampler| sampler.plan_hash().parts()));
         hash.finish()
     }
 

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use crate::key::Key;
-use crate::position::Hashed;
+use crate::plan_hash::Hashed;
 
 /// The leftovers of all strata, one stratum after another.
 pub(crate) struct Line {

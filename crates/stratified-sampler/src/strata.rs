@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::position::Hashed;
+use crate::plan_hash::Hashed;
 use crate::prefetch::prefetch;
 
 /// The strata of labels: dense numbers in ascending order of the label.

@@ -9,7 +9,7 @@ use crate::key::{Key, Purpose};
 use crate::line::Line;
 use crate::merge;
 use crate::permutation::Permutation;
-use crate::position::Hashed;
+use crate::plan_hash::Hashed;
 use crate::report::measure_slots;
 use crate::schedule::{Counts, Schedule};
 use crate::strata::Strata;
@@ -298,18 +298,13 @@ fn check_settings(config: &StratifiedConfig, at_least: usize) -> Result<(), Samp
 fn plan_hash(config: &StratifiedConfig, strata: &Strata, line: &Line) -> PlanHash {
     let StratifiedConfig { batch_size, leftovers, seed, drop_last, min_stratum, drop_below, cap, weights } = config;
     let mut hash = Hashed::new("stratified");
-    let settings =
-        [*batch_size as u64, *leftovers as u64, *seed, u64::from(*drop_last), *min_stratum as u64, *drop_below as u64];
-    settings.into_iter().for_each(|setting| hash.number(setting));
-    hash.number(cap.map_or(u64::MAX, |cap| cap as u64));
+    hash.words([*batch_size as u64, *leftovers as u64, *seed, u64::from(*drop_last)]);
+    hash.words([*min_stratum as u64, *drop_below as u64, cap.map_or(u64::MAX, |cap| cap as u64)]);
     match weights {
-        Weights::Size => hash.number(0),
-        Weights::Equal => hash.number(1),
-        Weights::Temperature(temperature) => [2, temperature.to_bits()].into_iter().for_each(|part| hash.number(part)),
-        Weights::Given(weights) => {
-            hash.number(3);
-            weights.iter().for_each(|weight| hash.number(weight.to_bits()));
-        }
+        Weights::Size => hash.word(0),
+        Weights::Equal => hash.word(1),
+        Weights::Temperature(temperature) => hash.words([2, temperature.to_bits()]),
+        Weights::Given(weights) => hash.words([3].into_iter().chain(weights.iter().map(|weight| weight.to_bits()))),
     }
     strata.hash(&mut hash);
     line.hash(&mut hash);

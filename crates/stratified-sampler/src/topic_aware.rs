@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::{Key, Purpose};
 use crate::permutation::Permutation;
 use crate::placement::Placement;
-use crate::position::Hashed;
+use crate::plan_hash::Hashed;
 use crate::report::measure_slots;
 use crate::schedule::Counts;
 use crate::strata::Strata;
@@ -114,7 +114,7 @@ impl TopicAware {
         let piece = (batch_size / strata_per_batch) as u32;
         let pieces = Counts::new((0..strata.homes).map(|stratum| strata.size(stratum) / piece));
         let mut hash = Hashed::new("topic aware");
-        [batch_size as u64, strata_per_batch as u64, seed].into_iter().for_each(|setting| hash.number(setting));
+        hash.words([batch_size as u64, strata_per_batch as u64, seed]);
         strata.hash(&mut hash);
         let (key, plan_hash) = (Key::from_seed(seed).purpose(Purpose::Topics), hash.finish());
         Ok(Self { config, piece, key, strata, pieces, plan_hash, compiled: Mutex::default() })

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::placement::Placement;
-use crate::position::Hashed;
+use crate::plan_hash::Hashed;
 use crate::report::measure;
 use crate::{BatchSampler, Labeling, PlanHash, PlanReport, SamplerError};
 
