@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::last_epoch::LastEpoch;
 use crate::plan_hash::Hashed;
 use crate::report::measure;
 use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
@@ -123,8 +124,7 @@ impl CurriculumConfig {
         }
         let schedule = Schedule::new(self, samplers.len())?;
         let start = Cursor { owed: vec![0.0; samplers.len()], next: vec![Place::default(); samplers.len()] };
-        let progress = Mutex::new(Progress { starts: vec![start], last: None });
-        Ok(Curriculum { schedule, samplers, progress })
+        Ok(Curriculum { schedule, samplers, starts: Mutex::new(vec![start]), drawn: LastEpoch::new() })
     }
 }
 
@@ -162,19 +162,13 @@ impl CurriculumConfig {
 pub struct Curriculum<S> {
     schedule: Schedule,
     samplers: Vec<S>,
-    progress: Mutex<Progress>,
+    /// Where each epoch begins, up to one.
+    starts: Mutex<Vec<Cursor>>,
+    drawn: LastEpoch<Arc<[Drawn]>>,
 }
 
 /// The knots, with shares that add up to 1.
 struct Schedule(CurriculumConfig);
-
-/// What is known of the way so far.
-struct Progress {
-    /// Where each epoch begins, up to one.
-    starts: Vec<Cursor>,
-    /// The last epoch asked for.
-    last: Option<(u64, Arc<[Drawn]>)>,
-}
 
 /// Where the schedule stands.
 #[derive(Clone)]
@@ -247,23 +241,22 @@ impl<S: BatchSampler> Curriculum<S> {
     }
 
     fn epoch(&self, epoch: u64) -> Arc<[Drawn]> {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        match &progress.last {
-            Some((known, drawn)) if *known == epoch => return Arc::clone(drawn),
-            _ => {}
-        }
-        let known = epoch.min(progress.starts.len() as u64 - 1);
-        let mut cursor = progress.starts[known as usize].clone();
+        self.drawn.get(epoch, || self.go_to(epoch).into())
+    }
+
+    /// Returns the batches of an epoch, and keeps where it and those before it begin.
+    fn go_to(&self, epoch: u64) -> Vec<Drawn> {
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = epoch.min(starts.len() as u64 - 1);
+        let mut cursor = starts[known as usize].clone();
         let mut drawn = Vec::new();
         for epoch in known..=epoch {
-            if epoch as usize == progress.starts.len() {
-                progress.starts.push(cursor.clone());
+            if epoch as usize == starts.len() {
+                starts.push(cursor.clone());
             }
             drawn.clear();
             self.go_through(epoch, &mut cursor, &mut drawn);
         }
-        let drawn: Arc<[Drawn]> = drawn.into();
-        progress.last = Some((epoch, Arc::clone(&drawn)));
         drawn
     }
 

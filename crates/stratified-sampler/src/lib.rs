@@ -8,6 +8,7 @@ mod deal;
 mod error;
 mod key;
 mod labeling;
+mod last_epoch;
 mod line;
 mod merge;
 mod permutation;

@@ -2,10 +2,10 @@ mod leftovers;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::carry::Stream;
 use crate::key::{Key, Purpose};
+use crate::last_epoch::LastEpoch;
 use crate::line::Line;
 use crate::merge;
 use crate::permutation::Permutation;
@@ -81,7 +81,7 @@ impl Stratified {
             strata.size(stratum).min(if own > 0 { cap } else { u32::MAX }) - own * batch
         });
         let schedule = match &shares {
-            _ if config.leftovers == Leftovers::Carry => Schedule::PerEpoch(Arc::default()),
+            _ if config.leftovers == Leftovers::Carry => Schedule::PerEpoch(LastEpoch::new()),
             Some(shares) => Schedule::Fixed(Counts::new(shares.iter().copied())),
             None => {
                 let own = homes.iter().map(|home| home.batches);

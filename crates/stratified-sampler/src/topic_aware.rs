@@ -1,9 +1,10 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, Purpose};
+use crate::last_epoch::LastEpoch;
 use crate::permutation::Permutation;
 use crate::placement::Placement;
 use crate::plan_hash::Hashed;
@@ -95,7 +96,7 @@ pub struct TopicAware {
     /// The pieces of each stratum.
     pieces: Counts,
     plan_hash: PlanHash,
-    compiled: Mutex<Option<(u64, Arc<[u32]>)>>,
+    compiled: LastEpoch<Arc<[u32]>>,
 }
 
 impl TopicAware {
@@ -117,16 +118,12 @@ impl TopicAware {
         hash.words([batch_size as u64, strata_per_batch as u64, seed]);
         strata.hash(&mut hash);
         let (key, plan_hash) = (Key::from_seed(seed).purpose(Purpose::Topics), hash.finish());
-        Ok(Self { config, piece, key, strata, pieces, plan_hash, compiled: Mutex::default() })
+        Ok(Self { config, piece, key, strata, pieces, plan_hash, compiled: LastEpoch::new() })
     }
 
     /// Returns the pieces of the epoch's batches, `strata_per_batch` each.
     fn epoch(&self, epoch: u64) -> Arc<[u32]> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*compiled {
-            Some((known, pieces)) if *known == epoch => Arc::clone(pieces),
-            _ => Arc::clone(&compiled.insert((epoch, self.compile(self.key.child(epoch)).into())).1),
-        }
+        self.compiled.get(epoch, || self.compile(self.key.child(epoch)).into())
     }
 
     fn compile(&self, key: Key) -> Vec<u32> {

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use crate::last_epoch::LastEpoch;
 use crate::placement::Placement;
 use crate::plan_hash::Hashed;
 use crate::report::measure;
@@ -39,7 +40,7 @@ pub struct UniqueBy<S> {
     keys: Vec<Vec<u32>>,
     drop_last: bool,
     keys_hash: PlanHash,
-    compiled: Mutex<Option<(u64, Arc<Epoch>)>>,
+    compiled: LastEpoch<Arc<Epoch>>,
 }
 
 /// A compiled epoch.
@@ -69,13 +70,13 @@ impl<S: BatchSampler> UniqueBy<S> {
         let mut hash = Hashed::new("keys");
         keys.iter().for_each(|keys| hash.numbers(keys));
         let keys = keys.into_iter().map(dense).collect();
-        Ok(Self { sampler, keys, drop_last: false, keys_hash: hash.finish(), compiled: Mutex::default() })
+        Ok(Self { sampler, keys, drop_last: false, keys_hash: hash.finish(), compiled: LastEpoch::new() })
     }
 
     /// Sets whether to leave out a last batch of fewer pairs; `false` by default.
     pub fn with_drop_last(mut self, drop_last: bool) -> Self {
         self.drop_last = drop_last;
-        self.compiled = Mutex::default();
+        self.compiled = LastEpoch::new();
         self
     }
 
@@ -85,11 +86,7 @@ impl<S: BatchSampler> UniqueBy<S> {
     }
 
     fn epoch(&self, epoch: u64) -> Arc<Epoch> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*compiled {
-            Some((known, compiled)) if *known == epoch => Arc::clone(compiled),
-            _ => Arc::clone(&compiled.insert((epoch, Arc::new(self.compile(epoch)))).1),
-        }
+        self.compiled.get(epoch, || Arc::new(self.compile(epoch)))
     }
 
     fn compile(&self, epoch: u64) -> Epoch {
