@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::permutation::Permutation;
 use crate::plan_hash::Hashed;
 use crate::prefetch::prefetch;
 
@@ -132,6 +133,11 @@ impl Strata {
     pub(crate) fn largest(&self) -> u32 {
         let sizes = (0..self.len()).map(|stratum| self.size(stratum));
         sizes.max().unwrap_or(0)
+    }
+
+    /// Appends the slots at some places of an order of consecutive slots, the first of which is `start`.
+    pub(crate) fn draw(&self, order: &Permutation, start: u32, places: Range<u32>, out: &mut Vec<u32>) {
+        order.fill_changed(places, out, |numbers| self.fetch(numbers, start));
     }
 
     /// Turns numbers of pairs, from 0 at a slot, into slots, and asks for the pairs there, which are looked up soon.

@@ -76,7 +76,7 @@ impl Stratified {
             })
             .collect();
         let shares = config.weights.share_out(&homes, cap / batch)?;
-        let line = leftovers::line(&strata, config.leftovers, nearest, |stratum| {
+        let line = Line::of_leftovers(&strata, config.leftovers, nearest, |stratum| {
             let own = homes.get(stratum).map_or(0, |home| home.batches);
             strata.size(stratum).min(if own > 0 { cap } else { u32::MAX }) - own * batch
         });
@@ -171,7 +171,7 @@ impl Stratified {
     /// Appends slots of a stratum, in the epoch's order.
     fn draw_stratum(&self, epoch: u64, stratum: usize, places: Range<u32>, out: &mut Vec<u32>) {
         let start = self.strata.slots(stratum).start;
-        self.order(epoch, stratum).fill_changed(places, out, |numbers| self.strata.fetch(numbers, start));
+        self.strata.draw(&self.order(epoch, stratum), start, places, out);
     }
 
     /// Returns the epoch's order of a stratum.

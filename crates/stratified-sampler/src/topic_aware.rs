@@ -159,9 +159,9 @@ impl TopicAware {
         for &piece in &self.epoch(epoch)[index * together..][..together] {
             let (stratum, nth) = self.pieces.source(piece);
             let key = self.key.child(epoch).child(3).child(u64::from(self.strata.labels[stratum]));
-            let (from, start) = (out.len(), nth * self.piece);
-            Permutation::new(self.strata.size(stratum), key).fill(start..start + self.piece, out);
-            out[from..].iter_mut().for_each(|slot| *slot += self.strata.slots(stratum).start);
+            let order = Permutation::new(self.strata.size(stratum), key);
+            let start = nth * self.piece;
+            self.strata.draw(&order, self.strata.slots(stratum).start, start..start + self.piece, out);
         }
         Ok(())
     }
