@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::check_index;
 use crate::last_epoch::LastEpoch;
 use crate::plan_hash::Hashed;
-use crate::report::measure;
-use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
+use crate::{BatchSampler, PlanHash, SamplerError};
 
 /// What [`Knot::at`] counts.
 ///
@@ -316,10 +316,7 @@ impl<S: BatchSampler> BatchSampler for Curriculum<S> {
 
     fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
-        let len = self.batches();
-        if index >= len {
-            return Err(SamplerError::PastTheEnd { index, len });
-        }
+        check_index(index, self.batches())?;
         let Drawn { sampler, place } = self.epoch(epoch)[index];
         self.samplers[sampler as usize].batch(place.epoch, place.index, out)
     }
@@ -346,10 +343,6 @@ impl<S: BatchSampler> BatchSampler for Curriculum<S> {
     fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
         let Drawn { sampler, place } = *self.epoch(epoch).get(index)?;
         self.samplers[sampler as usize].stratum(place.epoch, place.index)
-    }
-
-    fn report(&self, epoch: u64) -> PlanReport {
-        measure(self, epoch, self.pairs(), None)
     }
 }
 

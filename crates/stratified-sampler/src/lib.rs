@@ -2,6 +2,7 @@
 
 mod batches;
 mod carry;
+mod checks;
 mod config;
 mod curriculum;
 mod deal;
@@ -22,6 +23,7 @@ mod schedule;
 mod shard;
 mod strata;
 mod stratified;
+mod tally;
 mod topic_aware;
 mod uniform;
 mod unique;

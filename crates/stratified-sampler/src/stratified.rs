@@ -4,16 +4,16 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::carry::Stream;
+use crate::checks::number_of_pairs;
 use crate::key::{Key, Purpose};
 use crate::last_epoch::LastEpoch;
 use crate::line::Line;
 use crate::merge;
 use crate::permutation::Permutation;
 use crate::plan_hash::Hashed;
-use crate::report::measure_slots;
 use crate::schedule::{Counts, Schedule};
 use crate::strata::Strata;
-use crate::uniform::number_of_pairs;
+use crate::tally;
 use crate::weights::Stratum;
 use crate::{BatchSampler, Leftovers, PlanHash, PlanReport, SamplerError, StratifiedConfig, Weights};
 
@@ -263,7 +263,7 @@ impl BatchSampler for Stratified {
 
     fn report(&self, epoch: u64) -> PlanReport {
         let draw = |index: usize, out: &mut Vec<u32>| self.draw_slots(epoch, index, out);
-        let mut report = measure_slots(&self.strata, self.len(epoch), self.config.batch_size, draw);
+        let mut report = tally::of_slots(&self.strata).over(self.len(epoch), self.config.batch_size, draw);
         if self.has_streams() {
             let drawn_from = self.streams().map(|source| self.stream(source)).filter(|stream| stream.take > 0);
             let in_streams: usize = drawn_from.map(|stream| stream.size as usize).sum();

@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{check_index, number_of_pairs};
 use crate::key::{Key, Purpose};
 use crate::last_epoch::LastEpoch;
 use crate::permutation::Permutation;
 use crate::placement::Placement;
 use crate::plan_hash::Hashed;
-use crate::report::measure_slots;
 use crate::schedule::Counts;
 use crate::strata::Strata;
-use crate::uniform::number_of_pairs;
+use crate::tally;
 use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
 
 /// Settings of [`TopicAware`].
@@ -151,10 +151,7 @@ impl TopicAware {
 
     fn draw_slots(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
-        let len = self.len(epoch);
-        if index >= len {
-            return Err(SamplerError::PastTheEnd { index, len });
-        }
+        check_index(index, self.len(epoch))?;
         let together = self.config.strata_per_batch;
         for &piece in &self.epoch(epoch)[index * together..][..together] {
             let (stratum, nth) = self.pieces.source(piece);
@@ -196,7 +193,7 @@ impl BatchSampler for TopicAware {
 
     fn report(&self, epoch: u64) -> PlanReport {
         let draw = |index: usize, out: &mut Vec<u32>| self.draw_slots(epoch, index, out);
-        measure_slots(&self.strata, self.len(epoch), self.config.batch_size, draw)
+        tally::of_slots(&self.strata).over(self.len(epoch), self.config.batch_size, draw)
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::last_epoch::LastEpoch;
 use crate::placement::Placement;
 use crate::plan_hash::Hashed;
-use crate::report::measure;
-use crate::{BatchSampler, Labeling, PlanHash, PlanReport, SamplerError};
+use crate::sampler::draw;
+use crate::{BatchSampler, Labeling, PlanHash, SamplerError};
 
 /// The batches of another sampler, changed so that no two pairs of a batch share a key: not the same passage, not
 /// the same query. In-batch negatives are then never positives.
@@ -103,7 +103,7 @@ impl<S: BatchSampler> UniqueBy<S> {
             let first = placement.len();
             placement.open(indices.len());
             for &index in &indices {
-                self.draw(epoch, index, &mut batch);
+                draw(&self.sampler, epoch, index, &mut batch);
                 placement.place_all(&batch, first, |_, pair| rest.push(pair));
             }
             let mut places = indices.into_iter();
@@ -122,7 +122,7 @@ impl<S: BatchSampler> UniqueBy<S> {
             placement.place(pair, first);
         };
         for &index in &indices {
-            self.draw(epoch, index, &mut batch);
+            draw(&self.sampler, epoch, index, &mut batch);
             placement.place_all(&batch, first, in_another);
         }
         placement.place_all(&rest, first, in_another);
@@ -140,10 +140,6 @@ impl<S: BatchSampler> UniqueBy<S> {
         let unplaced = unplaced.flat_map(|filled| placement.batch(filled)).copied().collect();
         let short = short.map_or_else(Vec::new, |filled| placement.batch(filled).to_vec());
         Epoch::new(full, short, unplaced, placement)
-    }
-
-    fn draw(&self, epoch: u64, index: usize, out: &mut Vec<u32>) {
-        self.sampler.batch(epoch, index, out).expect("an index below the length has a batch");
     }
 }
 
@@ -199,10 +195,6 @@ impl<S: BatchSampler> BatchSampler for UniqueBy<S> {
 
     fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
         self.epoch(epoch).full.get(index).and_then(|&(_, stratum)| stratum)
-    }
-
-    fn report(&self, epoch: u64) -> PlanReport {
-        measure(self, epoch, self.pairs(), None)
     }
 }
 
