@@ -22,6 +22,7 @@ pub(super) fn save(path: &Path, text: impl Text) -> Result<(), EvalError> {
         #[cfg(unix)]
         file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file: NamedTempFile = file.tempfile_in(folder)?;
+        // A line is several small writes, of which the file is to see few.
         let mut writer = Compressor::new(path, BufWriter::with_capacity(1 << 20, file));
         text(&mut writer)?;
         writer.finish()?.into_inner()?.persist(path)?;

@@ -43,6 +43,7 @@ impl Qrels {
         match content {
             Content::Json => Self::read_json(reader, name),
             Content::Beir => Self::read_beir(reader, name),
+            // Three columns are no judgement, which the error about the first line says.
             Content::Trec | Content::MsMarco => Self::read_trec(reader, name),
         }
     }

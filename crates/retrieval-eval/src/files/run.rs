@@ -42,6 +42,7 @@ impl Run {
         match content {
             Content::Json => Self::read_json(reader, name),
             Content::MsMarco => Self::read_msmarco(reader, name),
+            // BEIR has no form of results; the error about the header says which columns are expected.
             Content::Trec | Content::Beir => Self::read_trec(reader, name),
         }
     }

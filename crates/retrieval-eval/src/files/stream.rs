@@ -46,6 +46,8 @@ struct Part<Q> {
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(name: &'a Path, format: LineFormat) -> Self {
+        // Sixteen parts a batch keep as many threads busy, each with thousands of lines, so that handing them over does
+        // not count.
         Self { name, format, batch: 4 << 20, part: 1 << 18 }
     }
 
