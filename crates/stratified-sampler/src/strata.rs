@@ -15,6 +15,7 @@ pub(crate) struct Ranks {
 impl Ranks {
     pub(crate) fn new(labels: &[u32]) -> Self {
         let largest = labels.iter().max().map_or(0, |&label| label as usize);
+        // The table then has at most 8 bytes a pair.
         if largest <= labels.len().saturating_mul(2) { Self::dense(labels, largest) } else { Self::sparse(labels) }
     }
 

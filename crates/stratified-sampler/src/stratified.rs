@@ -66,6 +66,7 @@ impl Stratified {
         }
         let at_least = config.batch_size.max(config.min_stratum);
         check_settings(&config, at_least)?;
+        // What does not fit is larger than any stratum, and so is the largest u32, which no number of pairs reaches.
         let batch = u32::try_from(config.batch_size).unwrap_or(u32::MAX);
         let cap = config.cap.map_or(u32::MAX, |cap| u32::try_from(cap).unwrap_or(u32::MAX));
         let strata = Strata::group(labels, at_least, config.drop_below);

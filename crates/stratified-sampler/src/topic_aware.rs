@@ -155,6 +155,7 @@ impl TopicAware {
         let together = self.config.strata_per_batch;
         for &piece in &self.epoch(epoch)[index * together..][..together] {
             let (stratum, nth) = self.pieces.source(piece);
+            // The children before are those of `compile`.
             let key = self.key.child(epoch).child(3).child(u64::from(self.strata.labels[stratum]));
             let order = Permutation::new(self.strata.size(stratum), key);
             let start = nth * self.piece;

@@ -208,7 +208,7 @@ impl<S: fmt::Debug> fmt::Debug for UniqueBy<S> {
     }
 }
 
-/// The same keys, numbered without large gaps.
+/// The same keys, numbered without large gaps, because [`Placement`] has 4 bytes for every number up to the largest key.
 fn dense(keys: Vec<u32>) -> Vec<u32> {
     match keys.iter().max() {
         Some(&largest) if largest as usize > 2 * keys.len() => Labeling::by(keys).labels,

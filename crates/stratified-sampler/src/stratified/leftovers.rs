@@ -27,6 +27,7 @@ impl Stratified {
 
     /// Appends the slots of a hand of the line, where the small strata together are one.
     fn draw_mixed(&self, epoch: u64, nth: u32, key: Key, out: &mut Vec<u32>) {
+        // Child 0 is the line's turn.
         let small = Permutation::new(self.strata.small().len() as u32, key.child(1));
         for places in Deal::new(self.line.pairs(), self.batch).hand(nth, key.child(2)) {
             for place in self.line.turned(key, places) {
