@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::sampler::draw;
 use crate::{BatchSampler, Position, SamplerError};
 
 /// The batches of one epoch, in order. `nth` and `last` seek: they draw nothing in between.
@@ -29,15 +30,6 @@ impl<'a, S: BatchSampler + ?Sized> Batches<'a, S> {
         Self { sampler, epoch, left: 0..sampler.len(epoch) }
     }
 
-    /// Returns those from an index on.
-    pub(crate) fn from(sampler: &'a S, epoch: u64, index: usize) -> Result<Self, SamplerError> {
-        let len = sampler.len(epoch);
-        match index <= len {
-            true => Ok(Self { sampler, epoch, left: index..len }),
-            false => Err(SamplerError::PastTheEnd { index, len }),
-        }
-    }
-
     /// Returns where the next batch stands.
     pub fn position(&self) -> Position {
         Position { plan: self.sampler.plan_hash(), epoch: self.epoch, index: self.left.start }
@@ -45,8 +37,27 @@ impl<'a, S: BatchSampler + ?Sized> Batches<'a, S> {
 
     fn draw(&self, index: usize) -> Vec<u32> {
         let mut batch = Vec::new();
-        self.sampler.batch(self.epoch, index, &mut batch).expect("an index below the length has a batch");
+        draw(self.sampler, self.epoch, index, &mut batch);
         batch
+    }
+}
+
+impl Position {
+    /// Returns the rest of the epoch.
+    ///
+    /// # Errors
+    /// [`SamplerError::OtherPlan`] if the sampler is not the one that this is a position of,
+    /// [`SamplerError::PastTheEnd`] if the epoch has fewer batches.
+    pub fn resume<S: BatchSampler + ?Sized>(self, sampler: &S) -> Result<Batches<'_, S>, SamplerError> {
+        let here = sampler.plan_hash();
+        if here != self.plan {
+            return Err(SamplerError::OtherPlan { saved: self.plan, here });
+        }
+        let (index, len) = (self.index, sampler.len(self.epoch));
+        match index <= len {
+            true => Ok(Batches { sampler, epoch: self.epoch, left: index..len }),
+            false => Err(SamplerError::PastTheEnd { index, len }),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ impl Stream {
     /// Returns the number of batches that an epoch completes.
     pub(crate) fn batches(&self, epoch: u64) -> u32 {
         let (take, batch) = (self.take, u64::from(self.batch));
+        // What the epochs before left of a batch, `take * epoch % batch`, without a product of more than 64 bits.
         let left = take % batch;
         let before = (epoch % batch) * left % batch;
         ((take + before) / batch) as u32
@@ -40,6 +41,7 @@ impl Stream {
 
     /// Appends the pairs, numbered from 0, of the batch of that index among those that an epoch completes.
     pub(crate) fn draw(&self, epoch: u64, index: u32, out: &mut Vec<u32>) {
+        // An epoch is any u64, so that a place in the stream does not fit one.
         let (size, batch) = (u128::from(self.size), u128::from(self.batch));
         let start = (u128::from(self.take) * u128::from(epoch) / batch + u128::from(index)) * batch;
         let lap = start / size;

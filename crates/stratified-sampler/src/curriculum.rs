@@ -3,9 +3,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::position::Hashed;
-use crate::report::measure;
-use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
+use crate::checks::check_index;
+use crate::last_epoch::LastEpoch;
+use crate::plan_hash::Hashed;
+use crate::{BatchSampler, PlanHash, SamplerError};
 
 /// What [`Knot::at`] counts.
 ///
@@ -151,8 +152,7 @@ impl CurriculumConfig {
         self.validate(samplers.len())?;
         let schedule = Schedule::new(self);
         let start = Cursor { owed: vec![0.0; samplers.len()], next: vec![Place::default(); samplers.len()] };
-        let progress = Mutex::new(Progress { starts: vec![start], last: None });
-        Ok(Curriculum { schedule, samplers, progress })
+        Ok(Curriculum { schedule, samplers, starts: Mutex::new(vec![start]), drawn: LastEpoch::new() })
     }
 }
 
@@ -190,19 +190,13 @@ impl CurriculumConfig {
 pub struct Curriculum<S> {
     schedule: Schedule,
     samplers: Vec<S>,
-    progress: Mutex<Progress>,
+    /// Where each epoch begins, up to one.
+    starts: Mutex<Vec<Cursor>>,
+    drawn: LastEpoch<Arc<[Drawn]>>,
 }
 
 /// The knots, with shares that add up to 1.
 struct Schedule(CurriculumConfig);
-
-/// What is known of the way so far.
-struct Progress {
-    /// Where each epoch begins, up to one.
-    starts: Vec<Cursor>,
-    /// The last epoch asked for.
-    last: Option<(u64, Arc<[Drawn]>)>,
-}
 
 /// Where the schedule stands.
 #[derive(Clone)]
@@ -265,23 +259,22 @@ impl<S: BatchSampler> Curriculum<S> {
     }
 
     fn epoch(&self, epoch: u64) -> Arc<[Drawn]> {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        match &progress.last {
-            Some((known, drawn)) if *known == epoch => return Arc::clone(drawn),
-            _ => {}
-        }
-        let known = epoch.min(progress.starts.len() as u64 - 1);
-        let mut cursor = progress.starts[known as usize].clone();
+        self.drawn.get(epoch, || self.go_to(epoch).into())
+    }
+
+    /// Returns the batches of an epoch, and keeps where it and those before it begin.
+    fn go_to(&self, epoch: u64) -> Vec<Drawn> {
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = epoch.min(starts.len() as u64 - 1);
+        let mut cursor = starts[known as usize].clone();
         let mut drawn = Vec::new();
         for epoch in known..=epoch {
-            if epoch as usize == progress.starts.len() {
-                progress.starts.push(cursor.clone());
+            if epoch as usize == starts.len() {
+                starts.push(cursor.clone());
             }
             drawn.clear();
             self.go_through(epoch, &mut cursor, &mut drawn);
         }
-        let drawn: Arc<[Drawn]> = drawn.into();
-        progress.last = Some((epoch, Arc::clone(&drawn)));
         drawn
     }
 
@@ -341,10 +334,7 @@ impl<S: BatchSampler> BatchSampler for Curriculum<S> {
 
     fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
-        let len = self.batches();
-        if index >= len {
-            return Err(SamplerError::PastTheEnd { index, len });
-        }
+        check_index(index, self.batches())?;
         let Drawn { sampler, place } = self.epoch(epoch)[index];
         self.samplers[sampler as usize].batch(place.epoch, place.index, out)
     }
@@ -360,21 +350,17 @@ impl<S: BatchSampler> BatchSampler for Curriculum<S> {
     fn plan_hash(&self) -> PlanHash {
         let CurriculumConfig { clock, between, knots } = &self.schedule.0;
         let mut hash = Hashed::new("curriculum");
-        [*clock as u64, *between as u64, knots.len() as u64].into_iter().for_each(|part| hash.number(part));
+        hash.words([*clock as u64, *between as u64, knots.len() as u64]);
         for Knot { at, shares } in knots {
-            [at].into_iter().chain(shares).for_each(|number| hash.number(number.to_bits()));
+            hash.words([at].into_iter().chain(shares).map(|number| number.to_bits()));
         }
-        self.samplers.iter().flat_map(|sampler| sampler.plan_hash().parts()).for_each(|part| hash.number(part));
+        hash.words(self.samplers.iter().flat_map(|sampler| sampler.plan_hash().parts()));
         hash.finish()
     }
 
     fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
         let Drawn { sampler, place } = *self.epoch(epoch).get(index)?;
         self.samplers[sampler as usize].stratum(place.epoch, place.index)
-    }
-
-    fn report(&self, epoch: u64) -> PlanReport {
-        measure(self, epoch, self.pairs(), None)
     }
 }
 

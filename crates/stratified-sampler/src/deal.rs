@@ -3,7 +3,8 @@ use std::ops::Range;
 use crate::key::Key;
 use crate::permutation::Permutation;
 
-/// So many different runs a hand has, at least, where it has as many places.
+/// So many different runs a hand has, at least, where it has as many places: a run is then less than 1% of a hand. Fewer
+/// and longer runs would be faster to draw, and would show what stood together in the line.
 const FEWEST_RUNS: u32 = 128;
 
 /// The places of a line dealt out to hands of equal size, so that each hand has places from all over the line.
@@ -23,6 +24,7 @@ impl Deal {
     /// Returns the deal of a line of that many places into hands of `hand`, or into one of all places if they are fewer.
     pub(crate) fn new(places: u32, hand: u32) -> Self {
         let hand = hand.min(places).max(1);
+        // A power of two, so that one that divides the hand is easy to tell.
         let longest = (hand / FEWEST_RUNS).max(1).ilog2();
         let run = 1 << longest.min(hand.trailing_zeros());
         Self { places, run, rows: hand / run }

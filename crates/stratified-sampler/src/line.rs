@@ -1,7 +1,10 @@
 use std::ops::Range;
 
+use crate::Leftovers;
 use crate::key::Key;
-use crate::position::Hashed;
+use crate::merge;
+use crate::plan_hash::Hashed;
+use crate::strata::Strata;
 
 /// The leftovers of all strata, one stratum after another.
 pub(crate) struct Line {
@@ -22,8 +25,27 @@ pub(crate) struct Place {
 }
 
 impl Line {
+    /// Returns the line of which a stratum has `left_over` pairs; empty if nothing is to be drawn from a line. Under `Mix` the
+    /// small strata are one, numbered as the first of them.
+    pub(crate) fn of_leftovers(
+        strata: &Strata,
+        leftovers: Leftovers,
+        nearest: Option<&[u32]>,
+        left_over: impl Fn(usize) -> u32,
+    ) -> Self {
+        match (leftovers, nearest) {
+            (Leftovers::Drop | Leftovers::Carry, _) => Self::new(Vec::new(), left_over),
+            (Leftovers::Mix, _) => Self::new((0..=strata.homes as u32).collect(), |stratum| match stratum {
+                _ if stratum < strata.homes => left_over(stratum),
+                _ => strata.small().len() as u32,
+            }),
+            (Leftovers::Merge, None) => Self::new(by_size(strata), left_over),
+            (Leftovers::Merge, Some(nearest)) => Self::new(by_nearest(strata, nearest), left_over),
+        }
+    }
+
     /// Returns the line of strata in that order, each with its number of leftover pairs.
-    pub(crate) fn new(strata: Vec<u32>, leftover: impl Fn(usize) -> u32) -> Self {
+    fn new(strata: Vec<u32>, leftover: impl Fn(usize) -> u32) -> Self {
         let mut starts = vec![0];
         let mut end = 0;
         for &stratum in &strata {
@@ -48,6 +70,7 @@ impl Line {
     /// its beginning.
     pub(crate) fn turned(&self, key: Key, places: Range<u32>) -> impl Iterator<Item = Place> {
         let pairs = u64::from(self.pairs());
+        // The high half of a product is even to within pairs / 2^64, and needs no division.
         let turn = ((u128::from(key.word(0)) * u128::from(pairs)) >> 64) as u64;
         let mut next = places.start;
         std::iter::from_fn(move || {
@@ -68,6 +91,26 @@ impl Line {
             left: self.starts[index + 1] - place,
         }
     }
+}
+
+fn by_size(strata: &Strata) -> Vec<u32> {
+    let mut by_size: Vec<u32> = (0..strata.drawn as u32).collect();
+    by_size.sort_by_key(|&stratum| {
+        let stratum = stratum as usize;
+        (strata.size(stratum), strata.labels[stratum])
+    });
+    by_size
+}
+
+fn by_nearest(strata: &Strata, nearest: &[u32]) -> Vec<u32> {
+    let mut sizes = vec![0; nearest.len()];
+    let mut by_label = vec![None; nearest.len()];
+    for (stratum, &label) in (0u32..).zip(&strata.labels[..strata.drawn]) {
+        sizes[label as usize] = strata.size(stratum as usize);
+        by_label[label as usize] = Some(stratum);
+    }
+    let labels = merge::line_up(nearest, &sizes).into_iter();
+    labels.filter_map(|label| by_label[label as usize]).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use crate::prefetch::prefetch;
 
-/// How many pairs ahead memory is asked for.
+/// How many pairs ahead memory is asked for: so many that it answers in time, so few that no answer has left the cache.
 const AHEAD: usize = 16;
 
 /// Batches that are filled pair by pair, each pair into the first with room that follows all batches with one of its keys.

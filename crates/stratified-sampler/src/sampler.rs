@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{PlanHash, PlanReport, SamplerError};
+use crate::{PlanHash, PlanReport, SamplerError, tally};
 
 /// Batches of pair indices, each a pure function of the epoch and the batch's index.
 ///
@@ -63,8 +63,12 @@ pub trait BatchSampler: Send + Sync {
         None
     }
 
-    /// Returns what an epoch draws, counted by drawing all of it.
-    fn report(&self, epoch: u64) -> PlanReport;
+    /// Returns what an epoch draws, counted by drawing all of it. Unless implemented otherwise, it knows no strata;
+    /// [`PlanReport::measure`] is told them.
+    fn report(&self, epoch: u64) -> PlanReport {
+        let draw = |index: usize, out: &mut Vec<u32>| self.batch(epoch, index, out);
+        tally::of_pairs(self.pairs()).over(self.len(epoch), self.batch_size(), draw)
+    }
 
     /// Returns the pair indices of an epoch, batch after batch: `plan.chunks(batch_size)` are its batches.
     ///
@@ -75,10 +79,31 @@ pub trait BatchSampler: Send + Sync {
         let mut plan = Vec::new();
         let mut batch = Vec::new();
         for index in 0..batches {
-            self.batch(epoch, index, &mut batch).expect("an index below the length has a batch");
+            draw(self, epoch, index, &mut batch);
             plan.extend_from_slice(&batch);
         }
         plan
+    }
+}
+
+/// Draws a batch that the epoch has.
+///
+/// # Panics
+/// If an implementation breaks the contract of [`BatchSampler`].
+pub(crate) fn draw<S: BatchSampler + ?Sized>(sampler: &S, epoch: u64, index: usize, out: &mut Vec<u32>) {
+    sampler.batch(epoch, index, out).expect("an index below the length has a batch");
+}
+
+impl PlanReport {
+    /// Returns what an epoch of any sampler draws, seen by the strata `labels`, one a pair: also of a
+    /// sampler that knows no strata, or others.
+    ///
+    /// # Panics
+    /// If the sampler draws a pair that has no label, or breaks the contract of [`BatchSampler`].
+    #[track_caller]
+    pub fn measure<S: BatchSampler + ?Sized>(sampler: &S, epoch: u64, labels: &[u32]) -> Self {
+        let draw = |index: usize, out: &mut Vec<u32>| sampler.batch(epoch, index, out);
+        tally::of_labels(labels).over(sampler.len(epoch), sampler.batch_size(), draw)
     }
 }
 

@@ -1,4 +1,6 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use crate::last_epoch::LastEpoch;
 
 /// How many full batches each source has: the strata in order, then the leftovers.
 #[derive(Clone)]
@@ -29,12 +31,11 @@ impl Counts {
 }
 
 /// The counts of each epoch.
-#[derive(Clone)]
 pub(crate) enum Schedule {
     /// Every epoch has the same.
     Fixed(Counts),
     /// Epochs differ. The last one asked for is kept, so that seeking in it does not count all strata again.
-    PerEpoch(Arc<Mutex<Option<(u64, Counts)>>>),
+    PerEpoch(LastEpoch<Counts>),
 }
 
 impl Schedule {
@@ -42,13 +43,7 @@ impl Schedule {
     pub(crate) fn counts(&self, epoch: u64, count: impl FnOnce() -> Counts) -> Counts {
         match self {
             Self::Fixed(counts) => counts.clone(),
-            Self::PerEpoch(last) => {
-                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                match &*last {
-                    Some((known, counts)) if *known == epoch => counts.clone(),
-                    _ => last.insert((epoch, count())).1.clone(),
-                }
-            }
+            Self::PerEpoch(last) => last.get(epoch, count),
         }
     }
 }
@@ -63,15 +58,5 @@ mod tests {
         assert_eq!(counts.total(), 3);
         let found: Vec<_> = (0..3).map(|nth| counts.source(nth)).collect();
         assert_eq!(found, [(1, 0), (1, 1), (3, 0)]);
-    }
-
-    #[test]
-    fn an_epoch_is_counted_once_until_another_is_asked_for() {
-        let schedule = Schedule::PerEpoch(Arc::default());
-        let of = |epoch: u32| move || Counts::new([epoch].into_iter());
-        assert_eq!(schedule.counts(3, of(3)).total(), 3);
-        let again = schedule.counts(3, || unreachable!("counted twice"));
-        assert_eq!(again.total(), 3);
-        assert_eq!(schedule.counts(4, of(4)).total(), 4);
     }
 }

@@ -1,5 +1,4 @@
-use crate::report::measure;
-use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
+use crate::{BatchSampler, PlanHash, SamplerError};
 
 /// One rank's share of every batch of a sampler.
 ///
@@ -97,10 +96,6 @@ impl<S: BatchSampler> BatchSampler for Shard<S> {
 
     fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
         self.sampler.stratum(epoch, index)
-    }
-
-    fn report(&self, epoch: u64) -> PlanReport {
-        measure(self, epoch, self.pairs(), None)
     }
 
     /// That of the sampler, so that the number of ranks may change.

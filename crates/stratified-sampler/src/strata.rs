@@ -1,6 +1,7 @@
 use std::ops::Range;
 
-use crate::position::Hashed;
+use crate::permutation::Permutation;
+use crate::plan_hash::Hashed;
 use crate::prefetch::prefetch;
 
 /// The strata of labels: dense numbers in ascending order of the label.
@@ -14,6 +15,7 @@ pub(crate) struct Ranks {
 impl Ranks {
     pub(crate) fn new(labels: &[u32]) -> Self {
         let largest = labels.iter().max().map_or(0, |&label| label as usize);
+        // The table then has at most 8 bytes a pair.
         if largest <= labels.len().saturating_mul(2) { Self::dense(labels, largest) } else { Self::sparse(labels) }
     }
 
@@ -132,6 +134,11 @@ impl Strata {
     pub(crate) fn largest(&self) -> u32 {
         let sizes = (0..self.len()).map(|stratum| self.size(stratum));
         sizes.max().unwrap_or(0)
+    }
+
+    /// Appends the slots at some places of an order of consecutive slots, the first of which is `start`.
+    pub(crate) fn draw(&self, order: &Permutation, start: u32, places: Range<u32>, out: &mut Vec<u32>) {
+        order.fill_changed(places, out, |numbers| self.fetch(numbers, start));
     }
 
     /// Turns numbers of pairs, from 0 at a slot, into slots, and asks for the pairs there, which are looked up soon.

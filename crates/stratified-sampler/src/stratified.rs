@@ -2,18 +2,18 @@ mod leftovers;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::carry::Stream;
+use crate::checks::number_of_pairs;
 use crate::key::{Key, Purpose};
+use crate::last_epoch::LastEpoch;
 use crate::line::Line;
 use crate::merge;
 use crate::permutation::Permutation;
-use crate::position::Hashed;
-use crate::report::measure_slots;
+use crate::plan_hash::Hashed;
 use crate::schedule::{Counts, Schedule};
 use crate::strata::Strata;
-use crate::uniform::number_of_pairs;
+use crate::tally;
 use crate::weights::Stratum;
 use crate::{BatchSampler, Leftovers, PlanHash, PlanReport, SamplerError, StratifiedConfig, Weights};
 
@@ -66,6 +66,7 @@ impl Stratified {
             merge::check(nearest, labels.iter().copied().max().unwrap_or(0))?;
         }
         let at_least = config.batch_size.max(config.min_stratum);
+        // What does not fit is larger than any stratum, and so is the largest u32, which no number of pairs reaches.
         let batch = u32::try_from(config.batch_size).unwrap_or(u32::MAX);
         let cap = config.cap.map_or(u32::MAX, |cap| u32::try_from(cap).unwrap_or(u32::MAX));
         let strata = Strata::group(labels, at_least, config.drop_below);
@@ -76,12 +77,12 @@ impl Stratified {
             })
             .collect();
         let shares = config.weights.share_out(&homes, cap / batch)?;
-        let line = leftovers::line(&strata, config.leftovers, nearest, |stratum| {
+        let line = Line::of_leftovers(&strata, config.leftovers, nearest, |stratum| {
             let own = homes.get(stratum).map_or(0, |home| home.batches);
             strata.size(stratum).min(if own > 0 { cap } else { u32::MAX }) - own * batch
         });
         let schedule = match &shares {
-            _ if config.leftovers == Leftovers::Carry => Schedule::PerEpoch(Arc::default()),
+            _ if config.leftovers == Leftovers::Carry => Schedule::PerEpoch(LastEpoch::new()),
             Some(shares) => Schedule::Fixed(Counts::new(shares.iter().copied())),
             None => {
                 let own = homes.iter().map(|home| home.batches);
@@ -171,7 +172,7 @@ impl Stratified {
     /// Appends slots of a stratum, in the epoch's order.
     fn draw_stratum(&self, epoch: u64, stratum: usize, places: Range<u32>, out: &mut Vec<u32>) {
         let start = self.strata.slots(stratum).start;
-        self.order(epoch, stratum).fill_changed(places, out, |numbers| self.strata.fetch(numbers, start));
+        self.strata.draw(&self.order(epoch, stratum), start, places, out);
     }
 
     /// Returns the epoch's order of a stratum.
@@ -263,7 +264,7 @@ impl BatchSampler for Stratified {
 
     fn report(&self, epoch: u64) -> PlanReport {
         let draw = |index: usize, out: &mut Vec<u32>| self.draw_slots(epoch, index, out);
-        let mut report = measure_slots(&self.strata, self.len(epoch), self.config.batch_size, draw);
+        let mut report = tally::of_slots(&self.strata).over(self.len(epoch), self.config.batch_size, draw);
         if self.has_streams() {
             let drawn_from = self.streams().map(|source| self.stream(source)).filter(|stream| stream.take > 0);
             let in_streams: usize = drawn_from.map(|stream| stream.size as usize).sum();
@@ -287,18 +288,13 @@ impl fmt::Debug for Stratified {
 fn plan_hash(config: &StratifiedConfig, strata: &Strata, line: &Line) -> PlanHash {
     let StratifiedConfig { batch_size, leftovers, seed, drop_last, min_stratum, drop_below, cap, weights } = config;
     let mut hash = Hashed::new("stratified");
-    let settings =
-        [*batch_size as u64, *leftovers as u64, *seed, u64::from(*drop_last), *min_stratum as u64, *drop_below as u64];
-    settings.into_iter().for_each(|setting| hash.number(setting));
-    hash.number(cap.map_or(u64::MAX, |cap| cap as u64));
+    hash.words([*batch_size as u64, *leftovers as u64, *seed, u64::from(*drop_last)]);
+    hash.words([*min_stratum as u64, *drop_below as u64, cap.map_or(u64::MAX, |cap| cap as u64)]);
     match weights {
-        Weights::Size => hash.number(0),
-        Weights::Equal => hash.number(1),
-        Weights::Temperature(temperature) => [2, temperature.to_bits()].into_iter().for_each(|part| hash.number(part)),
-        Weights::Given(weights) => {
-            hash.number(3);
-            weights.iter().for_each(|weight| hash.number(weight.to_bits()));
-        }
+        Weights::Size => hash.word(0),
+        Weights::Equal => hash.word(1),
+        Weights::Temperature(temperature) => hash.words([2, temperature.to_bits()]),
+        Weights::Given(weights) => hash.words([3].into_iter().chain(weights.iter().map(|weight| weight.to_bits()))),
     }
     strata.hash(&mut hash);
     line.hash(&mut hash);

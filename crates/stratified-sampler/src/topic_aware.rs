@@ -1,16 +1,17 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{check_index, number_of_pairs};
 use crate::key::{Key, Purpose};
+use crate::last_epoch::LastEpoch;
 use crate::permutation::Permutation;
 use crate::placement::Placement;
-use crate::position::Hashed;
-use crate::report::measure_slots;
+use crate::plan_hash::Hashed;
 use crate::schedule::Counts;
 use crate::strata::Strata;
-use crate::uniform::number_of_pairs;
+use crate::tally;
 use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
 
 /// Settings of [`TopicAware`].
@@ -111,7 +112,7 @@ pub struct TopicAware {
     /// The pieces of each stratum.
     pieces: Counts,
     plan_hash: PlanHash,
-    compiled: Mutex<Option<(u64, Arc<[u32]>)>>,
+    compiled: LastEpoch<Arc<[u32]>>,
 }
 
 impl TopicAware {
@@ -128,19 +129,15 @@ impl TopicAware {
         let piece = (batch_size / strata_per_batch) as u32;
         let pieces = Counts::new((0..strata.homes).map(|stratum| strata.size(stratum) / piece));
         let mut hash = Hashed::new("topic aware");
-        [batch_size as u64, strata_per_batch as u64, seed].into_iter().for_each(|setting| hash.number(setting));
+        hash.words([batch_size as u64, strata_per_batch as u64, seed]);
         strata.hash(&mut hash);
         let (key, plan_hash) = (Key::from_seed(seed).purpose(Purpose::Topics), hash.finish());
-        Ok(Self { config, piece, key, strata, pieces, plan_hash, compiled: Mutex::default() })
+        Ok(Self { config, piece, key, strata, pieces, plan_hash, compiled: LastEpoch::new() })
     }
 
     /// Returns the pieces of the epoch's batches, `strata_per_batch` each.
     fn epoch(&self, epoch: u64) -> Arc<[u32]> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*compiled {
-            Some((known, pieces)) if *known == epoch => Arc::clone(pieces),
-            _ => Arc::clone(&compiled.insert((epoch, self.compile(self.key.child(epoch)).into())).1),
-        }
+        self.compiled.get(epoch, || self.compile(self.key.child(epoch)).into())
     }
 
     fn compile(&self, key: Key) -> Vec<u32> {
@@ -168,17 +165,15 @@ impl TopicAware {
 
     fn draw_slots(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
-        let len = self.len(epoch);
-        if index >= len {
-            return Err(SamplerError::PastTheEnd { index, len });
-        }
+        check_index(index, self.len(epoch))?;
         let together = self.config.strata_per_batch;
         for &piece in &self.epoch(epoch)[index * together..][..together] {
             let (stratum, nth) = self.pieces.source(piece);
+            // The children before are those of `compile`.
             let key = self.key.child(epoch).child(3).child(u64::from(self.strata.labels[stratum]));
-            let (from, start) = (out.len(), nth * self.piece);
-            Permutation::new(self.strata.size(stratum), key).fill(start..start + self.piece, out);
-            out[from..].iter_mut().for_each(|slot| *slot += self.strata.slots(stratum).start);
+            let order = Permutation::new(self.strata.size(stratum), key);
+            let start = nth * self.piece;
+            self.strata.draw(&order, self.strata.slots(stratum).start, start..start + self.piece, out);
         }
         Ok(())
     }
@@ -213,7 +208,7 @@ impl BatchSampler for TopicAware {
 
     fn report(&self, epoch: u64) -> PlanReport {
         let draw = |index: usize, out: &mut Vec<u32>| self.draw_slots(epoch, index, out);
-        measure_slots(&self.strata, self.len(epoch), self.config.batch_size, draw)
+        tally::of_slots(&self.strata).over(self.len(epoch), self.config.batch_size, draw)
     }
 }
 

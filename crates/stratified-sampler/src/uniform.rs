@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{check_index, number_of_pairs};
 use crate::key::{Key, Purpose};
-use crate::permutation::{self, Permutation};
-use crate::report::measure;
-use crate::{BatchSampler, PlanHash, PlanReport, SamplerError};
+use crate::permutation::Permutation;
+use crate::{BatchSampler, PlanHash, SamplerError};
 
 /// Settings of [`Uniform`].
 ///
@@ -72,16 +72,6 @@ impl UniformConfig {
     }
 }
 
-/// Returns the number of pairs as the permutations need it.
-pub(crate) fn number_of_pairs(pairs: usize) -> Result<u32, SamplerError> {
-    let most = permutation::LARGEST;
-    match u32::try_from(pairs) {
-        Ok(0) => Err(SamplerError::NoPairs),
-        Ok(number) if number <= most => Ok(number),
-        _ => Err(SamplerError::TooManyPairs { pairs, most: most as usize }),
-    }
-}
-
 /// Batches of any pairs, each pair once an epoch: the baseline that knows no strata.
 ///
 /// Needs a few bytes whatever the number of pairs.
@@ -114,10 +104,7 @@ impl BatchSampler for Uniform {
 
     fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
         out.clear();
-        let len = self.len(epoch);
-        if index >= len {
-            return Err(SamplerError::PastTheEnd { index, len });
-        }
+        check_index(index, self.len(epoch))?;
         let start = index * self.config.batch_size;
         let end = start.saturating_add(self.config.batch_size).min(self.pairs());
         Permutation::new(self.pairs, self.key.child(epoch)).fill(start as u32..end as u32, out);
@@ -139,9 +126,5 @@ impl BatchSampler for Uniform {
 
     fn full_batches(&self, _epoch: u64) -> usize {
         self.pairs() / self.config.batch_size
-    }
-
-    fn report(&self, epoch: u64) -> PlanReport {
-        measure(self, epoch, self.pairs(), None)
     }
 }

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use crate::last_epoch::LastEpoch;
 use crate::placement::Placement;
-use crate::position::Hashed;
-use crate::report::measure;
-use crate::{BatchSampler, Labeling, PlanHash, PlanReport, SamplerError};
+use crate::plan_hash::Hashed;
+use crate::sampler::draw;
+use crate::{BatchSampler, Labeling, PlanHash, SamplerError};
 
 /// The batches of another sampler, changed so that no two pairs of a batch share a key: not the same passage, not
 /// the same query. In-batch negatives are then never positives.
@@ -39,7 +40,7 @@ pub struct UniqueBy<S> {
     keys: Vec<Vec<u32>>,
     drop_last: bool,
     keys_hash: PlanHash,
-    compiled: Mutex<Option<(u64, Arc<Epoch>)>>,
+    compiled: LastEpoch<Arc<Epoch>>,
 }
 
 /// A compiled epoch.
@@ -69,13 +70,13 @@ impl<S: BatchSampler> UniqueBy<S> {
         let mut hash = Hashed::new("keys");
         keys.iter().for_each(|keys| hash.numbers(keys));
         let keys = keys.into_iter().map(dense).collect();
-        Ok(Self { sampler, keys, drop_last: false, keys_hash: hash.finish(), compiled: Mutex::default() })
+        Ok(Self { sampler, keys, drop_last: false, keys_hash: hash.finish(), compiled: LastEpoch::new() })
     }
 
     /// Sets whether to leave out a last batch of fewer pairs; `false` by default.
     pub fn with_drop_last(mut self, drop_last: bool) -> Self {
         self.drop_last = drop_last;
-        self.compiled = Mutex::default();
+        self.compiled = LastEpoch::new();
         self
     }
 
@@ -85,11 +86,7 @@ impl<S: BatchSampler> UniqueBy<S> {
     }
 
     fn epoch(&self, epoch: u64) -> Arc<Epoch> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*compiled {
-            Some((known, compiled)) if *known == epoch => Arc::clone(compiled),
-            _ => Arc::clone(&compiled.insert((epoch, Arc::new(self.compile(epoch)))).1),
-        }
+        self.compiled.get(epoch, || Arc::new(self.compile(epoch)))
     }
 
     fn compile(&self, epoch: u64) -> Epoch {
@@ -106,7 +103,7 @@ impl<S: BatchSampler> UniqueBy<S> {
             let first = placement.len();
             placement.open(indices.len());
             for &index in &indices {
-                self.draw(epoch, index, &mut batch);
+                draw(&self.sampler, epoch, index, &mut batch);
                 placement.place_all(&batch, first, |_, pair| rest.push(pair));
             }
             let mut places = indices.into_iter();
@@ -125,7 +122,7 @@ impl<S: BatchSampler> UniqueBy<S> {
             placement.place(pair, first);
         };
         for &index in &indices {
-            self.draw(epoch, index, &mut batch);
+            draw(&self.sampler, epoch, index, &mut batch);
             placement.place_all(&batch, first, in_another);
         }
         placement.place_all(&rest, first, in_another);
@@ -143,10 +140,6 @@ impl<S: BatchSampler> UniqueBy<S> {
         let unplaced = unplaced.flat_map(|filled| placement.batch(filled)).copied().collect();
         let short = short.map_or_else(Vec::new, |filled| placement.batch(filled).to_vec());
         Epoch::new(full, short, unplaced, placement)
-    }
-
-    fn draw(&self, epoch: u64, index: usize, out: &mut Vec<u32>) {
-        self.sampler.batch(epoch, index, out).expect("an index below the length has a batch");
     }
 }
 
@@ -203,10 +196,6 @@ impl<S: BatchSampler> BatchSampler for UniqueBy<S> {
     fn stratum(&self, epoch: u64, index: usize) -> Option<u32> {
         self.epoch(epoch).full.get(index).and_then(|&(_, stratum)| stratum)
     }
-
-    fn report(&self, epoch: u64) -> PlanReport {
-        measure(self, epoch, self.pairs(), None)
-    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for UniqueBy<S> {
@@ -219,7 +208,7 @@ impl<S: fmt::Debug> fmt::Debug for UniqueBy<S> {
     }
 }
 
-/// The same keys, numbered without large gaps.
+/// The same keys, numbered without large gaps, because [`Placement`] has 4 bytes for every number up to the largest key.
 fn dense(keys: Vec<u32>) -> Vec<u32> {
     match keys.iter().max() {
         Some(&largest) if largest as usize > 2 * keys.len() => Labeling::by(keys).labels,

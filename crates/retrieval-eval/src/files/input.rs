@@ -5,12 +5,13 @@ use std::path::Path;
 use super::beir_line::beir_columns;
 use super::compression::decompressed;
 use super::mark::without_mark;
+use super::place::in_file;
 use crate::error::EvalError;
 
 /// The header of BEIR's judgements.
 pub(crate) const BEIR_HEADER: [&str; 3] = ["query-id", "corpus-id", "score"];
 
-/// No line that tells the format is longer.
+/// No line that tells the format is longer, and of a file without line ends no more is read to find that out.
 const LONGEST: u64 = 1 << 16;
 
 /// What a file of judgements or results holds, as its first line tells.
@@ -34,7 +35,7 @@ pub(crate) struct Input<'r> {
 
 impl Input<'static> {
     pub(crate) fn open(path: &Path) -> Result<Self, EvalError> {
-        let file = File::open(path).map_err(|source| EvalError::Io { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(in_file(path))?;
         Input::new(file, path)
     }
 }
@@ -42,7 +43,7 @@ impl Input<'static> {
 impl<'r> Input<'r> {
     /// `name` stands for the file in errors.
     pub(crate) fn new(reader: impl Read + Send + 'r, name: &Path) -> Result<Self, EvalError> {
-        Self::recognised(reader).map_err(|source| EvalError::Io { path: name.to_owned(), source })
+        Self::recognised(reader).map_err(in_file(name))
     }
 
     fn recognised(reader: impl Read + Send + 'r) -> std::io::Result<Self> {

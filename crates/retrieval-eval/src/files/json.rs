@@ -1,7 +1,7 @@
 //! `{query: {document: number}}`, the form in which pytrec_eval and ranx take judgements and results.
 
 use std::fmt::Formatter;
-use std::io::{BufRead, Result, Write};
+use std::io::{self, BufRead, Write};
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::mark::without_mark;
+use super::place::in_file;
 use crate::error::EvalError;
 use crate::problem::Problem;
 
@@ -16,63 +17,59 @@ use crate::problem::Problem;
 pub(super) fn read<N: for<'de> Deserialize<'de>>(
     mut reader: impl BufRead,
     name: &Path,
-    take: impl FnMut(&str, Vec<(String, N)>) -> std::result::Result<(), Problem>,
-) -> std::result::Result<(), EvalError> {
+    mut take: impl FnMut(&str, Vec<(String, N)>) -> Result<(), Problem>,
+) -> Result<(), EvalError> {
+    // As a whole, because serde_json is slower byte by byte.
     let mut text = Vec::new();
-    reader.read_to_end(&mut text).map_err(|source| EvalError::Io { path: name.to_owned(), source })?;
+    reader.read_to_end(&mut text).map_err(in_file(name))?;
     let mut deserializer = serde_json::Deserializer::from_slice(without_mark(&text));
-    deserializer
-        .deserialize_map(Queries { take, numbers: PhantomData })
+    let take = |query: String, Documents(documents)| take(&query, documents);
+    entries(&mut deserializer, "an object of queries", take)
         .and_then(|()| deserializer.end())
         .map_err(|source| EvalError::Json { path: name.to_owned(), source })
-}
-
-struct Queries<F, N> {
-    take: F,
-    numbers: PhantomData<N>,
-}
-
-impl<'de, N: Deserialize<'de>, F: FnMut(&str, Vec<(String, N)>) -> std::result::Result<(), Problem>> Visitor<'de>
-    for Queries<F, N>
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object of queries")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<(), A::Error> {
-        while let Some((query, Documents(documents))) = map.next_entry::<String, Documents<N>>()? {
-            (self.take)(&query, documents).map_err(A::Error::custom)?;
-        }
-        Ok(())
-    }
 }
 
 /// A map as a list, so that nothing that occurs twice is lost.
 struct Documents<N>(Vec<(String, N)>);
 
 impl<'de, N: Deserialize<'de>> Deserialize<'de> for Documents<N> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Entries<N>(PhantomData<N>);
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut documents = Vec::new();
+        entries(deserializer, "an object of documents with their numbers", |document, number| {
+            documents.push((document, number));
+            Ok(())
+        })?;
+        Ok(Self(documents))
+    }
+}
 
-        impl<'de, N: Deserialize<'de>> Visitor<'de> for Entries<N> {
-            type Value = Vec<(String, N)>;
+/// Hands the entries of an object to `take`; `what` says what was expected where something else stands.
+fn entries<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    deserializer: D,
+    what: &'static str,
+    take: impl FnMut(String, V) -> Result<(), Problem>,
+) -> Result<(), D::Error> {
+    deserializer.deserialize_map(Entries { what, take, values: PhantomData })
+}
 
-            fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of documents with their numbers")
-            }
+struct Entries<F, V> {
+    what: &'static str,
+    take: F,
+    values: PhantomData<V>,
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(entries)
-            }
+impl<'de, V: Deserialize<'de>, F: FnMut(String, V) -> Result<(), Problem>> Visitor<'de> for Entries<F, V> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = map.next_entry()? {
+            (self.take)(key, value).map_err(A::Error::custom)?;
         }
-
-        deserializer.deserialize_map(Entries(PhantomData)).map(Self)
+        Ok(())
     }
 }
 
@@ -80,7 +77,7 @@ impl<'de, N: Deserialize<'de>> Deserialize<'de> for Documents<N> {
 pub(super) fn write<'q, N: Serialize, R: Iterator<Item = (&'q str, N)>>(
     mut sink: impl Write,
     queries: impl Iterator<Item = (&'q str, R)>,
-) -> Result<()> {
+) -> io::Result<()> {
     sink.write_all(b"{")?;
     for (place, (query, documents)) in queries.enumerate() {
         sink.write_all(if place == 0 { b"\n" } else { b",\n" })?;

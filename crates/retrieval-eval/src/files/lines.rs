@@ -2,6 +2,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::mark::without_mark;
+use super::place::{at_line, in_file};
 use crate::error::EvalError;
 use crate::problem::Problem;
 
@@ -27,7 +28,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
                 std::str::from_utf8(line)
                     .map_err(|_| Problem::NotUtf8)
                     .and_then(&mut take)
-                    .map_err(|problem| at(self.path, self.number, problem))?;
+                    .map_err(|problem| at_line(self.path, self.number, problem))?;
             }
         }
         Ok(())
@@ -37,15 +38,8 @@ impl<'a, R: BufRead> Lines<'a, R> {
         buffer.clear();
         let read = self.reader.read_until(b'\n', buffer);
         self.number += 1;
-        match read {
-            Ok(bytes) => Ok(bytes > 0),
-            Err(source) => Err(EvalError::Io { path: self.path.to_owned(), source }),
-        }
+        Ok(read.map_err(in_file(self.path))? > 0)
     }
-}
-
-pub(crate) fn at(path: &Path, line: usize, problem: Problem) -> EvalError {
-    EvalError::Line { path: path.to_owned(), line, problem }
 }
 
 /// Exactly `N` columns, or what is wrong with their number.

@@ -8,6 +8,7 @@ mod json;
 mod lines;
 mod mark;
 mod output;
+mod place;
 mod qrels;
 mod query_blocks;
 mod result_line;

@@ -1,36 +1,48 @@
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use vectors::replace_file;
 
 use super::compression::Compressor;
+use super::place::in_file;
 use crate::error::EvalError;
 use crate::problem::Problem;
 
-/// Writes a file as a whole or not at all: beside its place, then renamed into it.
-pub(crate) fn save(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), EvalError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let save = || {
-        let mut file = tempfile::Builder::new();
-        #[cfg(unix)]
-        file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file: NamedTempFile = file.tempfile_in(folder)?;
-        let mut writer = Compressor::new(path, BufWriter::with_capacity(1 << 20, file));
-        write(&mut writer)?;
-        writer.finish()?.into_inner()?.persist(path)?;
-        Ok(())
-    };
-    save().map_err(|source| EvalError::Io { path: path.to_owned(), source })
+/// What writes a text whose ids and numbers its format can hold, so that only the sink can fail.
+pub(super) trait Text: FnOnce(&mut dyn Write) -> io::Result<()> {}
+
+impl<F: FnOnce(&mut dyn Write) -> io::Result<()>> Text for F {}
+
+/// Writes a file as a whole or not at all.
+pub(super) fn save(path: &Path, text: impl Text) -> Result<(), EvalError> {
+    let saved = replace_file(path, |out| {
+        // A line is several small writes, of which the file is to see few.
+        let mut writer = Compressor::new(path, BufWriter::with_capacity(1 << 20, out));
+        text(&mut writer)?;
+        writer.finish()?.flush()
+    });
+    saved.map_err(in_file(path))
 }
 
-/// The error of a writer that is not a file.
-pub(crate) fn to_writer(result: std::io::Result<()>) -> Result<(), EvalError> {
-    result.map_err(|source| EvalError::Io { path: "writer".into(), source })
+/// Writes to what is not a file.
+pub(super) fn write_to(mut sink: impl Write, text: impl Text) -> Result<(), EvalError> {
+    text(&mut sink).map_err(in_file(Path::new("writer")))
+}
+
+/// Hands all documents of all queries to `line`: the query, the document's place among those of the query, from 1 on,
+/// the document, and its grade or score.
+pub(super) fn each_line<Q, N, R: IntoIterator<Item = (D, N)>, D>(
+    mut rows: impl Iterator<Item = (Q, R)>,
+    mut line: impl FnMut(&Q, usize, D, N) -> io::Result<()>,
+) -> io::Result<()> {
+    rows.try_for_each(|(query, documents)| {
+        (1..).zip(documents).try_for_each(|(place, (document, number))| line(&query, place, document, number))
+    })
 }
 
 /// Refuses ids that would not read back: empty ones, those with a character that separates columns, and those that
 /// start with what a reader takes for a byte order mark.
-pub(crate) fn check_columns<'i>(
+pub(super) fn check_ids<'i>(
     mut ids: impl Iterator<Item = &'i str>,
     separates: impl Fn(char) -> bool,
 ) -> Result<(), Problem> {

@@ -5,7 +5,7 @@ use super::beir_line::{BeirJudgement, beir_columns, quoted};
 use super::grade::{Grade, parse_grade};
 use super::input::BEIR_HEADER;
 use super::lines::{Lines, columns};
-use super::output::{check_columns, save, to_writer};
+use super::output::{Text, check_ids, each_line, save, write_to};
 use super::{Content, Input, json};
 use crate::error::EvalError;
 use crate::problem::Problem;
@@ -43,6 +43,7 @@ impl Qrels {
         match content {
             Content::Json => Self::read_json(reader, name),
             Content::Beir => Self::read_beir(reader, name),
+            // Three columns are no judgement, which the error about the first line says.
             Content::Trec | Content::MsMarco => Self::read_trec(reader, name),
         }
     }
@@ -141,8 +142,7 @@ impl Qrels {
     /// # Errors
     /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id that is empty or has white space.
     pub fn to_trec_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
-        self.check_columns(|c| c.is_ascii_whitespace())?;
-        save(path.as_ref(), |sink| self.trec_lines(sink))
+        save(path.as_ref(), self.trec()?)
     }
 
     /// Writes the lines of a TREC file.
@@ -150,8 +150,7 @@ impl Qrels {
     /// # Errors
     /// As [`Qrels::to_trec_file`]; an [`EvalError::Io`] names `writer`.
     pub fn write_trec(&self, sink: impl Write) -> Result<(), EvalError> {
-        self.check_columns(|c| c.is_ascii_whitespace())?;
-        to_writer(self.trec_lines(sink))
+        write_to(sink, self.trec()?)
     }
 
     /// Writes the judgements as a BEIR file.
@@ -159,8 +158,7 @@ impl Qrels {
     /// # Errors
     /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id that is empty or has a line end.
     pub fn to_beir_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
-        self.check_columns(|c| matches!(c, '\n' | '\r'))?;
-        save(path.as_ref(), |sink| self.beir_lines(sink))
+        save(path.as_ref(), self.beir()?)
     }
 
     /// Writes the lines of a BEIR file.
@@ -168,8 +166,7 @@ impl Qrels {
     /// # Errors
     /// As [`Qrels::to_beir_file`]; an [`EvalError::Io`] names `writer`.
     pub fn write_beir(&self, sink: impl Write) -> Result<(), EvalError> {
-        self.check_columns(|c| matches!(c, '\n' | '\r'))?;
-        to_writer(self.beir_lines(sink))
+        write_to(sink, self.beir()?)
     }
 
     /// Writes the judgements as a JSON file, `{query: {document: grade}}`.
@@ -177,7 +174,7 @@ impl Qrels {
     /// # Errors
     /// [`EvalError::Io`].
     pub fn to_json_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
-        save(path.as_ref(), |sink| json::write(sink, self.rows()))
+        save(path.as_ref(), self.json())
     }
 
     /// Writes the judgements as JSON.
@@ -185,29 +182,35 @@ impl Qrels {
     /// # Errors
     /// [`EvalError::Io`], which names `writer`.
     pub fn write_json(&self, sink: impl Write) -> Result<(), EvalError> {
-        to_writer(json::write(sink, self.rows()))
+        write_to(sink, self.json())
+    }
+
+    fn trec(&self) -> Result<impl Text, Problem> {
+        self.check_ids(|c| c.is_ascii_whitespace())?;
+        Ok(|sink: &mut dyn Write| {
+            each_line(self.rows(), |query, _, document, grade| writeln!(sink, "{query} 0 {document} {grade}"))
+        })
+    }
+
+    fn beir(&self) -> Result<impl Text, Problem> {
+        self.check_ids(|c| matches!(c, '\n' | '\r'))?;
+        Ok(|sink: &mut dyn Write| {
+            writeln!(sink, "{}", BEIR_HEADER.join("\t"))?;
+            let rows = self.rows().map(|(query, documents)| (quoted(query), documents));
+            each_line(rows, |query, _, document, grade| writeln!(sink, "{query}\t{}\t{grade}", quoted(document)))
+        })
+    }
+
+    fn json(&self) -> impl Text {
+        |sink: &mut dyn Write| json::write(sink, self.rows())
     }
 
     fn rows(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, i32)>)> {
         self.queries().map(|query| (query, self.judgements(query)))
     }
 
-    fn trec_lines(&self, mut sink: impl Write) -> std::io::Result<()> {
-        self.rows().try_for_each(|(query, mut documents)| {
-            documents.try_for_each(|(document, grade)| writeln!(sink, "{query} 0 {document} {grade}"))
-        })
-    }
-
-    fn beir_lines(&self, mut sink: impl Write) -> std::io::Result<()> {
-        writeln!(sink, "{}", BEIR_HEADER.join("\t"))?;
-        self.rows().try_for_each(|(query, mut documents)| {
-            let query = quoted(query);
-            documents.try_for_each(|(document, grade)| writeln!(sink, "{query}\t{}\t{grade}", quoted(document)))
-        })
-    }
-
-    fn check_columns(&self, separates: impl Fn(char) -> bool) -> Result<(), Problem> {
-        check_columns(self.queries().chain(self.documents.names()), separates)
+    fn check_ids(&self, separates: impl Fn(char) -> bool) -> Result<(), Problem> {
+        check_ids(self.queries().chain(self.documents.names()), separates)
     }
 }
 

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 
-use super::output::{check_columns, save, to_writer};
+use super::output::{Text, check_ids, each_line, save, write_to};
 use super::{Consumer, Content, Input, LineFormat, Stream, json};
 use crate::error::EvalError;
 use crate::problem::Problem;
@@ -42,6 +42,7 @@ impl Run {
         match content {
             Content::Json => Self::read_json(reader, name),
             Content::MsMarco => Self::read_msmarco(reader, name),
+            // BEIR has no form of results; the error about the header says which columns are expected.
             Content::Trec | Content::Beir => Self::read_trec(reader, name),
         }
     }
@@ -112,8 +113,7 @@ impl Run {
     /// # Errors
     /// [`EvalError::Io`], or [`Problem::UnwritableId`] for an id or tag that is empty or has white space.
     pub fn to_trec_file(&self, path: impl AsRef<Path>, tag: &str) -> Result<(), EvalError> {
-        self.check_columns(tag)?;
-        save(path.as_ref(), |sink| self.trec_lines(sink, tag))
+        save(path.as_ref(), self.trec(tag)?)
     }
 
     /// Writes the lines of a TREC file, best result first.
@@ -121,8 +121,7 @@ impl Run {
     /// # Errors
     /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
     pub fn write_trec(&self, sink: impl Write, tag: &str) -> Result<(), EvalError> {
-        self.check_columns(tag)?;
-        to_writer(self.trec_lines(sink, tag))
+        write_to(sink, self.trec(tag)?)
     }
 
     /// Writes the ranks as an MS MARCO file, `query document rank`: the order of the results without their scores.
@@ -130,8 +129,7 @@ impl Run {
     /// # Errors
     /// As [`Run::to_trec_file`].
     pub fn to_msmarco_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
-        self.check_columns("none")?;
-        save(path.as_ref(), |sink| self.msmarco_lines(sink))
+        save(path.as_ref(), self.msmarco()?)
     }
 
     /// Writes the lines of an MS MARCO file.
@@ -139,8 +137,7 @@ impl Run {
     /// # Errors
     /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
     pub fn write_msmarco(&self, sink: impl Write) -> Result<(), EvalError> {
-        self.check_columns("none")?;
-        to_writer(self.msmarco_lines(sink))
+        write_to(sink, self.msmarco()?)
     }
 
     /// Writes the results as a JSON file, `{query: {document: score}}`, best result first.
@@ -148,8 +145,7 @@ impl Run {
     /// # Errors
     /// [`EvalError::Io`], or [`Problem::UnwritableScore`] for an infinite score.
     pub fn to_json_file(&self, path: impl AsRef<Path>) -> Result<(), EvalError> {
-        self.check_finite()?;
-        save(path.as_ref(), |sink| json::write(sink, self.rows()))
+        save(path.as_ref(), self.json()?)
     }
 
     /// Writes the results as JSON.
@@ -157,30 +153,37 @@ impl Run {
     /// # Errors
     /// As [`Run::to_json_file`]; an [`EvalError::Io`] names `writer`.
     pub fn write_json(&self, sink: impl Write) -> Result<(), EvalError> {
+        write_to(sink, self.json()?)
+    }
+
+    fn trec(&self, tag: &str) -> Result<impl Text, Problem> {
+        self.check_ids([tag])?;
+        Ok(move |sink: &mut dyn Write| {
+            each_line(self.rows(), |query, rank, document, score| {
+                writeln!(sink, "{query} Q0 {document} {rank} {score} {tag}")
+            })
+        })
+    }
+
+    fn msmarco(&self) -> Result<impl Text, Problem> {
+        self.check_ids([])?;
+        Ok(|sink: &mut dyn Write| {
+            each_line(self.rows(), |query, rank, document, _| writeln!(sink, "{query}\t{document}\t{rank}"))
+        })
+    }
+
+    fn json(&self) -> Result<impl Text, Problem> {
         self.check_finite()?;
-        to_writer(json::write(sink, self.rows()))
+        Ok(|sink: &mut dyn Write| json::write(sink, self.rows()))
     }
 
     fn rows(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, f64)>)> {
         self.queries().map(|query| (query, self.results(query)))
     }
 
-    fn trec_lines(&self, mut sink: impl Write, tag: &str) -> std::io::Result<()> {
-        self.rows().try_for_each(|(query, results)| {
-            (1..)
-                .zip(results)
-                .try_for_each(|(rank, (document, score))| writeln!(sink, "{query} Q0 {document} {rank} {score} {tag}"))
-        })
-    }
-
-    fn msmarco_lines(&self, mut sink: impl Write) -> std::io::Result<()> {
-        self.rows().try_for_each(|(query, results)| {
-            (1..).zip(results).try_for_each(|(rank, (document, _))| writeln!(sink, "{query}\t{document}\t{rank}"))
-        })
-    }
-
-    fn check_columns(&self, tag: &str) -> Result<(), Problem> {
-        check_columns(self.queries().chain(self.documents.iter()).chain([tag]), |c| c.is_ascii_whitespace())
+    /// Of the ids, and of what else becomes a column.
+    fn check_ids<const N: usize>(&self, others: [&str; N]) -> Result<(), Problem> {
+        check_ids(self.queries().chain(self.documents.iter()).chain(others), |c| c.is_ascii_whitespace())
     }
 
     fn check_finite(&self) -> Result<(), Problem> {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::lines::at;
 use super::mark::MARK;
+use super::place::{at_line, in_file};
 use super::query_blocks::{last_query, parts};
 use super::result_line::LineFormat;
 use crate::error::EvalError;
@@ -46,6 +46,8 @@ struct Part<Q> {
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(name: &'a Path, format: LineFormat) -> Self {
+        // Sixteen parts a batch keep as many threads busy, each with thousands of lines, so that handing them over does
+        // not count.
         Self { name, format, batch: 4 << 20, part: 1 << 18 }
     }
 
@@ -81,15 +83,13 @@ impl<'a> Stream<'a> {
     /// The first bytes, unless they are a byte order mark.
     fn start(&self, reader: &mut impl Read) -> Result<Vec<u8>, EvalError> {
         let mut start = Vec::new();
-        let read = reader.take(MARK.len() as u64).read_to_end(&mut start);
-        read.map_err(|source| EvalError::Io { path: self.name.to_owned(), source })?;
+        reader.take(MARK.len() as u64).read_to_end(&mut start).map_err(in_file(self.name))?;
         Ok(if start == MARK { Vec::new() } else { start })
     }
 
     /// Appends what comes next; `false` at the end of the file.
     fn fill(&self, reader: &mut impl Read, text: &mut Vec<u8>) -> Result<bool, EvalError> {
-        let read = reader.take(self.batch as u64).read_to_end(text);
-        let bytes = read.map_err(|source| EvalError::Io { path: self.name.to_owned(), source })?;
+        let bytes = reader.take(self.batch as u64).read_to_end(text).map_err(in_file(self.name))?;
         Ok(bytes == self.batch)
     }
 
@@ -101,12 +101,12 @@ impl<'a> Stream<'a> {
         for part in done {
             for (start, query) in part.queries {
                 consumer.take(query).map_err(|(result, problem)| {
-                    at(self.name, before + line_of_result(text, lines + start, result), problem)
+                    at_line(self.name, before + line_of_result(text, lines + start, result), problem)
                 })?;
             }
             lines += part.lines;
             if let Some(problem) = part.problem {
-                return Err(at(self.name, before + lines, problem));
+                return Err(at_line(self.name, before + lines, problem));
             }
         }
         Ok(before + lines)

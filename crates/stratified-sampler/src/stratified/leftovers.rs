@@ -2,49 +2,7 @@ use super::Stratified;
 use crate::Leftovers;
 use crate::deal::Deal;
 use crate::key::{Key, Purpose};
-use crate::line::Line;
-use crate::merge;
 use crate::permutation::Permutation;
-use crate::strata::Strata;
-
-/// Returns the line of the leftovers, of which a stratum has `left_over`; empty if nothing is to be drawn from a line. Under `Mix` the
-/// small strata are one, numbered as the first of them.
-pub(super) fn line(
-    strata: &Strata,
-    leftovers: Leftovers,
-    nearest: Option<&[u32]>,
-    left_over: impl Fn(usize) -> u32,
-) -> Line {
-    match (leftovers, nearest) {
-        (Leftovers::Drop | Leftovers::Carry, _) => Line::new(Vec::new(), left_over),
-        (Leftovers::Mix, _) => Line::new((0..=strata.homes as u32).collect(), |stratum| match stratum {
-            _ if stratum < strata.homes => left_over(stratum),
-            _ => strata.small().len() as u32,
-        }),
-        (Leftovers::Merge, None) => Line::new(line_up_by_size(strata), left_over),
-        (Leftovers::Merge, Some(nearest)) => Line::new(line_up_nearest(strata, nearest), left_over),
-    }
-}
-
-fn line_up_by_size(strata: &Strata) -> Vec<u32> {
-    let mut by_size: Vec<u32> = (0..strata.drawn as u32).collect();
-    by_size.sort_by_key(|&stratum| {
-        let stratum = stratum as usize;
-        (strata.size(stratum), strata.labels[stratum])
-    });
-    by_size
-}
-
-fn line_up_nearest(strata: &Strata, nearest: &[u32]) -> Vec<u32> {
-    let mut sizes = vec![0; nearest.len()];
-    let mut by_label = vec![None; nearest.len()];
-    for (stratum, &label) in (0u32..).zip(&strata.labels[..strata.drawn]) {
-        sizes[label as usize] = strata.size(stratum as usize);
-        by_label[label as usize] = Some(stratum);
-    }
-    let labels = merge::line_up(nearest, &sizes).into_iter();
-    labels.filter_map(|label| by_label[label as usize]).collect()
-}
 
 impl Stratified {
     /// Appends the slots of one batch of an epoch's leftovers; that after the last full one is the short one.
@@ -69,6 +27,7 @@ impl Stratified {
 
     /// Appends the slots of a hand of the line, where the small strata together are one.
     fn draw_mixed(&self, epoch: u64, nth: u32, key: Key, out: &mut Vec<u32>) {
+        // Child 0 is the line's turn.
         let small = Permutation::new(self.strata.small().len() as u32, key.child(1));
         for places in Deal::new(self.line.pairs(), self.batch).hand(nth, key.child(2)) {
             for place in self.line.turned(key, places) {
@@ -78,7 +37,7 @@ impl Stratified {
                 } else {
                     let start = self.strata.small().start;
                     let places = place.nth..place.nth + place.left;
-                    small.fill_changed(places, out, |numbers| self.strata.fetch(numbers, start));
+                    self.strata.draw(&small, start, places, out);
                 }
             }
         }
