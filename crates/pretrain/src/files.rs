@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::models::model_files;
-pub(crate) use self::npy::{read_labels, read_rows, write_array, write_indices, write_rows};
+#[cfg(feature = "cli")]
+pub(crate) use self::npy::read_labels;
+pub(crate) use self::npy::{read_rows, write_array, write_indices, write_rows};
 pub(crate) use self::whole::{remove_drafts, write_whole};
 use crate::error::{PretrainError, Result};
 

@@ -46,6 +46,7 @@ pub(crate) fn read_rows(path: &Path) -> Result<Array2<f32>> {
 }
 
 /// The `[n]` labels of a `.npy` file of integers, each of which must fit a `u32`.
+#[cfg(any(feature = "cli", test))]
 pub(crate) fn read_labels(path: &Path) -> Result<Vec<u32>> {
     let file = open(path)?;
     if file.shape().len() != 1 {
@@ -64,6 +65,7 @@ pub(crate) fn read_labels(path: &Path) -> Result<Vec<u32>> {
     }
 }
 
+#[cfg(any(feature = "cli", test))]
 fn labels<T>(path: &Path, file: NpyFile<BufReader<File>>) -> Result<Vec<u32>>
 where
     T: npyz::Deserialize + Copy + Display + TryInto<u32>,

@@ -24,6 +24,7 @@ use crate::files::{read_json, write_json};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
 pub use compare::{ArmKeys, Comparison, Gain, Row};
+#[cfg(feature = "cli")]
 pub(crate) use embed_texts::embed_all;
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;

@@ -84,6 +84,7 @@ impl<B: AutodiffBackend> Pipeline<B> {
             .reading("data", &self.data_hash)
             .writing([self.run.file(baseline.file())]);
         let stage = match baseline {
+            #[cfg(feature = "bm25")]
             Baseline::Bm25 => stage,
             Baseline::Embedder => stage.after("embeddings", self.embed_stage()?),
             Baseline::Untrained => {
