@@ -6,7 +6,8 @@ use burn::tensor::backend::AutodiffBackend;
 use crate::error::{PretrainError, Result};
 
 /// A device that this build may or may not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum DeviceKind {
     /// The processor (feature `cpu`).
     #[default]

@@ -164,6 +164,7 @@ pub enum PretrainError {
         second: PathBuf,
     },
     /// The BM25 index failed.
+    #[cfg(feature = "bm25")]
     #[error("BM25 index")]
     Bm25(#[from] tantivy::TantivyError),
     /// A JSON file of the run folder is malformed.

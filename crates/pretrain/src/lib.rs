@@ -8,8 +8,13 @@
 //! [`train`](Pipeline::train), [`evaluate`](Pipeline::evaluate), [`compare`](Pipeline::compare). The training loop alone,
 //! over any [`Encoder`](embed::Encoder), [`BatchSampler`](stratified_sampler::BatchSampler) and
 //! [`ContrastiveLoss`](infonce::ContrastiveLoss), is [`Training`].
+//!
+//! Features, the first three on by default: `cpu`, `cli` (the command and module `cli`), `bm25` (the baseline by words), `wgpu`, `cuda`,
+//! `tch`. A library needs a device alone: `default-features = false, features = ["cpu"]` compiles neither clap nor tantivy.
 
+#[cfg(feature = "bm25")]
 mod bm25;
+#[cfg(feature = "cli")]
 pub mod cli;
 mod config;
 pub mod data;
@@ -39,6 +44,7 @@ pub mod tensor {
     pub use burn::tensor::backend::{AutodiffBackend, Backend};
 }
 
+#[cfg(feature = "bm25")]
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Difference,

@@ -11,7 +11,7 @@ use super::{MemberArgs, RunArgs};
 #[derive(Debug)]
 pub(super) enum PlanArgs {
     /// The training pairs of a run.
-    Run(RunPlanArgs),
+    Run(RunArgs, RunPlanArgs),
     /// The pairs that a file labels.
     Labels(LabelArgs),
 }
@@ -19,8 +19,6 @@ pub(super) enum PlanArgs {
 /// Which epoch of which training.
 #[derive(Debug, Args)]
 pub(super) struct RunPlanArgs {
-    #[command(flatten)]
-    pub(super) run: RunArgs,
     #[command(flatten)]
     pub(super) member: MemberArgs,
     /// The epoch, counted from 0
@@ -44,7 +42,7 @@ impl RunPlanArgs {
 /// Written by hand, since clap derives no choice between a positional argument and a group of options.
 impl Args for PlanArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
-        LabelArgs::augment_args(RunPlanArgs::augment_args(command))
+        LabelArgs::augment_args(RunPlanArgs::augment_args(RunArgs::augment_args(command)))
             .mut_arg("source", |source| source.required(false).required_unless_present("labels"))
             .mut_arg("seed", |seed| seed.help("The seed; default: the run's first, of labels 0"))
     }
@@ -58,7 +56,7 @@ impl FromArgMatches for PlanArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         match matches.contains_id("labels") {
             true => LabelArgs::from_arg_matches(matches)?.with_shared(matches).map(Self::Labels),
-            false => RunPlanArgs::from_arg_matches(matches).map(Self::Run),
+            false => Ok(Self::Run(RunArgs::from_arg_matches(matches)?, RunPlanArgs::from_arg_matches(matches)?)),
         }
     }
 

@@ -10,6 +10,7 @@ use vectors::NpyVectors;
 
 use super::Pipeline;
 use super::initial::Start;
+#[cfg(feature = "bm25")]
 use crate::bm25::Bm25;
 use crate::config::Config;
 use crate::data::TestQuery;
@@ -42,17 +43,24 @@ pub(super) enum Baseline {
     /// The student before its first step.
     Untrained,
     /// Word matching.
+    #[cfg(feature = "bm25")]
     Bm25,
     /// The embedder whose vectors were clustered.
     Embedder,
 }
 
 impl Baseline {
-    pub(super) const ALL: [Self; 3] = [Self::Untrained, Self::Bm25, Self::Embedder];
+    const ALL: &[Self] = &[
+        Self::Untrained,
+        #[cfg(feature = "bm25")]
+        Self::Bm25,
+        Self::Embedder,
+    ];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Untrained => "untrained student",
+            #[cfg(feature = "bm25")]
             Self::Bm25 => "BM25",
             Self::Embedder => "clustering embedder",
         }
@@ -61,6 +69,7 @@ impl Baseline {
     pub(super) fn file(self) -> &'static str {
         match self {
             Self::Untrained => "baselines/untrained.json",
+            #[cfg(feature = "bm25")]
             Self::Bm25 => "baselines/bm25.json",
             Self::Embedder => "baselines/embedder.json",
         }
@@ -86,6 +95,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             })?;
         }
         if self.config.eval.baselines {
+            #[cfg(not(feature = "bm25"))]
+            tracing::warn!("BM25 is left out: it needs a build with --features bm25");
             for baseline in self.baselines() {
                 self.evaluate_baseline(baseline)?;
             }
@@ -101,7 +112,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// What the arms are judged against; a student needs training text for its vocabulary.
     pub(super) fn baselines(&self) -> Vec<Baseline> {
         let untrained = !self.dataset.train.is_empty() || self.baseline_config().student.from.is_some();
-        Baseline::ALL.into_iter().filter(|&baseline| untrained || baseline != Baseline::Untrained).collect()
+        Baseline::ALL.iter().copied().filter(|&baseline| untrained || baseline != Baseline::Untrained).collect()
     }
 
     fn evaluate_baseline(&self, baseline: Baseline) -> Result<()> {
@@ -114,6 +125,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                     let passages = embed_to_scratch(&embedder, &self.passage_texts(), Side::Passage, scratch)?;
                     self.score(&embedder, as_array(&passages, scratch)?, baseline.title())?
                 }
+                #[cfg(feature = "bm25")]
                 Baseline::Bm25 => {
                     let index = Bm25::new(&self.passage_texts())?;
                     let judge = self.judge(&self.dataset.test);

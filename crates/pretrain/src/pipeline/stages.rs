@@ -90,6 +90,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             .reading("data", &self.data_hash)
             .writing([self.run.file(baseline.file())]);
         let stage = match baseline {
+            #[cfg(feature = "bm25")]
             Baseline::Bm25 => stage,
             Baseline::Embedder => stage.after("embeddings", self.embed_stage()?),
             Baseline::Untrained => {

@@ -1,0 +1,154 @@
+//! Commands on a run: they need its configuration and a device.
+
+use std::path::PathBuf;
+
+use burn::tensor::backend::AutodiffBackend;
+use clap::Args;
+
+use super::plan::RunPlanArgs;
+use super::print::{print, print_clusters, print_comparison, print_found};
+use super::start_threads;
+use crate::config::Config;
+use crate::device::{BackendTask, DeviceKind};
+use crate::error::Result;
+use crate::pipeline::Pipeline;
+use crate::run_folder::{Member, RunFolder};
+
+/// What every stage takes.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A configuration (TOML), or a run folder made before
+    #[arg(value_name = "CONFIG|RUN")]
+    source: PathBuf,
+    /// Override a configuration key; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    settings: Vec<String>,
+    /// Where to compute; all but the first need a build with that feature
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceKind,
+    /// Worker threads; 0: one a core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Use a run folder made with another configuration, and rerun what changed
+    #[arg(long)]
+    force: bool,
+}
+
+/// Which training of a run.
+#[derive(Debug, Args)]
+pub(super) struct MemberArgs {
+    /// The arm by its name; default: the run's last
+    #[arg(long)]
+    arm: Option<String>,
+    /// The seed; default: the run's first
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// What to look for.
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    #[command(flatten)]
+    member: MemberArgs,
+    /// What to look for
+    query: String,
+    /// How many passages to print
+    #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    k: u32,
+}
+
+/// Which clusters to print, and how much of them.
+#[derive(Debug, Args)]
+pub(super) struct ClustersArgs {
+    /// The arm by its name; default: the first that draws from clusters of texts
+    #[arg(long)]
+    arm: Option<String>,
+    /// Terms to print for each cluster
+    #[arg(long, default_value_t = 8)]
+    terms: usize,
+    /// Texts to print for each cluster
+    #[arg(long, default_value_t = 3)]
+    texts: usize,
+}
+
+/// A command on a run.
+#[derive(Debug)]
+pub(super) enum RunCommand {
+    Run,
+    Embed,
+    Cluster,
+    Plan(RunPlanArgs),
+    Train,
+    Eval,
+    Search(SearchArgs),
+    Clusters(ClustersArgs),
+}
+
+impl RunCommand {
+    pub(super) fn run(self, args: &RunArgs) -> Result<()> {
+        let config = args.config()?;
+        start_threads(config.run.threads)?;
+        args.device.run(Task { command: self, force: args.force, config })
+    }
+
+    /// Whether it leaves the run folder as it is, so that it may look at one that another process works in.
+    fn only_reads(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Search(_) | Self::Clusters(_))
+    }
+}
+
+impl RunArgs {
+    fn config(&self) -> Result<Config> {
+        let mut settings = self.settings.clone();
+        settings.extend(self.threads.map(|threads| format!("run.threads={threads}")));
+        match self.source.is_dir() {
+            true => RunFolder::config(&self.source, &settings),
+            false => Config::load(&self.source, &settings),
+        }
+    }
+}
+
+impl MemberArgs {
+    fn of<'a>(&self, run: &'a RunFolder) -> Result<Member<'a>> {
+        run.find(self.arm.as_deref(), self.seed)
+    }
+}
+
+struct Task {
+    command: RunCommand,
+    force: bool,
+    config: Config,
+}
+
+impl BackendTask for Task {
+    type Output = ();
+
+    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+        let pipeline = match self.command.only_reads() {
+            true => Pipeline::<B>::open(self.config, device)?,
+            false => Pipeline::<B>::create(self.config, self.force, device)?,
+        };
+        let folder = pipeline.folder();
+        match self.command {
+            RunCommand::Run => print_comparison(&pipeline.run()?, folder.root()),
+            RunCommand::Embed => pipeline.embed(),
+            RunCommand::Cluster => pipeline.cluster(),
+            RunCommand::Train => pipeline.train(),
+            RunCommand::Eval => {
+                pipeline.evaluate()?;
+                print_comparison(&pipeline.compare()?, folder.root())
+            }
+            RunCommand::Plan(plan) => {
+                let plan = pipeline.plan(plan.member.of(folder)?, plan.epoch, plan.share())?;
+                print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))
+            }
+            RunCommand::Search(SearchArgs { member, query, k }) => {
+                let index = pipeline.index(member.of(folder)?)?;
+                print_found(&pipeline.search(&index, &query, k as usize)?)
+            }
+            RunCommand::Clusters(ClustersArgs { arm, terms, texts }) => {
+                print_clusters(&pipeline.clusters(arm.as_deref(), terms, texts)?)
+            }
+        }
+    }
+}
