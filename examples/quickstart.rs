@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pretrain::tensor::AutodiffBackend;
-use pretrain::{BackendTask, Config, DeviceKind, Pipeline, Result, RunFolder, cli};
+use pretrain::{BackendTask, Config, DeviceKind, Pipeline, Result, RunFolder, program};
 
 const SEARCHES: [&str; 3] = [
     "split a string at grapheme cluster boundaries",
@@ -50,18 +50,22 @@ struct Args {
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
     /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = device, default_value = "cpu")]
     device: DeviceKind,
     /// Use a run folder made with another configuration, and rerun what changed
     #[arg(long)]
     force: bool,
 }
 
+fn device(name: &str) -> Result<DeviceKind, String> {
+    name.parse().map_err(|error: pretrain::PretrainError| error.to_string())
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    cli::start();
+    program::start();
     let device = args.device;
-    cli::finish(args.config().and_then(|config| device.run(Quickstart { args, config })))
+    program::finish(args.config().and_then(|config| device.run(Quickstart { args, config })))
 }
 
 impl Args {
@@ -88,20 +92,20 @@ impl BackendTask for Quickstart {
     type Output = ();
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
-        cli::start_threads(self.config.run.threads)?;
+        program::start_threads(self.config.run.threads)?;
         if let Some(query) = &self.args.search {
             let pipeline = Pipeline::<B>::open(self.config, device)?;
             let index = pipeline.index(pipeline.folder().find(None, None)?)?;
-            return cli::print_found(&pipeline.search(&index, query, 5)?);
+            return program::print_found(&pipeline.search(&index, query, 5)?);
         }
         let pipeline = Pipeline::<B>::create(self.config, self.args.force, device)?;
         let comparison = pipeline.run()?;
-        cli::print_comparison(&comparison, pipeline.folder().root())?;
+        program::print_comparison(&comparison, pipeline.folder().root())?;
         println!("\n{STUDY}\n");
         let index = pipeline.index(pipeline.folder().find(None, None)?)?;
         for query in SEARCHES {
             println!("search: {query}");
-            cli::print_found(&pipeline.search(&index, query, 3)?)?;
+            program::print_found(&pipeline.search(&index, query, 3)?)?;
             println!();
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
 /// One pass over the rows computes the labels, the objective and the next sums. The result does not depend on the
 /// number of threads.
 ///
-/// # UnitRows
+/// # Source
 /// Dhillon & Modha (2001), *Machine Learning* 42, and FAISS's `Clustering::train` with `spherical = true`.
 /// Unlike FAISS it trains on all rows by default, splits the largest cluster instead of a random one, and ends with an
 /// assignment to the centroids that it returns.

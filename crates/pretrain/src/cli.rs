@@ -3,9 +3,7 @@
 mod compare;
 mod eval;
 mod file_command;
-mod found;
 mod plan;
-mod print;
 mod run_command;
 mod vectors;
 
@@ -17,12 +15,10 @@ use self::compare::CompareArgs;
 use self::eval::EvalArgs;
 use self::file_command::FileCommand;
 use self::plan::PlanArgs;
-use self::print::print;
-pub use self::print::{print_comparison, print_found};
 use self::run_command::{ClustersArgs, MemberArgs, RunArgs, RunCommand, SearchArgs};
 use self::vectors::ClusterArgs;
-use crate::error::{Result, one_line};
-use crate::memory::keep_freed_blocks;
+use crate::error::Result;
+use crate::program::{finish, start};
 
 /// Cluster-stratified contrastive pretraining of text encoders (Merrick 2024, arXiv 2407.18887).
 ///
@@ -80,43 +76,6 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start();
     finish(cli.command.run())
-}
-
-/// Sends the stages' messages to stderr, one line each (`RUST_LOG` filters them), and lets the process keep the memory
-/// that it frees.
-pub fn start() {
-    keep_freed_blocks();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pretrain=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_level(false)
-        .with_target(false)
-        .init();
-}
-
-/// The exit code of a program that ended with `result`, after printing its error as one line on stderr.
-pub fn finish(result: Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", one_line(&error));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Gives the whole program `threads` worker threads; 0: one a core.
-///
-/// # Errors
-/// [`PretrainError::Threads`](crate::PretrainError::Threads) if they cannot be started.
-pub fn start_threads(threads: usize) -> Result<()> {
-    if threads > 0 {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
-    Ok(())
 }
 
 impl Command {

@@ -52,6 +52,9 @@ impl DeviceKind {
         }
     }
 
+    /// Every device, in this build or not.
+    pub const ALL: [Self; 4] = [Self::Cpu, Self::Wgpu, Self::Cuda, Self::Tch];
+
     /// The device's name, which is also its feature's.
     pub fn name(self) -> &'static str {
         match self {
@@ -60,5 +63,23 @@ impl DeviceKind {
             Self::Cuda => "cuda",
             Self::Tch => "tch",
         }
+    }
+}
+
+/// The device of a name.
+///
+/// ```
+/// use pretrain::DeviceKind;
+///
+/// assert_eq!("wgpu".parse::<DeviceKind>()?, DeviceKind::Wgpu);
+/// assert!("tpu".parse::<DeviceKind>().is_err());
+/// # Ok::<(), pretrain::PretrainError>(())
+/// ```
+impl std::str::FromStr for DeviceKind {
+    type Err = PretrainError;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|device| device.name() == name);
+        known.ok_or_else(|| PretrainError::UnknownDevice { name: name.to_owned() })
     }
 }

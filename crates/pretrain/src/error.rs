@@ -242,6 +242,12 @@ pub enum PretrainError {
         /// The arms there are.
         arms: String,
     },
+    /// A name that is no device's.
+    #[error("no device {name:?}, expected cpu, wgpu, cuda or tch")]
+    UnknownDevice {
+        /// The name.
+        name: String,
+    },
     /// The device is not compiled in, or not there.
     #[error("device {device} needs a build with --features {device}")]
     NoDevice {

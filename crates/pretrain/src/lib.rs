@@ -27,6 +27,8 @@ mod nearest;
 mod parts;
 mod pipeline;
 mod plan_file;
+#[cfg(feature = "program")]
+pub mod program;
 mod progress;
 mod rows;
 mod run_folder;

@@ -5,7 +5,7 @@
 /// By default it hands blocks above a few megabytes back to the kernel, and every training step frees gradients as
 /// large as the model: to map and clear them anew takes half of a step of an embedding table. Other allocators stay as
 /// they are.
-#[cfg(all(feature = "cli", target_os = "linux", target_env = "gnu"))]
+#[cfg(all(feature = "program", target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "mallopt has no safe wrapper")]
 pub(crate) fn keep_freed_blocks() {
     // SAFETY: mallopt takes its allocator's locks; with any value it sets two thresholds and touches no allocation.
@@ -15,7 +15,7 @@ pub(crate) fn keep_freed_blocks() {
     }
 }
 
-#[cfg(all(feature = "cli", not(all(target_os = "linux", target_env = "gnu"))))]
+#[cfg(all(feature = "program", not(all(target_os = "linux", target_env = "gnu"))))]
 pub(crate) fn keep_freed_blocks() {}
 
 /// Hands what is free now back to the kernel, where `keep_freed_blocks` keeps it: the next stage allocates other sizes.

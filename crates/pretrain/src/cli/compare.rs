@@ -6,8 +6,8 @@ use clap::Args;
 use retrieval_eval::{BootstrapConfig, RandomisationConfig, Report, RunTable, TableFormat};
 
 use super::eval::{JudgingArgs, judgements};
-use super::{print, start_threads};
 use crate::error::{PretrainError, Result};
+use crate::program::{print, start_threads};
 
 /// Runs to compare, and how.
 #[derive(Debug, Args)]

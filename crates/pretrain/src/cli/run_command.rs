@@ -6,12 +6,11 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::plan::RunPlanArgs;
-use super::print::{print, print_clusters, print_comparison, print_found};
-use super::start_threads;
 use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::Result;
 use crate::pipeline::Pipeline;
+use crate::program::{print, print_clusters, print_comparison, print_found, start_threads};
 use crate::run_folder::{Member, RunFolder};
 
 /// What every stage takes.

@@ -9,8 +9,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, ArgMatches, Args, FromArgMatches};
 use kmeans::{Bounds, HierarchyConfig, Init, KMeansError, NpyOptions, NpyVectors};
 
-use super::{RunArgs, print, start_threads};
+use super::RunArgs;
 use crate::error::{PretrainError, Result};
+use crate::program::{print, start_threads};
 use crate::progress::bar;
 
 /// The two things that `pretrain cluster` clusters.

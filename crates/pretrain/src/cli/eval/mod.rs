@@ -13,9 +13,10 @@ pub(super) use self::judging::JudgingArgs;
 use self::file::FileArgs;
 use self::model::ModelArgs;
 use self::report::ReportArgs;
-use super::{RunArgs, start_threads};
+use super::RunArgs;
 use crate::device::DeviceKind;
 use crate::error::Result;
+use crate::program::start_threads;
 
 /// The three things that `pretrain eval` evaluates.
 #[derive(Debug)]

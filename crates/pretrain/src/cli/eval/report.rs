@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use retrieval_eval::{Measure, MeasureAtLevel, Metric, Report};
 
 use super::JudgingArgs;
-use crate::cli::print;
 use crate::error::{PretrainError, Result};
+use crate::program::print;
 
 /// What is measured, and how it is printed.
 #[derive(Debug, Args)]

@@ -10,10 +10,10 @@ use ndarray::Array2;
 use stratified_sampler::{Leftovers, SamplerError, Stratified, StratifiedConfig};
 use vectors::{NpyOptions, read_labels};
 
-use crate::cli::{print, start_threads};
 use crate::error::{PretrainError, Result};
 use crate::nearest::build_with_centroids;
 use crate::plan_file::{Plan, PlanFile, report_beside};
+use crate::program::{print, start_threads};
 use crate::progress::count;
 
 /// Strata of pairs, and how to draw batches of them.

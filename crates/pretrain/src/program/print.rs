@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::found;
 use crate::error::{PretrainError, Result};
-use crate::pipeline::{ClusterSummary, Comparison, Found};
+#[cfg(feature = "cli")]
+use crate::pipeline::ClusterSummary;
+use crate::pipeline::{Comparison, Found};
 
 /// Prints the comparison as a table on stdout.
 ///
@@ -27,7 +29,8 @@ pub fn print_found(found: &[Found]) -> Result<()> {
     print(&found::render(found, found::columns()))
 }
 
-pub(super) fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
+#[cfg(feature = "cli")]
+pub(crate) fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
     let paragraphs: Vec<String> = clusters
         .iter()
         .map(|cluster| {
@@ -40,7 +43,7 @@ pub(super) fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
     print(&paragraphs.join("\n"))
 }
 
-pub(super) fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
@@ -48,6 +51,7 @@ pub(super) fn print(text: &str) -> Result<()> {
 }
 
 /// A text's beginning, on one line.
+#[cfg(feature = "cli")]
 fn shorten(text: &str) -> String {
     const LONGEST: usize = 160;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
