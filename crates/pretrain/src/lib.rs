@@ -53,6 +53,6 @@ pub use device::{BackendTask, DeviceKind};
 pub use error::{PretrainError, Result, one_line};
 pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
 pub use plan_file::PlanFile;
-pub use run_folder::{Member, RunFolder, Stage, StageRecord};
+pub use run_folder::{Member, RunFolder, Stage, StageRecord, Stale};
 pub use student::Student;
 pub use train::{BatchTokens, PairTokens, Schedule, StepReport, Training};
