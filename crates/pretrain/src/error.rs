@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Difference;
 use crate::data::DataError;
+use crate::run_folder::Stale;
 
 /// The result of a stage.
 pub type Result<T, E = PretrainError> = std::result::Result<T, E>;
@@ -28,6 +29,12 @@ pub enum PretrainError {
         /// The line, counted from 1.
         line: Option<usize>,
         /// What is wrong with it.
+        message: String,
+    },
+    /// The keys of an arm or of a curriculum's sampler are no keys of their sections.
+    #[error("{message}")]
+    ArmKeys {
+        /// What is wrong with them, and where.
         message: String,
     },
     /// The configuration cannot be written as TOML.
@@ -117,19 +124,97 @@ pub enum PretrainError {
     /// Texts could not be embedded.
     #[error(transparent)]
     Embed(#[from] embed::EmbedError),
-    /// Vectors could not be clustered.
+    /// What an arm draws from could not be clustered.
     #[error("{arm}")]
     Cluster {
-        /// What was clustered.
+        /// The arm, by the name of its clusters.
         arm: String,
         /// The cause.
         source: kmeans::KMeansError,
     },
-    /// Batches could not be drawn.
+    /// What an option of `pretrain cluster --vectors` names cannot be read or written.
+    #[error("{option}")]
+    ClusterOption {
+        /// The option.
+        option: &'static str,
+        /// The cause.
+        source: kmeans::KMeansError,
+    },
+    /// The rows of a file could not be clustered.
+    #[error("{}", path.display())]
+    ClusterFile {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: kmeans::KMeansError,
+    },
+    /// A row of a file is to have norm 1.
+    #[error("{}: row {row} has norm {norm}, not 1: --normalize scales every row to norm 1", path.display())]
+    NotUnit {
+        /// The file.
+        path: PathBuf,
+        /// The first such row.
+        row: usize,
+        /// Its L2 norm.
+        norm: f64,
+    },
+    /// A file holds a NaN or an infinite value.
+    #[error("{}: row {row} has {value} in column {column}", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The first such row.
+        row: usize,
+        /// The first such column of it.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A label is that of no centroid.
+    #[error("{}: row {row} has label {label}, {} has {strata} centroids", labels.display(), centroids.display())]
+    NoCentroid {
+        /// The file of labels.
+        labels: PathBuf,
+        /// The first such row.
+        row: usize,
+        /// Its label.
+        label: u32,
+        /// The file of centroids.
+        centroids: PathBuf,
+        /// How many it holds.
+        strata: usize,
+    },
+    /// A file that is read would be written too.
+    #[error("{}: would be overwritten: choose another {option}", path.display())]
+    WouldOverwrite {
+        /// The file.
+        path: PathBuf,
+        /// The option that says what is written.
+        option: &'static str,
+    },
+    /// Batches of an arm could not be drawn.
     #[error("{arm}")]
     Sample {
         /// The arm whose batches.
         arm: String,
+        /// The cause.
+        source: stratified_sampler::SamplerError,
+    },
+    /// Batches of the pairs that a file labels could not be drawn.
+    #[error("{}", path.display())]
+    SampleFile {
+        /// The file of labels.
+        path: PathBuf,
+        /// The cause.
+        source: stratified_sampler::SamplerError,
+    },
+    /// A batch of a training could not be drawn.
+    #[error("batch {index} of epoch {epoch}")]
+    Batch {
+        /// The epoch, counted from 0.
+        epoch: u64,
+        /// The batch of it, counted from 0.
+        index: usize,
         /// The cause.
         source: stratified_sampler::SamplerError,
     },
@@ -175,14 +260,6 @@ pub enum PretrainError {
         /// The cause, with line and column.
         source: serde_json::Error,
     },
-    /// A `.npy` file is not what was expected.
-    #[error("{}: {problem}", path.display())]
-    Npy {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
     /// The run folder belongs to another configuration.
     #[error(
         "{} holds a run of another configuration ({}); choose another run.dir, or --force to rerun what changed",
@@ -217,12 +294,12 @@ pub enum PretrainError {
         stage: &'static str,
     },
     /// What a stage left is not what a later one needs.
-    #[error("{} {problem}: run `pretrain {stage}` again", path.display())]
+    #[error("{} {why}: run `pretrain {stage}` again", path.display())]
     StageStale {
         /// The file.
         path: PathBuf,
         /// How it differs.
-        problem: String,
+        why: Stale,
         /// The stage that makes it.
         stage: &'static str,
     },
@@ -248,6 +325,28 @@ pub enum PretrainError {
         /// The name.
         name: String,
     },
+    /// A seed was named that the run's arms were not trained with.
+    #[error("no seed {seed} in this run; its arms are {arms}")]
+    NoSuchSeed {
+        /// The seed asked for.
+        seed: u64,
+        /// The arms there are, with their seeds.
+        arms: String,
+    },
+    /// An arm was named that draws from no clusters of texts.
+    #[error("no arm {arm} with clusters of texts in this run; those are {arms}")]
+    NoClustersOf {
+        /// The arm asked for.
+        arm: String,
+        /// The arms that do.
+        arms: String,
+    },
+    /// No arm draws from clusters of texts.
+    #[error("no arm of {} draws from clusters of texts", dir.display())]
+    NoClusters {
+        /// The run folder.
+        dir: PathBuf,
+    },
     /// The device is not compiled in, or not there.
     #[error("device {device} needs a build with --features {device}")]
     NoDevice {
@@ -260,13 +359,24 @@ pub enum PretrainError {
         /// The format asked for.
         format: &'static str,
     },
-    /// The loss became infinite or NaN.
-    #[error("step {step}: the loss is {loss}; a lower train.learning_rate or higher loss.temperature may help")]
+    /// The loss or its gradient became infinite or NaN.
+    #[error(
+        "step {step}: the loss is {loss}, the gradient's norm {gradient_norm}; \
+         a lower train.learning_rate or higher loss.temperature may help"
+    )]
     Diverged {
         /// The step, counted from 0.
         step: usize,
         /// The loss.
         loss: f32,
+        /// The L2 norm of all gradients together.
+        gradient_norm: f32,
+    },
+    /// Stdout could not be written.
+    #[error("stdout")]
+    Stdout {
+        /// The cause.
+        source: std::io::Error,
     },
     /// Threads could not be started.
     #[error("worker threads could not be started")]

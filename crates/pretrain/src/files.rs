@@ -32,7 +32,7 @@ pub(crate) fn write_indices(path: &Path, indices: &[u32]) -> Result<()> {
 }
 
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|source| PretrainError::json(path, source))?;
+    let text = serde_json::to_string_pretty(value).map_err(|error| PretrainError::io(path, error.into()))?;
     write_whole(path, |out| out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")))
 }
 

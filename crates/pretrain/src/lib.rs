@@ -58,6 +58,6 @@ pub use error::{PretrainError, Result, one_line};
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
 pub use plan_file::PlanFile;
-pub use run_folder::{Member, RunFolder, Stage, StageRecord};
+pub use run_folder::{Member, RunFolder, Stage, StageRecord, Stale};
 pub use student::{Origin, Student};
 pub use train::{BatchTokens, PairTokens, Schedule, StepReport, Training};

@@ -5,6 +5,7 @@ mod lock;
 mod records;
 mod stage;
 mod stages;
+mod stale;
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use self::lock::RunLock;
 use self::records::Records;
 pub use self::records::StageRecord;
 pub use self::stage::Stage;
+pub use self::stale::Stale;
 use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;
@@ -178,15 +180,18 @@ impl RunFolder {
     /// The member of the arm that `arm` names, as in files or in tables, and of `seed`; by default the last arm and the first seed.
     ///
     /// # Errors
-    /// [`PretrainError::NoSuchArm`].
+    /// [`PretrainError::NoSuchArm`], [`PretrainError::NoSuchSeed`].
     pub fn find(&self, arm: Option<&str>, seed: Option<u64>) -> Result<Member<'_>> {
         let seed = seed.unwrap_or(self.seeds[0]);
         let named = |member: &Member<'_>| arm.is_none_or(|arm| member.arm.name == arm || member.arm.title == arm);
         let members = self.members();
         let found = members.iter().rev().find(|member| named(member) && member.seed == seed);
-        found.copied().ok_or_else(|| PretrainError::NoSuchArm {
-            arm: arm.unwrap_or("with that seed").to_owned(),
-            arms: members.iter().map(Member::to_string).collect::<Vec<_>>().join(", "),
+        found.copied().ok_or_else(|| {
+            let arms = members.iter().map(Member::to_string).collect::<Vec<_>>().join(", ");
+            match arm.filter(|_| !members.iter().any(named)) {
+                Some(arm) => PretrainError::NoSuchArm { arm: arm.to_owned(), arms },
+                None => PretrainError::NoSuchSeed { seed, arms },
+            }
         })
     }
 
@@ -321,6 +326,8 @@ mod tests {
             run.find(Some("groups"), None).unwrap().arm.draws[0].clusters(),
             Some(&run.all_clusters()[0].config)
         );
-        assert!(run.find(Some("coarse"), None).unwrap_err().to_string().contains("fine seed 0"));
+        let error = |arm, seed| run.find(arm, seed).unwrap_err().to_string();
+        assert!(error(Some("coarse"), None).starts_with("no arm coarse in this run; its arms are none seed 0, "));
+        assert!(error(Some("fine"), Some(7)).starts_with("no seed 7 in this run; its arms are none seed 0, "));
     }
 }

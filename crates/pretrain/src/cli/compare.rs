@@ -1,6 +1,6 @@
 //! `pretrain compare`: several run files beside the first of them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use retrieval_eval::{BootstrapConfig, RandomisationConfig, Report, RunTable, TableFormat};
@@ -59,7 +59,7 @@ impl CompareArgs {
         let others: Vec<(&str, &Report)> = names[1..].iter().map(String::as_str).zip(others).collect();
         let table = RunTable::new((&names[0], baseline), &others, &bootstrap, &test)?;
         let mut text = Vec::new();
-        table.write(self.format, &mut text).map_err(|source| PretrainError::io(Path::new("stdout"), source))?;
+        table.write(self.format, &mut text).map_err(|source| PretrainError::Stdout { source })?;
         print(&String::from_utf8_lossy(&text))
     }
 }

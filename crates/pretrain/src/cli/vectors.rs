@@ -190,16 +190,12 @@ impl VectorArgs {
         }
         let read = self.vectors.canonicalize().ok();
         match read.is_some() && self.written().iter().any(|written| written.canonicalize().ok() == read) {
-            true => {
-                let problem = "would be overwritten: choose another --out".to_owned();
-                Err(PretrainError::Npy { path: self.vectors.clone(), problem })
-            }
+            true => Err(PretrainError::WouldOverwrite { path: self.vectors.clone(), option: "--out" }),
             false => Ok(()),
         }
     }
 }
 
-fn in_option(what: &str) -> impl Fn(KMeansError) -> PretrainError {
-    let arm = what.to_owned();
-    move |source| PretrainError::Cluster { arm: arm.clone(), source }
+fn in_option(option: &'static str) -> impl Fn(KMeansError) -> PretrainError {
+    move |source| PretrainError::ClusterOption { option, source }
 }

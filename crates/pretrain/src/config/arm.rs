@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn mistakes_name_the_arm_and_the_key() {
         for (text, parts) in [
-            ("[[run.arm]]\nname = \"a\"\ncluster.kk = 3", ["`a`", "kk"]),
+            ("[[run.arm]]\nname = \"a\"\ncluster.kk = 3", ["arm `a`: unknown field `kk`", "in `cluster`"]),
             ("[[run.arm]]\nname = \"a\"\ncluster.k = 0", ["`a`", "cluster.k = 0"]),
             ("[[run.arm]]\nname = \"a\"\n[[run.arm]]\nname = \"A\"", ["`a`", "two arms"]),
             ("[[run.arm]]\nname = \"a\"\n[run]\narms = [\"none\"]", ["duplicate", "arms"]),

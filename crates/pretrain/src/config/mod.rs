@@ -302,6 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_shown_as_it_was_given() {
+        for (setting, expected) in [
+            (
+                "sampler.unique=[\"query\",\"query\"]",
+                "sampler.unique = [\"query\", \"query\"]: expected each value once",
+            ),
+            ("run.seeds=[3,3]", "run.seeds = [3, 3]: expected each value once"),
+            ("sampler.kind=topic-aware", "sampler.group = absent: expected either this or sampler.strata_per_batch"),
+            ("cluster.k=0", "cluster.k = 0: 0 clusters, expected at least 1"),
+        ] {
+            assert_eq!(error("", &[setting]), expected);
+        }
+    }
+
+    #[test]
     fn a_rate_and_a_decay_that_leave_nothing_of_a_weight_are_refused() {
         let message = error("", &["train.learning_rate=2.0", "train.weight_decay=0.5"]);
         assert!(message.contains("train.weight_decay"), "{message}");

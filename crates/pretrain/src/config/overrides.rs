@@ -39,9 +39,7 @@ pub(super) fn with_sections(config: &Config, sections: &[(&'static str, &Table)]
             section.extend(keys.clone());
         }
     }
-    whole.try_into().map_err(|error: toml::de::Error| PretrainError::ConfigFile {
-        name: sections.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
-        line: None,
+    whole.try_into().map_err(|error: toml::de::Error| PretrainError::ArmKeys {
         message: error.to_string().trim().replace('\n', " "),
     })
 }

@@ -39,20 +39,25 @@ fn share(key: &'static str, value: f64) -> Result<()> {
     require((0.0..=1.0).contains(&value), key, value, "between 0 and 1")
 }
 
-fn without_repeats<T: PartialEq>(key: &'static str, values: &[T]) -> Result<()> {
-    let repeated = values.iter().enumerate().any(|(i, value)| values[..i].contains(value));
-    require(!repeated, key, "a list with a repeat", "each value once")
-}
-
 impl Config {
     pub(super) fn validate(&self) -> Result<()> {
         self.validate_data()?;
         self.validate_sections()?;
         self.validate_eval()?;
         self.arms()?;
-        without_repeats("run.seeds", &self.run.seeds)?;
+        self.without_repeats("run.seeds", &self.run.seeds)?;
         require(self.run.threads <= 4096, "run.threads", self.run.threads, "0 to 4096")?;
         require(!self.run.dir.as_os_str().is_empty(), "run.dir", "\"\"", "a folder")
+    }
+
+    fn without_repeats<T: PartialEq>(&self, key: &'static str, values: &[T]) -> Result<()> {
+        let repeated = values.iter().enumerate().any(|(i, value)| values[..i].contains(value));
+        require(!repeated, key, self.shown(key), "each value once")
+    }
+
+    /// The value of `key` as TOML.
+    fn shown(&self, key: &str) -> String {
+        overrides::value_of(self, key).unwrap_or_else(|| "absent".to_owned())
     }
 
     /// The error of a crate that refuses the value of `key`.
@@ -150,11 +155,11 @@ impl Config {
             sampler.batch_size,
             "2 to 16777216",
         )?;
-        without_repeats("sampler.unique", &sampler.unique)?;
+        self.without_repeats("sampler.unique", &sampler.unique)?;
         let topic_aware = sampler.kind == SamplerKind::TopicAware && sampler.curriculum.is_none();
         let said = sampler.strata_per_batch.is_some() != sampler.group.is_some();
-        let keys = format!("{:?}, strata_per_batch = {:?}", sampler.group, sampler.strata_per_batch);
-        require(said || !topic_aware, "sampler.group", keys, "one of sampler.group and sampler.strata_per_batch")?;
+        let expected = "either this or sampler.strata_per_batch";
+        require(said || !topic_aware, "sampler.group", self.shown("sampler.group"), expected)?;
         let group = sampler.group.unwrap_or(1);
         let divides = group > 0 && sampler.batch_size.is_multiple_of(group);
         require(divides, "sampler.group", group, "a divisor of sampler.batch_size")?;
@@ -167,7 +172,7 @@ impl Config {
             None => Ok(()),
             Some(curriculum) => {
                 let one = curriculum.starts.is_empty() != curriculum.knots.is_empty();
-                require(one, "sampler.curriculum", "starts and knots", "one of the two")?;
+                require(one, "sampler.curriculum", self.shown("sampler.curriculum"), "either starts or knots")?;
                 let schedule = curriculum.schedule().validate(curriculum.samplers.len());
                 schedule.map_err(|error| self.refused("sampler.curriculum", error))
             }
@@ -238,7 +243,7 @@ impl Config {
             let known = name.parse::<Measure>().is_ok();
             require(known, "eval.measures", name, "names such as nDCG@10, MRR@10, recall@100")?;
         }
-        without_repeats("eval.measures", &eval.measures)?;
+        self.without_repeats("eval.measures", &eval.measures)?;
         require(eval.depth >= 1, "eval.depth", eval.depth, "1 or more")?;
         for name in &eval.measures {
             let cut = name.parse().ok().and_then(|measure: Measure| measure.cut());

@@ -70,10 +70,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn clusters_of_texts(&self, arm: Option<&str>) -> Result<(Side, &ClusterConfig)> {
         let named = |of: &&Arm| arm.is_none_or(|name| of.name == name || of.title == name);
         self.run.arms().iter().filter(named).find_map(clusters_of_texts).ok_or_else(|| {
-            let arms = self.run.arms().iter().filter(|arm| clusters_of_texts(arm).is_some());
-            PretrainError::NoSuchArm {
-                arm: arm.unwrap_or("with clusters of texts").to_owned(),
-                arms: arms.map(|arm| arm.name.as_str()).collect::<Vec<_>>().join(", "),
+            let with_clusters = self.run.arms().iter().filter(|arm| clusters_of_texts(arm).is_some());
+            let arms: Vec<&str> = with_clusters.map(|arm| arm.name.as_str()).collect();
+            match arm.filter(|_| !arms.is_empty()) {
+                Some(arm) => PretrainError::NoClustersOf { arm: arm.to_owned(), arms: arms.join(", ") },
+                None => PretrainError::NoClusters { dir: self.run.root().to_owned() },
             }
         })
     }

@@ -45,9 +45,7 @@ pub(crate) fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
 
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|source| PretrainError::io(Path::new("stdout"), source))
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| PretrainError::Stdout { source })
 }
 
 /// A text's beginning, on one line.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
+use super::stale::Stale;
+use crate::config::Difference;
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 
@@ -13,9 +15,6 @@ const FILE: &str = "stages.json";
 
 /// Moves when records of before say too little, or other code makes other files of the same inputs.
 const VERSION: u64 = 2;
-
-/// Settings that differ are named up to so many.
-const SHOWN: usize = 4;
 
 /// What a finished stage read and wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,36 +41,25 @@ impl StageRecord {
     }
 
     /// How the settings and the content from outside that this was made of differ from those of `stage`.
-    pub(super) fn difference(&self, stage: &Stage) -> Option<String> {
-        let mut settings = keys_that_differ(&self.settings, &stage.settings)
-            .map(|(key, then, now)| format!("{key} = {then}, not {now}"));
-        let shown: Vec<String> = settings.by_ref().take(SHOWN).collect();
-        let more = settings.count();
-        if !shown.is_empty() {
-            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-            return Some(format!("was made with {}{more}", shown.join(", ")));
+    pub(super) fn difference(&self, stage: &Stage) -> Option<Stale> {
+        let settings = keys_that_differ(&self.settings, &stage.settings);
+        if !settings.is_empty() {
+            return Some(Stale::Settings(settings));
         }
         let changed = stage.read.iter().find(|(what, hash)| self.read.get(*what) != Some(hash));
-        changed.map(|(what, _)| made_from_other(what))
+        changed.map(|(what, _)| Stale::Content { what: what.clone() })
     }
 }
 
-/// How a file differs whose stage read other content.
-pub(super) fn made_from_other(what: &str) -> String {
-    format!("was made from other {what}")
-}
-
 /// The keys of either map with both values, where these differ.
-fn keys_that_differ<'a>(
-    then: &'a BTreeMap<String, String>,
-    now: &'a BTreeMap<String, String>,
-) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+fn keys_that_differ(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Difference> {
     let only_now = now.keys().filter(|key| !then.contains_key(*key));
-    let value = |map: &'a BTreeMap<String, String>, key| map.get(key).map_or("absent", String::as_str);
+    let value = |map: &BTreeMap<String, String>, key: &str| map.get(key).map_or("absent", String::as_str).to_owned();
     then.keys()
         .chain(only_now)
-        .map(move |key| (key.as_str(), value(then, key), value(now, key)))
-        .filter(|(_, then, now)| then != now)
+        .map(|key| Difference { key: key.clone(), left: value(then, key), right: value(now, key) })
+        .filter(|difference| difference.left != difference.right)
+        .collect()
 }
 
 /// The records of a run folder, in `stages.json`.
@@ -163,10 +151,10 @@ mod tests {
             Stage::new("cluster", "cluster").with_settings("cluster", &cluster).unwrap().reading("data", data)
         };
         assert_eq!(record().difference(&stage(10, "d")), None);
-        assert_eq!(record().difference(&stage(20, "d")).unwrap(), "was made with cluster.k = 10, not 20");
-        assert_eq!(record().difference(&stage(10, "e")).unwrap(), "was made from other data");
+        assert_eq!(record().difference(&stage(20, "d")).unwrap().to_string(), "was made with cluster.k = 10, not 20");
+        assert_eq!(record().difference(&stage(10, "e")).unwrap().to_string(), "was made from other data");
         let more = stage(10, "d").with_settings("seed", &3).unwrap();
-        assert_eq!(record().difference(&more).unwrap(), "was made with seed = absent, not 3");
+        assert_eq!(record().difference(&more).unwrap().to_string(), "was made with seed = absent, not 3");
     }
 
     #[test]

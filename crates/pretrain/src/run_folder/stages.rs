@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::RunFolder;
-use super::records::{StageRecord, made_from_other};
+use super::records::StageRecord;
 use super::stage::Stage;
+use super::stale::Stale;
 use crate::error::{PretrainError, Result};
 use crate::files::model_files;
 use crate::memory::release_freed_blocks;
@@ -34,8 +35,8 @@ impl RunFolder {
         match self.require(stage) {
             Ok(()) => return Ok(None),
             Err(PretrainError::StageMissing { .. }) => {}
-            Err(PretrainError::StageStale { path, problem, .. }) => {
-                tracing::info!("{}: once more, since {} {problem}", stage.name, path.display());
+            Err(PretrainError::StageStale { path, why, .. }) => {
+                tracing::info!("{}: once more, since {} {why}", stage.name, path.display());
             }
             Err(error) => return Err(error),
         }
@@ -62,16 +63,16 @@ impl RunFolder {
         let records = self.records.borrow();
         let Some(record) = records.get(&stage.name) else {
             return Err(match stage.outputs.iter().find(|path| path.exists()) {
-                Some(path) => stale(path, "is of a stage that was not finished", stage),
+                Some(path) => stale(path, Stale::Unfinished, stage),
                 None => PretrainError::StageMissing { path: self.place(stage).to_owned(), stage: stage.command },
             });
         };
-        if let Some(problem) = record.difference(stage) {
-            return Err(stale(self.place(stage), &problem, stage));
+        if let Some(why) = record.difference(stage) {
+            return Err(stale(self.place(stage), why, stage));
         }
         for (what, before) in &stage.after {
             if record.read.get(what) != Some(&self.finished(before)?) {
-                return Err(stale(self.place(stage), &made_from_other(what), stage));
+                return Err(stale(self.place(stage), Stale::Content { what: what.clone() }, stage));
             }
         }
         Ok(record.content())
@@ -93,7 +94,7 @@ impl RunFolder {
         let mut changed =
             of_either.filter(|&file| recorded.and_then(|recorded| recorded.get(file)) != written.get(file));
         match changed.next() {
-            Some(file) => Err(stale(&self.root.join(file), "changed since it was written", stage)),
+            Some(file) => Err(stale(&self.root.join(file), Stale::Changed, stage)),
             None => Ok(()),
         }
     }
@@ -137,8 +138,8 @@ impl RunFolder {
     }
 }
 
-fn stale(path: &Path, problem: &str, stage: &Stage) -> PretrainError {
-    PretrainError::StageStale { path: path.to_owned(), problem: problem.to_owned(), stage: stage.command }
+fn stale(path: &Path, why: Stale, stage: &Stage) -> PretrainError {
+    PretrainError::StageStale { path: path.to_owned(), why, stage: stage.command }
 }
 
 #[cfg(test)]

@@ -87,14 +87,17 @@ impl<B: AutodiffBackend> Training<'_, B> {
         for epoch in 0..self.config.epochs {
             for index in 0..self.sampler.len(epoch) {
                 let start = Instant::now();
-                self.sampler
-                    .batch(epoch, index, &mut batch)
-                    .map_err(|source| PretrainError::Sample { arm: format!("epoch {epoch}"), source })?;
+                self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch {
+                    epoch,
+                    index,
+                    source,
+                })?;
                 let learning_rate = schedule.rate(step);
                 let (grads, mut report) = self.gradients(&encoder, &batch);
                 (report.step, report.epoch, report.learning_rate) = (step, epoch, learning_rate);
                 if !report.loss.is_finite() || !report.gradient_norm.is_finite() {
-                    return Err(PretrainError::Diverged { step, loss: report.loss });
+                    let (loss, gradient_norm) = (report.loss, report.gradient_norm);
+                    return Err(PretrainError::Diverged { step, loss, gradient_norm });
                 }
                 encoder = optimizer.step(learning_rate, encoder, grads);
                 report.seconds = start.elapsed().as_secs_f64();

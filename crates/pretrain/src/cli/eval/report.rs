@@ -1,7 +1,5 @@
 //! What is printed of a report.
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use retrieval_eval::{Measure, MeasureAtLevel, Metric, Report};
 
@@ -43,7 +41,7 @@ impl ReportArgs {
             ReportFormat::Trec => self.trec(report, measures),
             ReportFormat::Json => {
                 let text = serde_json::to_string_pretty(report);
-                text.map_err(|source| PretrainError::json(Path::new("stdout"), source))? + "\n"
+                text.map_err(|error| PretrainError::Stdout { source: error.into() })? + "\n"
             }
         })
     }

@@ -7,7 +7,7 @@ use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, Ran
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args};
 use ndarray::Array2;
-use stratified_sampler::{Leftovers, SamplerError, Stratified, StratifiedConfig};
+use stratified_sampler::{Leftovers, Stratified, StratifiedConfig};
 use vectors::{NpyOptions, read_labels};
 
 use crate::error::{PretrainError, Result};
@@ -122,21 +122,19 @@ impl LabelArgs {
             Some(path) => build_with_centroids(config, &labels, self.centroids_of(path, &labels)?.view()),
             None => config.build(&labels),
         };
-        let failed = |source: SamplerError| PretrainError::Sample { arm: self.labels.display().to_string(), source };
-        built.map_err(failed)
+        built.map_err(|source| PretrainError::SampleFile { path: self.labels.clone(), source })
     }
 
     /// The centroids in a file, which must be finite and as many as the labels ask for.
     fn centroids_of(&self, path: &Path, labels: &[u32]) -> Result<Array2<f32>> {
         let centroids = rows_of(path)?;
         let strata = centroids.nrows();
-        if let Some(((row, column), value)) = centroids.indexed_iter().find(|(_, value)| !value.is_finite()) {
-            let problem = format!("row {row} has {value} in column {column}");
-            return Err(PretrainError::Npy { path: path.to_owned(), problem });
+        if let Some(((row, column), &value)) = centroids.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(PretrainError::NotFinite { path: path.to_owned(), row, column, value });
         }
-        if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &label)| label as usize >= strata) {
-            let problem = format!("row {row} has label {label}, {} has {strata} centroids", path.display());
-            return Err(PretrainError::Npy { path: self.labels.clone(), problem });
+        if let Some((row, &label)) = labels.iter().enumerate().find(|&(_, &label)| label as usize >= strata) {
+            let (labels, centroids) = (self.labels.clone(), path.to_owned());
+            return Err(PretrainError::NoCentroid { labels, row, label, centroids, strata });
         }
         Ok(centroids)
     }
@@ -150,8 +148,7 @@ impl LabelArgs {
                 return Err(PretrainError::io(written, io::ErrorKind::IsADirectory.into()));
             }
             if written.canonicalize().is_ok_and(|path| canonical.contains(&path)) {
-                let problem = "would be overwritten: choose another --out".to_owned();
-                return Err(PretrainError::Npy { path: written.clone(), problem });
+                return Err(PretrainError::WouldOverwrite { path: written.clone(), option: "--out" });
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use kmeans::{
 };
 use vectors::VectorsError;
 
-use super::{VectorArgs, in_option};
+use super::VectorArgs;
 use crate::error::{PretrainError, Result};
 use crate::progress::{bar, count};
 
@@ -59,15 +59,17 @@ impl VectorArgs {
     pub(super) fn fit(&self, file: &NpyVectors) -> Result<Fitted> {
         let name = self.vectors.display().to_string();
         let fitted =
-            self.check_clusters(file).and_then(|()| self.fitted(&name, file)).map_err(|source| match source {
-                KMeansError::Vectors(VectorsError::NotUnit { .. }) => {
-                    let problem = format!("{source}: --normalize scales every row to norm 1");
-                    PretrainError::Npy { path: self.vectors.clone(), problem }
-                }
-                source => in_option(&name)(source),
-            })?;
+            self.check_clusters(file).and_then(|()| self.fitted(&name, file)).map_err(|source| self.failed(source))?;
         fitted.warn_of_empty_clusters(&name);
         Ok(fitted)
+    }
+
+    fn failed(&self, source: KMeansError) -> PretrainError {
+        let path = self.vectors.clone();
+        match source {
+            KMeansError::Vectors(VectorsError::NotUnit { row, norm }) => PretrainError::NotUnit { path, row, norm },
+            source => PretrainError::ClusterFile { path, source },
+        }
     }
 
     /// What the fits would refuse, some of them after others.
