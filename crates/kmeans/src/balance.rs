@@ -99,7 +99,7 @@ impl Clustering {
     /// # Errors
     /// Those of [`Bounds::check`] and [`Clustering::predict`].
     ///
-    /// # UnitRows
+    /// # Source
     /// Prices as in the auction algorithm (Bertsekas 1988, *Annals of Operations Research* 14), all at a time and with
     /// steps as in RPROP (Riedmiller & Braun 1993); then successive shortest paths (Ahuja, Magnanti & Orlin 1993,
     /// *Network Flows*, §9.7).

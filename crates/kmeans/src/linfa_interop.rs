@@ -63,7 +63,7 @@ impl<D: Data<Elem = f32>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for C
 /// fit of its own and the one of the highest mean cosine is kept whole, as by [`SphericalKMeans`]. The history has one
 /// entry for each run, since linfa tells nothing of its iterations. Rows of f16 are widened in memory, all at once.
 ///
-/// # UnitRows
+/// # Source
 /// linfa-clustering 0.8: the start of a cluster counts as one more row in each of its means.
 ///
 /// # Examples

@@ -9,10 +9,10 @@ use crate::assign::assign;
 use crate::clustering::{Clusterer, Clustering, Iteration};
 use crate::kernel::are_few;
 use crate::passes::{Found, Passes};
-use crate::pruning::Training;
 use crate::rows::checked;
 use crate::split::split_empty;
 use crate::sums::{Sums, normalise, sizes};
+use crate::training::Training;
 use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
 
 /// Spherical k-means with FAISS's meaning: centroids are renormalised after each update, a row belongs to the centroid
@@ -21,7 +21,7 @@ use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
 /// One pass over the rows computes the labels, the objective and the next sums. The result does not depend on the
 /// number of threads.
 ///
-/// # UnitRows
+/// # Source
 /// Dhillon & Modha (2001), *Machine Learning* 42, and FAISS's `Clustering::train` with `spherical = true`.
 /// Unlike FAISS it trains on all rows by default, splits the largest cluster instead of a random one, and ends with an
 /// assignment to the centroids that it returns.

@@ -81,7 +81,7 @@ impl Clustering {
     /// # Errors
     /// [`KMeansError::LabelCount`] if `labels` are not `[n]`, and those of [`Clustering::predict`].
     ///
-    /// # UnitRows
+    /// # Source
     /// Rousseeuw (1987), *Journal of Computational and Applied Mathematics* 20; on all rows as scikit-learn's
     /// `silhouette_score(metric="cosine")`.
     pub fn quality<'a>(&self, rows: impl Into<Vectors<'a>>, sample: Sample) -> Result<Quality, KMeansError> {

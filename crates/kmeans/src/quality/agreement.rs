@@ -35,7 +35,7 @@ impl Agreement {
     /// # Errors
     /// [`KMeansError::NoRows`]; [`KMeansError::LabelCount`] if they differ in length.
     ///
-    /// # UnitRows
+    /// # Source
     /// The arithmetic mean is the default of scikit-learn's `normalized_mutual_info_score`. Purity: Manning, Raghavan &
     /// Schütze (2008), *Introduction to Information Retrieval*, §16.3.
     pub fn of(labels: &[u32], topics: &[u32]) -> Result<Self, KMeansError> {
