@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::HierarchicalKMeans;
+use super::levels::check_increasing;
 use crate::{KMeansError, SphericalKMeansConfig};
 
 /// Settings of [`HierarchicalKMeans`].
@@ -50,13 +51,6 @@ impl HierarchyConfig {
             SphericalKMeansConfig { clusters, ..self.kmeans.clone() }.build()?;
         }
         Ok(HierarchicalKMeans { config: self })
-    }
-}
-
-pub(super) fn check_increasing(levels: &[usize]) -> Result<(), KMeansError> {
-    match levels.windows(2).find(|pair| pair[1] <= pair[0]) {
-        Some(pair) => Err(KMeansError::LevelsNotIncreasing { previous: pair[0], clusters: pair[1] }),
-        None => Ok(()),
     }
 }
 
