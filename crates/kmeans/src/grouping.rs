@@ -1,4 +1,5 @@
-//! Centroids that share a bound: near each other, so that a row is far from most groups.
+//! Centroids that share a bound: near each other, so that a row is far from most groups. Bounds are right for any grouping; a
+//! good one leaves fewer groups open.
 
 use std::sync::Arc;
 

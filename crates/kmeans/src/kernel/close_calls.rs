@@ -9,9 +9,9 @@ use pulp::{Arch, Simd, WithSimd};
 /// Products of one row that are nearer than this are summed again in the order of the plain pass.
 ///
 /// With `E` for the rounding of that order and `e` for that of [`dot`], products further apart than `2·(E + e)` are ordered alike
-/// by both. `E ≤ dim · 2⁻²⁴` is below 2e-6 up to 32 columns in the worst case; rounding that does not conspire grows with the
-/// root of `dim` and is, at six standard deviations, up to 1,000. Beyond, a label may differ from the plain pass's where
-/// two products differ by less than `2·E`: by a tie within rounding (`docs/kmeans.md`, "Ties").
+/// by both. `E ≤ dim · 2⁻²⁴`, so that this is below 4e-6 up to 24 columns in the worst case; rounding that does not conspire
+/// grows with the root of `dim`, and it is up to 1,400. Beyond, a label may differ from the plain pass's where two products differ
+/// by less than `3·E`: by a tie within rounding (`docs/kmeans.md`, "Ties").
 const NEAR: f32 = 4e-6;
 
 /// Centroids as they are.
