@@ -6,7 +6,7 @@
 use ndarray::ArrayView2;
 use vectors::UnitRows;
 
-use crate::kernel::{OnRow, Packed};
+use crate::kernel::{OnRow, PackedCentroids};
 use crate::sums::{self, Sums};
 
 /// What a pass counts beside the labels it writes.
@@ -31,7 +31,7 @@ const FUSED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Writes the nearest centroid of every row to `labels`.
 pub(crate) fn assign(rows: UnitRows<'_>, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> Totals {
-    let packed = Packed::new(centroids);
+    let packed = PackedCentroids::new(centroids);
     let leaf = |rows: UnitRows<'_>, labels: &mut [u32]| {
         let mut pass = Labelling::new(labels);
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
@@ -47,7 +47,7 @@ pub(crate) fn assign_and_sum(rows: UnitRows<'_>, centroids: ArrayView2<'_, f32>,
         let totals = assign(rows, centroids, labels);
         return (totals, sums::by_label(rows, labels, clusters));
     }
-    let packed = Packed::new(centroids);
+    let packed = PackedCentroids::new(centroids);
     let leaf = |rows: UnitRows<'_>, labels: &mut [u32]| {
         let mut pass = Summing::new(Labelling::new(labels), &packed);
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
@@ -62,7 +62,7 @@ pub(crate) fn assign_and_sum(rows: UnitRows<'_>, centroids: ArrayView2<'_, f32>,
 
 /// Lowers `distances` to 1 − cosine with `centroid` where that is less.
 pub(crate) fn lower_distances(rows: UnitRows<'_>, centroid: ArrayView2<'_, f32>, distances: &mut [f32]) {
-    let packed = Packed::new(centroid);
+    let packed = PackedCentroids::new(centroid);
     let leaf = |rows: UnitRows<'_>, distances: &mut [f32]| {
         let mut pass = Lowering(distances.iter_mut());
         rows.blocks(|rows| packed.nearest(rows, &mut pass));
@@ -122,7 +122,7 @@ struct Summing<'a> {
 }
 
 impl<'a> Summing<'a> {
-    fn new(labelling: Labelling<'a>, packed: &Packed) -> Self {
+    fn new(labelling: Labelling<'a>, packed: &PackedCentroids) -> Self {
         let dim = packed.dim();
         let sums = Sums::none(packed.count(), dim);
         Self { labelling, sums, dim }

@@ -9,23 +9,22 @@ mod bounds;
 mod candidates;
 mod demand;
 mod prices;
+mod problem;
 mod queues;
 mod repair;
 mod search;
 
-use std::path::Path;
-
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
-use vectors::UnitRows;
 
 use crate::assign::assign;
 use crate::rows::checked;
 use crate::sums::sizes;
-use crate::{Clustering, KMeansError, Vectors, io};
+use crate::{Clustering, KMeansError, Vectors};
 pub use bounds::Bounds;
 use candidates::Candidates;
 use prices::Prices;
+use problem::Problem;
 use repair::Repair;
 
 /// A clustering whose sizes are within bounds, and what that cost.
@@ -58,27 +57,6 @@ pub struct Balanced {
     pub objective_lost: f64,
     /// Rows whose label is not that of their nearest centroid.
     pub moved: u64,
-}
-
-impl Balanced {
-    /// Writes the three files of [`Clustering::save`] into `dir`, and into `clusters.json` also the key `balanced`:
-    /// the bounds `min` and `max` (null without one), `objective_lost` and `moved`. [`Clustering::load`] reads them
-    /// too, and leaves that key out.
-    ///
-    /// # Errors
-    /// [`KMeansError::Io`].
-    pub fn save(&self, dir: &Path) -> Result<(), KMeansError> {
-        io::save_balanced(self, dir)
-    }
-
-    /// The clustering that [`save`](Self::save) wrote to `dir`.
-    ///
-    /// # Errors
-    /// Those of [`Clustering::load`]; [`KMeansError::NotBalanced`] if the clustering there was saved without bounds,
-    /// [`StoredSize`](KMeansError::StoredSize) if its sizes are not within them.
-    pub fn load(dir: &Path) -> Result<Self, KMeansError> {
-        io::load_balanced(dir)
-    }
 }
 
 impl Clustering {
@@ -136,13 +114,6 @@ impl Clustering {
 /// Prices settle, then the candidates are fetched anew under them: so often at most.
 const ROUNDS: usize = 3;
 
-#[derive(Clone, Copy)]
-struct Problem<'a> {
-    rows: UnitRows<'a>,
-    centroids: &'a Array2<f32>,
-    bounds: Bounds,
-}
-
 impl Problem<'_> {
     fn solve(self) -> Vec<u32> {
         let mut prices = Prices::new(self.centroids.nrows(), self.bounds);
@@ -186,6 +157,8 @@ fn dot(row: &[f32], centroid: ArrayView1<'_, f32>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use vectors::UnitRows;
+
     use super::*;
 
     /// Rows on an arc, all nearest to the first of the centroids on the rest of the circle.

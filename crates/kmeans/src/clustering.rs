@@ -1,11 +1,9 @@
-use std::path::Path;
-
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::assign::assign;
 use crate::rows::checked;
-use crate::{KMeansError, Vectors, io};
+use crate::{KMeansError, Vectors};
 
 /// Turns unit rows into labels.
 ///
@@ -137,26 +135,5 @@ impl Clustering {
         let mut labels = vec![0; rows.len()];
         assign(rows, self.centroids.view(), &mut labels);
         Ok(labels)
-    }
-
-    /// Writes `labels.npy` (u32), `centroids.npy` (f32) and `clusters.json` into `dir`, which is made if it is not
-    /// there. Each file is written beside its place and renamed into it.
-    ///
-    /// # Errors
-    /// [`KMeansError::Io`].
-    pub fn save(&self, dir: &Path) -> Result<(), KMeansError> {
-        io::save(self, dir)
-    }
-
-    /// The clustering that [`save`](Self::save) or [`Balanced::save`](crate::Balanced::save) wrote to `dir`.
-    ///
-    /// # Errors
-    /// [`KMeansError::Io`] or [`Json`](KMeansError::Json) if a file is missing or malformed;
-    /// [`ArrayType`](KMeansError::ArrayType), [`ArrayShape`](KMeansError::ArrayShape),
-    /// [`ArrayLength`](KMeansError::ArrayLength), [`LabelOutOfRange`](KMeansError::LabelOutOfRange),
-    /// [`SizeCount`](KMeansError::SizeCount), [`SizesDiffer`](KMeansError::SizesDiffer) or
-    /// [`StoredCentroid`](KMeansError::StoredCentroid) if the files contradict each other.
-    pub fn load(dir: &Path) -> Result<Self, KMeansError> {
-        io::load(dir)
     }
 }

@@ -1,10 +1,9 @@
-//! Centroids that share a bound: near each other, so that a row is far from most groups.
+//! Centroids that share a bound: near each other, so that a row is far from most groups. Bounds are right for any grouping; a
+//! good one leaves fewer groups open.
 
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-
-use crate::kernel::unit_len;
 
 /// An order of the centroids in which each group is a run.
 #[derive(Clone)]
@@ -16,11 +15,9 @@ pub(crate) struct Grouping {
 }
 
 impl Grouping {
-    /// At most so many groups of centroids, of whole units that are looked at together by rows that are `kept` in fixed point
-    /// or not.
-    pub(crate) fn new(centroids: ArrayView2<'_, f32>, most: usize, kept: bool) -> Self {
+    /// At most so many groups, each of whole `unit`s of centroids, which are multiplied together.
+    pub(crate) fn new(centroids: ArrayView2<'_, f32>, most: usize, unit: usize) -> Self {
         let count = centroids.nrows();
-        let unit = unit_len(count, kept);
         let group_len = count.div_ceil(unit).div_ceil(most.max(1)) * unit;
         let mut order: Vec<u32> = (0..count as u32).collect();
         split(centroids, &mut order, group_len);
@@ -69,11 +66,11 @@ mod tests {
 
     #[test]
     fn every_centroid_has_a_place_and_near_ones_are_of_one_group() {
-        // Four directions, mixed, of 64 centroids each: whole units of every instruction set.
+        // Four directions, mixed, of 64 centroids each: whole units.
         let angle = |label: usize| (label % 4) as f32 * 1.5 + label as f32 * 1e-4;
         let value = |(label, column): (usize, usize)| [angle(label).cos(), angle(label).sin()][column];
         let centroids = Array2::from_shape_fn((256, 2), value);
-        let grouping = Grouping::new(centroids.view(), 4, true);
+        let grouping = Grouping::new(centroids.view(), 4, 16);
         let mut sorted = grouping.order.to_vec();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..256).collect::<Vec<_>>());

@@ -36,11 +36,51 @@ struct BalancedSummary {
     moved: u64,
 }
 
-pub(crate) fn save(clustering: &Clustering, dir: &Path) -> Result<(), KMeansError> {
-    write(clustering, None, dir)
+impl Clustering {
+    /// Writes `labels.npy` (u32), `centroids.npy` (f32) and `clusters.json` into `dir`, which is made if it is not
+    /// there. Each file is written beside its place and renamed into it.
+    ///
+    /// # Errors
+    /// [`KMeansError::Io`].
+    pub fn save(&self, dir: &Path) -> Result<(), KMeansError> {
+        write(self, None, dir)
+    }
+
+    /// The clustering that [`save`](Self::save) or [`Balanced::save`](crate::Balanced::save) wrote to `dir`.
+    ///
+    /// # Errors
+    /// [`KMeansError::Io`] or [`Json`](KMeansError::Json) if a file is missing or malformed;
+    /// [`ArrayType`](KMeansError::ArrayType), [`ArrayShape`](KMeansError::ArrayShape),
+    /// [`ArrayLength`](KMeansError::ArrayLength), [`LabelOutOfRange`](KMeansError::LabelOutOfRange),
+    /// [`SizeCount`](KMeansError::SizeCount), [`SizesDiffer`](KMeansError::SizesDiffer) or
+    /// [`StoredCentroid`](KMeansError::StoredCentroid) if the files contradict each other.
+    pub fn load(dir: &Path) -> Result<Self, KMeansError> {
+        Ok(read(dir)?.0)
+    }
 }
 
-pub(crate) fn save_balanced(balanced: &Balanced, dir: &Path) -> Result<(), KMeansError> {
+impl Balanced {
+    /// Writes the three files of [`Clustering::save`] into `dir`, and into `clusters.json` also the key `balanced`:
+    /// the bounds `min` and `max` (null without one), `objective_lost` and `moved`. [`Clustering::load`] reads them
+    /// too, and leaves that key out.
+    ///
+    /// # Errors
+    /// [`KMeansError::Io`].
+    pub fn save(&self, dir: &Path) -> Result<(), KMeansError> {
+        save_balanced(self, dir)
+    }
+
+    /// The clustering that [`save`](Self::save) wrote to `dir`.
+    ///
+    /// # Errors
+    /// Those of [`Clustering::load`]; [`KMeansError::NotBalanced`] if the clustering there was saved without bounds,
+    /// [`StoredSize`](KMeansError::StoredSize) if its sizes are not within them.
+    pub fn load(dir: &Path) -> Result<Self, KMeansError> {
+        load_balanced(dir)
+    }
+}
+
+fn save_balanced(balanced: &Balanced, dir: &Path) -> Result<(), KMeansError> {
     let Bounds { min, max } = balanced.bounds;
     let (objective_lost, moved) = (balanced.objective_lost, balanced.moved);
     write(&balanced.clustering, Some(BalancedSummary { min, max, objective_lost, moved }), dir)
@@ -73,11 +113,7 @@ pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Res
     replace_file(path, write).map_err(at(path))
 }
 
-pub(crate) fn load(dir: &Path) -> Result<Clustering, KMeansError> {
-    Ok(read(dir)?.0)
-}
-
-pub(crate) fn load_balanced(dir: &Path) -> Result<Balanced, KMeansError> {
+fn load_balanced(dir: &Path) -> Result<Balanced, KMeansError> {
     let path = dir.join(SUMMARY);
     let (clustering, summary) = read(dir)?;
     let Some(BalancedSummary { min, max, objective_lost, moved }) = summary else {

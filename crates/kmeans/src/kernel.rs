@@ -1,191 +1,33 @@
-//! Nearest centroids by inner product, compiled for each instruction set and chosen at run time.
+//! Products of rows with centroids, compiled for each instruction set and chosen at run time.
 //!
-//! Every product is summed in the same order wherever its row stands, so that the label of a row does not depend on
-//! the rows around it.
+//! | file | what it is |
+//! | --- | --- |
+//! | `nearest` | the plain pass: nearest centroids by products of f32, all of them |
+//! | `dots`, `panels` | its centroids, up to 20 and more, in the order in which it reads them |
+//! | `centroids` | passes that assign the rows, and groups of centroids, that bounds leave open |
+//! | `float_centroids` | these with few centroids, by products of f32 |
+//! | `fixed_centroids`, `fixed_pass`, `row_block` | these with many, by products in fixed point … |
+//! | `open_groups`, `candidates`, `close_calls` | … what they keep of a row, and the products of f32 that decide what they leave open |
+//!
+//! Every product of f32 is summed in the same order wherever its row stands, so that the label of a row does not depend on
+//! the rows around it. How far each kind of product is off is derived in `docs/kmeans.md`.
 //!
 //! No closure in here or below holds a vector: a closure is a function of the baseline instruction set, and where it
 //! is not inlined every vector operation in it becomes a call.
 
+mod best;
+mod candidates;
+mod centroids;
+mod close_calls;
 mod dots;
-mod exact;
-mod few;
-mod look;
-mod many;
+mod fixed_centroids;
+mod fixed_pass;
+mod float_centroids;
+mod nearest;
+mod open_groups;
 mod panels;
+mod registers;
+mod row_block;
 
-use ndarray::ArrayView2;
-use pulp::{Arch, Simd, WithSimd};
-use vectors::Rows;
-
-pub(crate) use look::{Centroids, Change, Known, Looked, Move, Moved, are_few, unit_len};
-
-/// Receives each row's nearest centroid, in row order.
-pub(crate) trait OnRow {
-    /// `cosine` is the largest product, `label` the lowest index that has it.
-    fn on_row(&mut self, row: &[f32], label: u32, cosine: f32);
-}
-
-/// Label and product of the nearest centroid so far.
-type Best = (u32, f32);
-
-/// Rows that pass over the centroids together, whole tiles of either kernel.
-const BLOCK: usize = 48;
-
-/// Centroids in the order in which the kernel reads them.
-pub(crate) struct Packed {
-    layout: Layout,
-    count: usize,
-    dim: usize,
-}
-
-enum Layout {
-    Dots(dots::Groups),
-    Panels(panels::Panels),
-}
-
-impl Packed {
-    pub(crate) fn new(centroids: ArrayView2<'_, f32>) -> Self {
-        Self::for_registers(centroids, Arch::new().dispatch(HereAre))
-    }
-
-    fn for_registers(centroids: ArrayView2<'_, f32>, registers: Registers) -> Self {
-        let (count, dim) = centroids.dim();
-        let layout = if count <= dots::MOST {
-            Layout::Dots(dots::Groups::new(centroids, registers))
-        } else {
-            Layout::Panels(panels::Panels::new(centroids, registers))
-        };
-        Self { layout, count, dim }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    pub(crate) fn dim(&self) -> usize {
-        self.dim
-    }
-
-    /// Calls `on_row` with the nearest centroid of every row.
-    pub(crate) fn nearest(&self, rows: Rows<'_>, on_row: &mut impl OnRow) {
-        debug_assert_eq!(rows.dim(), self.dim);
-        Arch::new().dispatch(Nearest { packed: self, rows, on_row });
-    }
-}
-
-struct Nearest<'a, O> {
-    packed: &'a Packed,
-    rows: Rows<'a>,
-    on_row: &'a mut O,
-}
-
-impl<O: OnRow> WithSimd for Nearest<'_, O> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let mut best: [Best; BLOCK] = [(0, f32::NEG_INFINITY); BLOCK];
-        let block_rows = match &self.packed.layout {
-            Layout::Dots(groups) => groups.block_rows(),
-            Layout::Panels(_) => BLOCK,
-        };
-        for start in (0..self.rows.len()).step_by(block_rows) {
-            let end = self.rows.len().min(start + block_rows);
-            let next = self.rows.values(end..self.rows.len().min(end + block_rows));
-            let best = &mut best[..end - start];
-            best.fill((0, f32::NEG_INFINITY));
-            match &self.packed.layout {
-                Layout::Dots(groups) => groups.nearest(simd, self.rows, start, next, best),
-                Layout::Panels(panels) => panels.nearest(simd, self.rows, start, next, best),
-            }
-            for (index, &(label, cosine)) in best.iter().enumerate() {
-                self.on_row.on_row(self.rows.row(start + index), label, cosine);
-            }
-        }
-    }
-}
-
-/// The vector registers of the instruction set in use.
-#[derive(Clone, Copy)]
-struct Registers {
-    lanes: usize,
-    many: bool,
-}
-
-impl Registers {
-    #[inline(always)]
-    fn of<S: Simd>() -> Self {
-        Self { lanes: S::F32_LANES, many: S::REGISTER_COUNT >= 32 }
-    }
-}
-
-struct HereAre;
-
-impl WithSimd for HereAre {
-    type Output = Registers;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Registers {
-        Registers::of::<S>()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ndarray::{Array2, ArrayView1};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Collected(Vec<Best>);
-
-    impl OnRow for Collected {
-        fn on_row(&mut self, _: &[f32], label: u32, cosine: f32) {
-            self.0.push((label, cosine));
-        }
-    }
-
-    fn small_integers(count: usize, dim: usize, seed: usize) -> Array2<f32> {
-        Array2::from_shape_fn((count, dim), |(row, column)| {
-            ((row * 7919 + column * 104_729 + seed).pow(2) % 1009 % 17) as f32 - 8.0
-        })
-    }
-
-    fn nearest_with<S: Simd>(simd: S, rows: &Array2<f32>, centroids: &Array2<f32>) -> Vec<Best> {
-        let packed = Packed::for_registers(centroids.view(), simd.vectorize(HereAre));
-        let rows = Rows::new(rows.as_slice().expect("row-major"), rows.ncols());
-        let mut found = Collected::default();
-        simd.vectorize(Nearest { packed: &packed, rows, on_row: &mut found });
-        found.0
-    }
-
-    fn first_of_the_largest(rows: &Array2<f32>, centroids: &Array2<f32>) -> Vec<Best> {
-        let first = |row: ArrayView1<'_, f32>| {
-            let better = |best: Best, (label, &product): (usize, &f32)| {
-                if product > best.1 { (label as u32, product) } else { best }
-            };
-            row.iter().enumerate().fold((0, f32::NEG_INFINITY), better)
-        };
-        rows.dot(&centroids.t()).outer_iter().map(first).collect()
-    }
-
-    proptest! {
-        /// Products of small integers are exact in f32, so label and product must be equal, ties included.
-        #[test]
-        fn every_instruction_set_finds_the_first_of_the_largest_products(
-            n in 1_usize..130, count in 1_usize..150, dim in 1_usize..70, seed in 0_usize..1000,
-        ) {
-            let (rows, centroids) = (small_integers(n, dim, seed), small_integers(count, dim, seed + 1));
-            let expected = first_of_the_largest(&rows, &centroids);
-            let mut found = Collected::default();
-            Packed::new(centroids.view()).nearest(Rows::new(rows.as_slice().unwrap(), dim), &mut found);
-            prop_assert_eq!(&found.0, &expected);
-            prop_assert_eq!(&nearest_with(pulp::Scalar::new(), &rows, &centroids), &expected);
-            #[cfg(target_arch = "x86_64")]
-            if let Some(avx2) = pulp::x86::V3::try_new() {
-                prop_assert_eq!(&nearest_with(avx2, &rows, &centroids), &expected);
-            }
-        }
-    }
-}
+pub(crate) use centroids::{Centroids, are_few, unit_len};
+pub(crate) use nearest::{OnRow, PackedCentroids};

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod assign;
+mod assignment;
 mod balance;
 mod clustering;
 mod config;
 #[cfg(feature = "burn")]
 mod device;
+mod drift;
 mod error;
 mod grouping;
 mod hierarchy;
@@ -15,6 +17,8 @@ mod kernel;
 #[cfg(feature = "linfa")]
 mod linfa_interop;
 mod lloyd;
+mod moves;
+mod parts;
 mod passes;
 mod pruning;
 mod quality;
@@ -22,6 +26,7 @@ mod random;
 mod rows;
 mod split;
 mod sums;
+mod training;
 
 pub use balance::{Balanced, Bounds};
 pub use clustering::{Clusterer, Clustering, Iteration};

@@ -9,10 +9,10 @@ use crate::assign::assign;
 use crate::clustering::{Clusterer, Clustering, Iteration};
 use crate::kernel::are_few;
 use crate::passes::{Found, Passes};
-use crate::pruning::Training;
 use crate::rows::checked;
 use crate::split::split_empty;
 use crate::sums::{Sums, normalise, sizes};
+use crate::training::Training;
 use crate::{KMeansError, SphericalKMeansConfig, Vectors, init};
 
 /// Spherical k-means with FAISS's meaning: centroids are renormalised after each update, a row belongs to the centroid

@@ -5,8 +5,9 @@ use vectors::fixed_point::holds;
 
 use crate::SphericalKMeansConfig;
 use crate::assign::{assign, assign_and_sum};
-use crate::pruning::{Bounded, Training, relabel_all};
+use crate::pruning::{RowBounds, relabel_all};
 use crate::sums::{self, Sums};
+use crate::training::Training;
 
 /// What a pass finds beside the labels.
 pub(crate) struct Found<'a> {
@@ -29,13 +30,13 @@ pub(crate) struct Passes<'a> {
     /// Those of the last pass.
     sums: Option<Sums>,
     /// Bounds, and the centroids for which they are right.
-    bounded: Option<(Bounded, Array2<f32>)>,
+    bounds: Option<(RowBounds, Array2<f32>)>,
 }
 
 impl<'a> Passes<'a> {
     pub(crate) fn new(training: Training<'a>, config: &SphericalKMeansConfig) -> Self {
         let pruning = config.pruning && holds(training.rows.dim());
-        Self { training, pruning, sums: None, bounded: None }
+        Self { training, pruning, sums: None, bounds: None }
     }
 
     /// Labels the rows.
@@ -68,13 +69,13 @@ impl<'a> Passes<'a> {
 
     fn later(&mut self, mut sums: Sums, centroids: ArrayView2<'_, f32>, labels: &mut [u32]) -> (Sums, u64) {
         let in_fixed_point = self.in_fixed_point(centroids.nrows());
-        if self.pruning && self.bounded.is_none() {
+        if self.pruning && self.bounds.is_none() {
             // Only now: the first centroids say little of which will be near each other.
-            self.bounded = Some((Bounded::new(self.training, centroids), centroids.to_owned()));
+            self.bounds = Some((RowBounds::new(self.training, centroids), centroids.to_owned()));
         }
-        let moves = match &mut self.bounded {
-            Some((bounded, before)) => {
-                let moves = bounded.pass(self.training, (before.view(), centroids), labels);
+        let moves = match &mut self.bounds {
+            Some((bounds, before)) => {
+                let moves = bounds.pass(self.training, (before.view(), centroids), labels);
                 before.assign(&centroids);
                 moves
             }

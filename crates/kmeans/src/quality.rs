@@ -1,7 +1,6 @@
 mod agreement;
 mod silhouette;
 
-use ndarray::Array2;
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
@@ -154,11 +153,6 @@ fn entropy(sizes: &[u64]) -> f64 {
     let total: u64 = sizes.iter().sum();
     let parts = sizes.iter().filter(|&&size| size > 0).map(|&size| size as f64 / total as f64);
     parts.map(|part| -part * part.ln()).sum::<f64>().max(0.0)
-}
-
-/// Copies of the rows at `indices` in double precision.
-fn wide(rows: UnitRows<'_>, indices: &[usize]) -> Array2<f64> {
-    crate::init::take(rows, indices).mapv(f64::from)
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
-use std::ops::Range;
-
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use vectors::UnitRows;
 
-use crate::kernel::Change;
-use crate::pruning::Moves;
+use crate::moves::{Moves, SumChange};
+use crate::parts::Part;
 
 /// Sum and number of the rows of each label.
 #[derive(Clone)]
@@ -70,7 +68,7 @@ impl Sums {
         });
     }
 
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &SumChange) {
         self.values.iter_mut().zip(&change.sums).for_each(|(value, change)| *value += change);
         self.sizes.iter_mut().zip(&change.sizes).for_each(|(size, &change)| *size = size.wrapping_add_signed(change));
     }
@@ -90,7 +88,7 @@ impl Sums {
             centroids.axis_iter_mut(Axis(0)).zip(self.values.chunks_exact(dim)).zip(&self.sizes)
         {
             let norm = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
-            // f32 rows that cancel exactly in theory leave about 1e-7 each.
+            // Rows that cancel but for the rounding of their values to f32, 2⁻²⁴ of each, leave at most 6e-8 each.
             if norm > 1e-6 * size as f64 {
                 centroid.iter_mut().zip(sum).for_each(|(value, &sum)| *value = (sum / norm) as f32);
             }
@@ -112,23 +110,6 @@ pub(crate) fn by_label(rows: UnitRows<'_>, labels: &[u32], clusters: usize) -> S
         Arch::new().dispatch(Add { rows, sum, signed: members.iter().map(|&member| (member, 1.0)) });
     });
     Sums { values, sizes }
-}
-
-/// One of some equal parts.
-#[derive(Clone, Copy)]
-pub(crate) struct Part {
-    index: usize,
-    parts: usize,
-}
-
-impl Part {
-    const ALL: Self = Self { index: 0, parts: 1 };
-
-    /// The part's share of `0..len`.
-    pub(crate) fn of(self, len: usize) -> Range<usize> {
-        let first = |index| len / self.parts * index + (len % self.parts).min(index);
-        first(self.index)..first(self.index + 1)
-    }
 }
 
 /// Parts whose sums are made at the same time, at most.

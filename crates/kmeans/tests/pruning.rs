@@ -96,6 +96,24 @@ fn repeated_rows_and_empty_clusters_reach_the_plain_objective() {
     }
 }
 
+/// Rows of a plane: so many at each angle, in degrees. Four columns, so that each of four centroids has a bound.
+fn at_angles(counts: &[(usize, f32)]) -> Array2<f32> {
+    let angles: Vec<f32> = counts.iter().flat_map(|&(count, angle)| vec![angle.to_radians(); count]).collect();
+    Array2::from_shape_fn((angles.len(), 4), |(row, column)| [angles[row].cos(), angles[row].sin(), 0.0, 0.0][column])
+}
+
+/// A cluster that the second pass leaves empty, opposite of the rows at 0°, takes half of theirs: it turns by 160°.
+#[test]
+fn a_centroid_that_turns_by_more_than_a_right_angle_finds_its_rows() {
+    let rows = at_angles(&[(30, 0.0), (30, 40.0), (4, 125.0), (2, 130.0), (2, 230.0), (4, 240.0)]);
+    let start = at_angles(&[(1, 20.0), (1, 85.0), (1, 170.0), (1, 300.0)]);
+    for (pruning, fixed_point) in [(false, false), (true, true), (true, false), (false, true)] {
+        let config = SphericalKMeansConfig::new(4).with_pruning(pruning).with_fixed_point(fixed_point);
+        let clustering = config.with_tolerance(0.0).build().unwrap().fit_from(rows.view(), start.view()).unwrap();
+        assert_eq!(clustering.sizes, [30, 6, 30, 6], "pruning {pruning}, fixed_point {fixed_point}");
+    }
+}
+
 /// Labels no longer change once they are settled: ties are not decided anew by other roundings.
 #[test]
 fn pruned_fits_converge() {

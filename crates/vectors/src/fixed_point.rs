@@ -7,7 +7,8 @@
 //! The rows have norms of at most 1.001, 1 being [`ONE`] = 32,000, and at most [`MOST_COLUMNS`] columns. Rounding moves each
 //! column by at most half a unit, so that a rounded row's norm is at most `32,032 + √dim / 2 < 2¹⁵`. By the Cauchy–Schwarz inequality
 //! no sum of products of two such rows, nor any part of one, leaves 31 bits: the additions of 32-bit lanes never overflow, in
-//! whatever order.
+//! whatever order. The factor of 2 that is left holds longer rows which the check of [`UnitRows`](crate::UnitRows), being in f32,
+//! lets through; a value of theirs that 16 bits do not hold it never does.
 //!
 //! # Error
 //! With `x̂`, `ĉ` for rounded rows over 32,000, `r = ‖x − x̂‖` and `s = ‖c − ĉ‖` (which [`quantise`] measures):
@@ -30,7 +31,7 @@ pub use rows::FixedRows;
 /// 1 in fixed point.
 pub const ONE: f32 = 32_000.0;
 
-/// With more columns rounding could add more than 724 to a norm, and a sum leave 31 bits.
+/// With more columns rounding could add more than 724 to a norm of 32,032, and a sum leave 31 bits.
 pub const MOST_COLUMNS: usize = 1 << 21;
 
 /// Words of a row: two numbers in one, as the instructions that multiply them take them.
@@ -56,7 +57,7 @@ pub fn holds(dim: usize) -> bool {
 }
 
 /// Adding 1.5 · 2²³ to a number of less than 2²² leaves it rounded to the nearest integer, in the low bits: there the step of
-/// f32 is 1.
+/// f32 is 1. Numbers here are below 2¹⁵, and their difference from that integer is exact in f32.
 const ROUNDING: f32 = 12_582_912.0;
 
 /// Words that are made together, of twice as many values.

@@ -1,7 +1,7 @@
 use ndarray::{ArrayView1, Axis};
 use rayon::prelude::*;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// A cluster that a row may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,4 +1,4 @@
-use super::Bounds;
+use super::bounds::Bounds;
 use super::candidates::Candidates;
 use super::demand::Demand;
 

@@ -1,9 +1,9 @@
 use ndarray::Axis;
 use rayon::prelude::*;
 
-use super::Problem;
 use super::candidates::{BLOCK, Candidate, Candidates};
 use super::prices::kept;
+use super::problem::Problem;
 use super::queues::{Exit, Members, Queues};
 use super::search::{Arc, Search};
 use crate::sums::sizes;

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::HierarchicalKMeans;
+use super::levels::check_increasing;
 use crate::{KMeansError, SphericalKMeansConfig};
 
 /// Settings of [`HierarchicalKMeans`].
@@ -55,13 +56,6 @@ impl HierarchyConfig {
     /// What [`validate`](Self::validate) finds.
     pub fn build(self) -> Result<HierarchicalKMeans, KMeansError> {
         self.validate().map(|()| HierarchicalKMeans { config: self })
-    }
-}
-
-pub(super) fn check_increasing(levels: &[usize]) -> Result<(), KMeansError> {
-    match levels.windows(2).find(|pair| pair[1] <= pair[0]) {
-        Some(pair) => Err(KMeansError::LevelsNotIncreasing { previous: pair[0], clusters: pair[1] }),
-        None => Ok(()),
     }
 }
 

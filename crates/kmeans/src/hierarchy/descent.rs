@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 use vectors::UnitRows;
 
-use super::{Level, members};
+use super::levels::{Level, members};
 use crate::assign::assign;
 
 /// Rows that are copied together: so few that [`assign`] does not divide them further among the threads.

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use vectors::{read_array, write_array};
 
-use super::config::check_increasing;
-use super::{Hierarchy, Level};
+use super::levels::{Hierarchy, Level, check_increasing};
 use crate::io::{at, check_labels, read_centroids, replace};
 use crate::sums::sizes;
 use crate::{Clustering, Iteration, KMeansError};

@@ -3,7 +3,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vectors::UnitRows;
 
-use super::{Level, LevelIteration, members, shares};
+use super::levels::{Level, LevelIteration, members};
+use super::shares;
 use crate::{Clusterer, Clustering, KMeansError, SphericalKMeansConfig, Vectors};
 
 /// The fits of one hierarchy, one after another.

@@ -1,15 +1,18 @@
-//! For many centroids: a lane is a centroid, and no sum over lanes remains.
+//! Many centroids: a lane is a centroid, and no sum over lanes remains.
+//!
+//! A product is one sum of `dim` terms, from the first column to the last: off by at most `dim · 2⁻²⁴` of the two norms' product.
 
 use ndarray::ArrayView2;
 use pulp::Simd;
 use vectors::{Rows, prefetch};
 
-use super::{Best, Registers};
+use super::best::Best;
+use super::registers::Registers;
 
 /// Rows that share the loads of a panel.
 const TILE: usize = 6;
 
-/// Vectors of a panel: the accumulators, `TILE * width`, fill the registers.
+/// Vectors of a panel: the accumulators, `TILE * width`, fill 32 registers or 16.
 const WIDTH_OF_MANY: usize = 4;
 const WIDTH_OF_FEW: usize = 2;
 

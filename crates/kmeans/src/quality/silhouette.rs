@@ -2,7 +2,7 @@ use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use vectors::UnitRows;
 
-use super::wide;
+use crate::init::take;
 use crate::sums::Sums;
 
 /// The silhouette of single rows, from the sums of the clusters: the distances of a row to those of a cluster sum to
@@ -58,4 +58,9 @@ impl<'a> Silhouette<'a> {
             larger => (nearest - within) / larger,
         }
     }
+}
+
+/// Copies of the rows at `indices` in double precision.
+fn wide(rows: UnitRows<'_>, indices: &[usize]) -> Array2<f64> {
+    take(rows, indices).mapv(f64::from)
 }

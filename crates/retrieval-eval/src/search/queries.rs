@@ -10,7 +10,11 @@ use super::Hit;
 use super::documents::Documents;
 use super::top::{Candidate, Top};
 
-/// More than the rounding of norms and of the comparisons in f32 can change, of products of unit vectors.
+/// More than f32 can change of a product of two unit vectors, or of a score in proportion.
+///
+/// As part of a screen's offset it covers nine roundings of 2⁻²⁴ (the screen's documentation counts them). In
+/// [`bounds`](Queries::bounds) it covers three of the score: its own, that of the query's norm and that of their quotient,
+/// 1.8e-7 of it.
 pub(super) const SLACK: f32 = 4e-6;
 
 /// The queries of a batch, also in fixed point.
@@ -76,6 +80,9 @@ impl Queries {
     }
 
     /// Bounds of a score over the query's norm, as the screen compares them.
+    ///
+    /// They grow with the score, so that where quotients fall below the precision of f32 they still order scores as they are;
+    /// a screen's offset, at least 4e-21, is far above what is lost there.
     pub(super) fn bounds(&self, query: usize, score: f32) -> (f32, f32) {
         let norm = self.norms[query];
         let score = if norm > 0.0 { score / norm } else { score };

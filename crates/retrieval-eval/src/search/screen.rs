@@ -1,10 +1,20 @@
 //! A screen before exact inner products: products in fixed point, with a bound of how far they are off, leave few
 //! documents that can be among a query's best.
 //!
+//! # Invariant
+//! No document is left out whose score is not below those of `k` others: what is compared with the query's threshold
+//! ([`Top`]) is never less than the document's score over the query's norm.
+//!
+//! # Inequality
 //! For a document of norm `n` and direction `d`, and a query of direction `q`, with `r` and `s` for what rounding took from
-//! `q` and `d`: `|n·q·d − n·q̂·d̂| ≤ n·(r + (1 + r)·s)` (the error of [`vectors::fixed_point`], as `‖q‖ = ‖d‖ = 1`). `r` is taken as the largest of the
-//! batch's, so that factor `n / 32,000²` and offset `n·(r + (1 + r)·s + SLACK)` are the document's alone. A document whose
-//! `sum * factor + offset` is below what the query's best `k` have at least is none of them.
+//! `q` and `d`: `|n·q·d − n·q̂·d̂| ≤ n·(r + (1 + r)·s)` (the error of [`vectors::fixed_point`], as `‖q‖ = ‖d‖ = 1`). `r` is taken as
+//! the largest of the batch's, so that factor `n / 32,000²` and offset `n·(r + (1 + r)·s + SLACK)` are the document's alone. A
+//! document whose `sum * factor + offset` is below the threshold is none of the best.
+//!
+//! # Floating point
+//! f32 rounds, in units of `n·2⁻²⁴`: both directions as they are scaled, 2 each; norm, factor, sum, product and bound, 1 each, as
+//! no product is above `n`. Together 5.4e-7 of `n`, a seventh of [`SLACK`]. The rest is for the residues, which are measured in f32: to
+//! one part in `2²⁴ / (dim / 32 + 7)`, so that it is enough up to 130,000 columns in the worst case (`docs/vectors.md`).
 
 use std::ops::Range;
 
@@ -17,7 +27,7 @@ use super::documents::Documents;
 use super::queries::{NanScore, Queries, SLACK};
 use super::top::{Candidate, Top};
 
-/// Documents that are screened by all queries before the next; in fixed point they stay in the second-level cache.
+/// Documents that are screened by all queries before the next: in fixed point they stay in the second-level cache.
 const TOGETHER: usize = 128;
 
 /// Some of the queries side by side, as a screen looks with them.
@@ -83,7 +93,7 @@ impl WithIntegerSimd for Quantise<'_> {
         for (row, vector) in rows.rows().into_iter().enumerate() {
             let direction =
                 Direction::quantise(vector.as_slice().unwrap_or_default(), &mut screen.words[row * words..][..words]);
-            // One without a direction can be anything.
+            // One without a direction can be anything: its bound reaches every threshold, and its score is computed.
             screen.bounds.push(direction.map_or((0.0, f32::INFINITY), |direction| {
                 let error = of_queries + (1.0 + of_queries) * direction.residue + SLACK;
                 (direction.norm / (ONE * ONE), direction.norm * error)
@@ -112,7 +122,7 @@ impl<D: Documents> WithIntegerSimd for All<'_, D> {
             let threshold = |&query: &u32| self.queries.threshold(query as usize, &self.tops[query as usize]);
             self.screen.thresholds.clear();
             self.screen.thresholds.extend(of_panel.iter().map(threshold));
-            // Nothing reaches NaN.
+            // Lanes without a query: nothing reaches NaN.
             self.screen.thresholds.resize(panel_len, f32::NAN);
             self.screen.panel(simd, self.panels.panels.panel::<I>(panel));
             for (lane, mut candidate) in std::mem::take(&mut self.screen.candidates) {
@@ -126,7 +136,8 @@ impl<D: Documents> WithIntegerSimd for All<'_, D> {
 }
 
 impl Screen {
-    /// Finds the documents and lanes of which the sums reach the thresholds.
+    /// Finds the documents and lanes of which the sums reach the thresholds: `sum * factor + offset`, rounded once or twice as
+    /// the instruction set has it, and either way no less than the score.
     #[inline(always)]
     fn panel<I: IntegerSimd>(&mut self, simd: I, panel: &[[I::Vector; WIDTH]]) {
         let words = panel.len();

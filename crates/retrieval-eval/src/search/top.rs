@@ -1,3 +1,10 @@
+//! The best documents of a query so far, known by bounds of their scores.
+//!
+//! # Invariant
+//! `k` documents have scores of at least the threshold, since their lower bounds are not below it. A document whose upper bound
+//! is below it has `k` others strictly above, whatever the order of equal scores. So every one of the best is among the
+//! candidates, and the threshold only rises.
+
 use super::Hit;
 
 /// A document that may be among a query's best, with bounds of its inner product over the query's norm.
@@ -39,6 +46,9 @@ impl Top {
 
     /// Drops what cannot be among the best. Where bounds leave too many, the documents' exact inner products decide,
     /// which `exact` tells for a place; and `bounds` makes bounds of one.
+    ///
+    /// Fewer than 3/2 `k` candidates stay, or `k` once exact products decided: at least `k / 2` documents are offered from one
+    /// [`cut`](Self::cut) to the next, so that exact products are at most four for each document offered.
     pub(super) fn cut(&mut self, exact: impl Fn(u32) -> Hit, bounds: impl Fn(f32) -> (f32, f32)) {
         self.raise();
         if self.candidates.len() < 2 * self.k - self.k / 2 {
