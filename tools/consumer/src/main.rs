@@ -1,16 +1,29 @@
-//! Uses each leaf crate alone, as its README shows it.
+//! Uses each crate alone, as its README shows it, and runs `pretrain` with parts of its own.
 
 use std::error::Error;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 
 fn main() -> Result {
+    map_rows()?;
     embed_texts()?;
     cluster_rows()?;
     draw_batches()?;
     score_batch()?;
     judge_rankings()?;
-    read_docs()
+    read_docs()?;
+    train_with_own_parts()
+}
+
+fn map_rows() -> Result {
+    use vectors::{NpyVectors, replace_file, write_array};
+
+    let path = std::env::temp_dir().join("consumer-rows.npy");
+    replace_file(&path, |out| write_array(out, &[2, 2], [1.0_f32, 0.0, 0.6, 0.8]))?;
+    let file = NpyVectors::open(&path)?;
+    println!("vectors: {} rows of {}", file.len(), file.dim());
+    assert_eq!(file.vectors().unit_rows()?.row(1, &mut Vec::new()), [0.6, 0.8]);
+    Ok(())
 }
 
 fn embed_texts() -> Result {
@@ -68,6 +81,29 @@ fn judge_rankings() -> Result {
     let report = evaluate(&qrels, &run, &[Measure::mrr(10)], EvalOptions::default().with_complete(true));
     println!("retrieval-eval: {report}");
     assert_eq!(report.values("MRR@10"), Some(&[0.5, 1.0][..]));
+    Ok(())
+}
+
+mod own_parts;
+
+fn train_with_own_parts() -> Result {
+    use pretrain::{Config, DeviceKind};
+
+    let folder = std::env::temp_dir().join("consumer-run");
+    let settings = [
+        format!("run.dir={}", folder.display()),
+        "data.format=pairs".into(),
+        "sampler.batch_size=16".into(),
+        "student.vocab_size=300".into(),
+        "student.dim=32".into(),
+        "train.epochs=20".into(),
+        "eval.measures=[\"recall@10\"]".into(),
+        "eval.baselines=false".into(),
+        "cluster.k=3".into(),
+    ];
+    let reached = DeviceKind::Cpu.run(own_parts::Run(Config::parse("", &settings)?))?;
+    println!("pretrain: recall@10 {reached:.3} with data and a sampler from here");
+    assert!(reached > 0.5);
     Ok(())
 }
 
