@@ -84,7 +84,7 @@ impl HierarchicalKMeans {
 impl Hierarchy {
     /// Labels of new rows at each level, the coarsest first: each row goes from its cluster to the nearest of that
     /// cluster's children, the lowest on a tie. So the labels of a level determine those of the level before, and those
-    /// of the rows of the fit are repeated.
+    /// of the rows of the fit are repeated, ties within rounding apart.
     ///
     /// A cluster that had no rows in the fit has no children: above the last level it is passed over, and a row nearest
     /// to it goes to the nearest cluster of the same parent that has some. (Only such rows have another label at the

@@ -22,7 +22,7 @@ pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::
 /// Makes the folder in which `path` is to be, unless it is there.
 pub(crate) fn make_folder_of(path: &Path) -> Result<()> {
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(|source| PretrainError::io(folder, source)),
+        Some(folder) => std::fs::create_dir_all(folder).map_err(|source| PretrainError::io(path, source)),
         None => Ok(()),
     }
 }

@@ -170,7 +170,7 @@ fn rows_that_are_not_unit_rows_are_refused_or_scaled() {
     std::fs::remove_dir_all(bench.path("out")).unwrap();
     scaled[3 * 77..3 * 78].fill(0.0);
     std::fs::write(bench.path("x.npy"), bytes(&[120, 3], scaled)).unwrap();
-    fails(&bench, &with(&["--normalize"]), &["--vectors: x.npy: row 77 is all zeros"]);
+    fails(&bench, &with(&["--normalize"]), &["x.npy: row 77 is all zeros"]);
     assert_eq!(bench.pretrain(&["cluster", "config.toml", "--normalize"]).status.code(), Some(2));
 }
 

@@ -53,7 +53,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn draw(&self, arm: &Arm, draw: &Draw, seed: u64) -> Result<Box<dyn BatchSampler>> {
         let Draw { cluster, sampler: config } = draw;
         let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
-        let strata = self.strata(cluster)?;
+        let strata = match config.kind {
+            // Nobody made clusters for it.
+            SamplerKind::Uniform => Strata { pairs: self.dataset.train.len(), ..Strata::default() },
+            SamplerKind::Stratified | SamplerKind::TopicAware => self.strata(cluster)?,
+        };
         let sampler = self.parts.sampler(config, &strata, seed).map_err(failed)?;
         if config.unique.is_empty() {
             return Ok(sampler);

@@ -41,7 +41,7 @@ pub(in crate::cli) struct LabelArgs {
     /// What becomes of the pairs that fill no batch of their stratum
     #[arg(long, default_value_t, requires = "labels", value_parser = leftovers())]
     leftovers: Leftovers,
-    /// With `--leftovers merge`: the centroids of strata 0 to k - 1, f32 of [k, dim]; leftovers go to the stratum of the
+    /// With `--leftovers merge`: the centroids of strata 0 to k - 1, floats of [k, dim]; leftovers go to the stratum of the
     /// largest inner product. Without: to the smallest other one
     #[arg(long, value_name = "CENTROIDS.npy", requires = "labels")]
     centroids: Option<PathBuf>,
