@@ -25,7 +25,7 @@ pub(crate) fn save(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::R
 
 /// The error of a writer that is not a file.
 pub(crate) fn to_writer(result: std::io::Result<()>) -> Result<(), EvalError> {
-    result.map_err(|source| EvalError::Io { path: "writer".into(), source })
+    result.map_err(|source| EvalError::Write { source })
 }
 
 /// Refuses ids that would not read back: empty ones, those with a character that separates columns, and those that

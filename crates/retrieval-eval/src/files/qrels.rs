@@ -148,7 +148,7 @@ impl Qrels {
     /// Writes the lines of a TREC file.
     ///
     /// # Errors
-    /// As [`Qrels::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Qrels::to_trec_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_trec(&self, sink: impl Write) -> Result<(), EvalError> {
         self.check_columns(|c| c.is_ascii_whitespace())?;
         to_writer(self.trec_lines(sink))
@@ -166,7 +166,7 @@ impl Qrels {
     /// Writes the lines of a BEIR file.
     ///
     /// # Errors
-    /// As [`Qrels::to_beir_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Qrels::to_beir_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_beir(&self, sink: impl Write) -> Result<(), EvalError> {
         self.check_columns(|c| matches!(c, '\n' | '\r'))?;
         to_writer(self.beir_lines(sink))
@@ -183,7 +183,7 @@ impl Qrels {
     /// Writes the judgements as JSON.
     ///
     /// # Errors
-    /// [`EvalError::Io`], which names `writer`.
+    /// [`EvalError::Write`].
     pub fn write_json(&self, sink: impl Write) -> Result<(), EvalError> {
         to_writer(json::write(sink, self.rows()))
     }
