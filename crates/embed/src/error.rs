@@ -55,8 +55,10 @@ pub enum EmbedError {
         key: String,
     },
     /// A setting has a value that this crate does not implement.
-    #[error("{key} = {value} is not supported, only {supported}")]
+    #[error("{}{key} = {value} is not supported, only {supported}", before(path))]
     Unsupported {
+        /// The file that it is in, if it is in one.
+        path: Option<PathBuf>,
         /// The setting, as the file names it.
         key: String,
         /// Its value.
@@ -65,14 +67,22 @@ pub enum EmbedError {
         supported: String,
     },
     /// A setting lies outside its range.
-    #[error("{key} = {value} is out of range: {range}")]
+    #[error("{}{key} = {value} is out of range: {range}", before(path))]
     OutOfRange {
+        /// The file that it is in, if it is in one.
+        path: Option<PathBuf>,
         /// The setting.
         key: String,
         /// Its value.
         value: String,
         /// The values that are allowed.
         range: String,
+    },
+    /// A folder was to hold a BERT.
+    #[error("{folder}: holds a static table, not a BERT")]
+    NotABert {
+        /// The folder.
+        folder: PathBuf,
     },
     /// A safetensors file is truncated or damaged.
     #[error("{path}: not a whole safetensors file")]
@@ -202,10 +212,14 @@ impl EmbedError {
     }
 
     /// The same error with the file in which the setting is.
-    pub(crate) fn in_file(mut self, path: &Path) -> Self {
-        if let EmbedError::Unsupported { key, .. } | EmbedError::OutOfRange { key, .. } = &mut self {
-            *key = format!("{}: {key}", path.display());
+    pub(crate) fn in_file(mut self, file: &Path) -> Self {
+        if let EmbedError::Unsupported { path, .. } | EmbedError::OutOfRange { path, .. } = &mut self {
+            *path = Some(file.to_owned());
         }
         self
     }
+}
+
+fn before(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default()
 }

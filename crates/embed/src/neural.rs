@@ -90,12 +90,10 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         if tokens > rows {
             return Err(EmbedError::Vocabulary { tokens, rows });
         }
-        if limits.query == 0 || limits.passage == 0 || limits.batch_tokens == 0 {
-            return Err(EmbedError::OutOfRange {
-                key: "token limits".into(),
-                value: format!("{limits:?}"),
-                range: "at least 1".into(),
-            });
+        let of_limits = [("query", limits.query), ("passage", limits.passage), ("batch_tokens", limits.batch_tokens)];
+        if let Some((key, _)) = of_limits.into_iter().find(|&(_, limit)| limit == 0) {
+            let (key, value, range) = (key.into(), "0".into(), "at least 1".into());
+            return Err(EmbedError::OutOfRange { path: None, key, value, range });
         }
         let most = encoder.max_tokens();
         let limits = TokenLimits { query: limits.query.min(most), passage: limits.passage.min(most), ..limits };

@@ -48,16 +48,17 @@ impl Weights<'_> {
         self.tensors.tensor(&format!("{}{name}", self.prefix)).is_ok()
     }
 
-    /// The file and a tensor of it, for messages.
-    pub(crate) fn key(&self, name: &str) -> String {
-        format!("{}: {name}", self.path.display())
+    /// The file, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        self.path
     }
 
     /// Shape of a tensor of two dimensions.
     pub(crate) fn matrix_shape(&self, name: &str) -> Result<[usize; 2], EmbedError> {
         let shape = self.view(name)?.shape().to_vec();
         <[usize; 2]>::try_from(shape.as_slice()).map_err(|_| EmbedError::OutOfRange {
-            key: self.key(name),
+            path: Some(self.path.into()),
+            key: name.into(),
             value: format!("{shape:?}"),
             range: "two dimensions".into(),
         })

@@ -24,6 +24,13 @@ pub enum EvalError {
         #[source]
         source: std::io::Error,
     },
+    /// A writer that is no file failed.
+    #[error("the writer failed")]
+    Write {
+        /// What it said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A line of a file is not what its format asks for.
     #[error("{}:{line}: {problem}", path.display())]
     Line {

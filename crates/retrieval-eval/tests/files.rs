@@ -41,6 +41,15 @@ fn an_absent_file_is_an_error_that_names_it() {
     }
 }
 
+#[test]
+fn a_writer_that_fails_is_no_file() {
+    let mut run = Run::new();
+    run.insert("q1", [("d1", 0.5)]).unwrap();
+    let mut no_room: [u8; 0] = [];
+    let error = run.write_trec(&mut no_room[..], "ours").unwrap_err();
+    assert!(matches!(error, EvalError::Write { .. }), "{error}");
+}
+
 /// A file of this text; it lives as long as its folder.
 fn file(text: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -190,9 +190,9 @@ fn supported(key: &str, value: &str, only: &str) -> Result<(), EmbedError> {
     if value == only {
         return Ok(());
     }
-    Err(EmbedError::Unsupported { key: key.into(), value: value.into(), supported: only.into() })
+    Err(EmbedError::Unsupported { path: None, key: key.into(), value: value.into(), supported: only.into() })
 }
 
 fn out_of_range(key: &str, value: impl ToString, range: &str) -> EmbedError {
-    EmbedError::OutOfRange { key: key.into(), value: value.to_string(), range: range.into() }
+    EmbedError::OutOfRange { path: None, key: key.into(), value: value.to_string(), range: range.into() }
 }

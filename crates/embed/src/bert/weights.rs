@@ -40,9 +40,10 @@ impl<B: Backend> Bert<B> {
         let wanted = layers.unwrap_or(config.num_hidden_layers);
         if wanted > config.num_hidden_layers {
             return Err(EmbedError::OutOfRange {
+                path: Some(folder.into()),
                 key: "layers".into(),
                 value: wanted.to_string(),
-                range: format!("{} has {}", folder.display(), config.num_hidden_layers),
+                range: format!("it has {}", config.num_hidden_layers),
             });
         }
         config.num_hidden_layers = wanted;

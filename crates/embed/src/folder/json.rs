@@ -47,7 +47,8 @@ impl Settings {
     }
 
     pub(crate) fn unsupported(&self, key: &str, value: impl Display, supported: impl Display) -> EmbedError {
-        EmbedError::Unsupported { key: self.name(key), value: value.to_string(), supported: supported.to_string() }
+        let (path, value, supported) = (Some(self.path.clone()), value.to_string(), supported.to_string());
+        EmbedError::Unsupported { path, key: key.into(), value, supported }
     }
 
     /// Keys, in the order of the file, with their values.
@@ -68,12 +69,9 @@ impl Settings {
         tracing::warn!("{}: {key} {what}", self.path.display());
     }
 
-    fn name(&self, key: &str) -> String {
-        format!("{}: {key}", self.path.display())
-    }
-
     fn wrong(&self, key: &str, value: &Value, source: &serde_json::Error) -> EmbedError {
-        EmbedError::OutOfRange { key: self.name(key), value: value.to_string(), range: source.to_string() }
+        let (path, value, range) = (Some(self.path.clone()), value.to_string(), source.to_string());
+        EmbedError::OutOfRange { path, key: key.into(), value, range }
     }
 }
 

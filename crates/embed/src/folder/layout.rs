@@ -142,7 +142,8 @@ fn check_normalize(folder: &Path) -> Result<(), EmbedError> {
 
 fn unsupported(path: &Path, classes: &[&str]) -> EmbedError {
     EmbedError::Unsupported {
-        key: format!("{}: modules", path.display()),
+        path: Some(path.into()),
+        key: "modules".into(),
         value: format!("[{}]", classes.join(", ")),
         supported: "Transformer with Pooling, or StaticEmbedding, and Normalize after them".into(),
     }

@@ -116,11 +116,7 @@ fn bert_of<B: Backend>(
     device: &B::Device,
 ) -> Result<LoadedModel<Bert<B>>, EmbedError> {
     if layout.kind != ModelKind::Bert {
-        return Err(EmbedError::Unsupported {
-            key: folder.display().to_string(),
-            value: "a static table".into(),
-            supported: "a BERT".into(),
-        });
+        return Err(EmbedError::NotABert { folder: folder.into() });
     }
     SentenceBert::check(&layout.weights)?;
     let bert = Bert::from_folder(&layout.weights, options.layers, device)?

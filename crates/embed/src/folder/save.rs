@@ -40,7 +40,7 @@ impl<B: Backend> Bert<B> {
     /// `config.json` with what transformers needs to pick the class.
     fn hub_config(&self) -> Result<Value, EmbedError> {
         let mut config = serde_json::to_value(self.config())
-            .map_err(|source| EmbedError::Json { path: "config.json".into(), source })?;
+            .map_err(|error| EmbedError::Write { path: "config.json".into(), source: error.into() })?;
         if let Some(fields) = config.as_object_mut() {
             fields.insert("architectures".into(), json!(["BertModel"]));
             fields.insert("torch_dtype".into(), json!("float32"));
@@ -131,8 +131,8 @@ fn write_tokenizer(folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) 
 
 fn write_json(folder: &Path, file: &str, value: &impl Serialize) -> Result<(), EmbedError> {
     let path = folder.join(file);
-    let text = serde_json::to_string_pretty(value).map_err(|source| EmbedError::Json { path: path.clone(), source })?;
-    std::fs::write(&path, text + "\n").map_err(|source| EmbedError::Write { path, source })
+    let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from);
+    text.and_then(|text| std::fs::write(&path, text + "\n")).map_err(|source| EmbedError::Write { path, source })
 }
 
 fn create(folder: &Path) -> Result<(), EmbedError> {

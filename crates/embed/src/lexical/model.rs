@@ -90,7 +90,7 @@ impl LexicalConfig {
 }
 
 fn out_of_range(key: &str, value: usize, range: &str) -> EmbedError {
-    EmbedError::OutOfRange { key: key.into(), value: value.to_string(), range: range.into() }
+    EmbedError::OutOfRange { path: None, key: key.into(), value: value.to_string(), range: range.into() }
 }
 
 /// Hashed TF-IDF, projected: words are lower-cased, identifiers split, counts damped.

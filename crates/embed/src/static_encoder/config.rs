@@ -50,12 +50,11 @@ impl StaticConfig {
     pub fn validate(&self) -> Result<(), EmbedError> {
         for (key, size) in [("vocab_size", self.vocab_size), ("dim", self.dim)] {
             if size == 0 {
-                return Err(EmbedError::OutOfRange { key: key.into(), value: "0".into(), range: "at least 1".into() });
+                return Err(out_of_range(key, size, "at least 1"));
             }
         }
         if !(self.std.is_finite() && self.std > 0.0) {
-            let value = self.std.to_string();
-            return Err(EmbedError::OutOfRange { key: "std".into(), value, range: "finite, above 0".into() });
+            return Err(out_of_range("std", self.std, "finite, above 0"));
         }
         Ok(())
     }
@@ -68,4 +67,8 @@ impl StaticConfig {
         self.validate()?;
         Ok(StaticEncoder { table: normal([self.vocab_size, self.dim], self.std, device) })
     }
+}
+
+fn out_of_range(key: &str, value: impl ToString, range: &str) -> EmbedError {
+    EmbedError::OutOfRange { path: None, key: key.into(), value: value.to_string(), range: range.into() }
 }

@@ -64,10 +64,13 @@ impl Table {
         }
         let mut values = Vec::new();
         for row in weights.integers(MAPPING)? {
-            let start = usize::try_from(row).ok().filter(|&row| row < self.rows()).ok_or_else(|| {
-                let range = format!("below {}, the rows of `{MODEL2VEC}`", self.rows());
-                EmbedError::OutOfRange { key: weights.key(MAPPING), value: row.to_string(), range }
-            })? * self.dim;
+            let start =
+                usize::try_from(row).ok().filter(|&row| row < self.rows()).ok_or_else(|| EmbedError::OutOfRange {
+                    path: Some(weights.path().into()),
+                    key: MAPPING.into(),
+                    value: row.to_string(),
+                    range: format!("below {}, the rows of `{MODEL2VEC}`", self.rows()),
+                })? * self.dim;
             values.extend_from_slice(&self.values[start..start + self.dim]);
         }
         Ok(Table { values, dim: self.dim })

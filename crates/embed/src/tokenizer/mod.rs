@@ -49,8 +49,8 @@ impl TextTokenizer {
         let mut inner = Tokenizer::from_bytes(bytes).map_err(failed)?;
         let truncation = inner.get_truncation();
         if truncation.is_some_and(|cut| cut.direction == TruncationDirection::Left) {
-            let key = format!("{}: truncation.direction", path.display());
-            return Err(EmbedError::Unsupported { key, value: "Left".into(), supported: "Right".into() });
+            let (key, value, supported) = ("truncation.direction".into(), "Left".into(), "Right".into());
+            return Err(EmbedError::Unsupported { path: Some(path.into()), key, value, supported });
         }
         let limit = truncation.map(|cut| cut.max_length);
         inner.with_padding(None);

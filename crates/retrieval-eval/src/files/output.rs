@@ -26,7 +26,7 @@ pub(super) fn save(path: &Path, text: impl Text) -> Result<(), EvalError> {
 
 /// Writes to what is not a file.
 pub(super) fn write_to(mut sink: impl Write, text: impl Text) -> Result<(), EvalError> {
-    text(&mut sink).map_err(in_file(Path::new("writer")))
+    text(&mut sink).map_err(|source| EvalError::Write { source })
 }
 
 /// Hands all documents of all queries to `line`: the query, the document's place among those of the query, from 1 on,

@@ -148,7 +148,7 @@ impl Qrels {
     /// Writes the lines of a TREC file.
     ///
     /// # Errors
-    /// As [`Qrels::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Qrels::to_trec_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_trec(&self, sink: impl Write) -> Result<(), EvalError> {
         write_to(sink, self.trec()?)
     }
@@ -164,7 +164,7 @@ impl Qrels {
     /// Writes the lines of a BEIR file.
     ///
     /// # Errors
-    /// As [`Qrels::to_beir_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Qrels::to_beir_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_beir(&self, sink: impl Write) -> Result<(), EvalError> {
         write_to(sink, self.beir()?)
     }
@@ -180,7 +180,7 @@ impl Qrels {
     /// Writes the judgements as JSON.
     ///
     /// # Errors
-    /// [`EvalError::Io`], which names `writer`.
+    /// [`EvalError::Write`].
     pub fn write_json(&self, sink: impl Write) -> Result<(), EvalError> {
         write_to(sink, self.json())
     }

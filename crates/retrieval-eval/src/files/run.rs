@@ -119,7 +119,7 @@ impl Run {
     /// Writes the lines of a TREC file, best result first.
     ///
     /// # Errors
-    /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Run::to_trec_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_trec(&self, sink: impl Write, tag: &str) -> Result<(), EvalError> {
         write_to(sink, self.trec(tag)?)
     }
@@ -135,7 +135,7 @@ impl Run {
     /// Writes the lines of an MS MARCO file.
     ///
     /// # Errors
-    /// As [`Run::to_trec_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Run::to_trec_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_msmarco(&self, sink: impl Write) -> Result<(), EvalError> {
         write_to(sink, self.msmarco()?)
     }
@@ -151,7 +151,7 @@ impl Run {
     /// Writes the results as JSON.
     ///
     /// # Errors
-    /// As [`Run::to_json_file`]; an [`EvalError::Io`] names `writer`.
+    /// As [`Run::to_json_file`]; what the writer says is [`EvalError::Write`].
     pub fn write_json(&self, sink: impl Write) -> Result<(), EvalError> {
         write_to(sink, self.json()?)
     }
