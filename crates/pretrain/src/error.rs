@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Difference;
 use crate::data::DataError;
-use crate::run_folder::Stale;
+use crate::difference::Difference;
+use crate::stale::Stale;
 
 /// The result of a stage.
 pub type Result<T, E = PretrainError> = std::result::Result<T, E>;

@@ -19,6 +19,7 @@ pub mod cli;
 mod config;
 pub mod data;
 mod device;
+mod difference;
 mod error;
 mod files;
 mod judge;
@@ -33,6 +34,7 @@ mod progress;
 mod rows;
 mod run_folder;
 mod sentences;
+mod stale;
 mod student;
 mod train;
 
@@ -49,15 +51,17 @@ pub mod tensor {
 #[cfg(feature = "bm25")]
 pub use bm25::Bm25;
 pub use config::{
-    Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Difference,
-    Draw, EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, SamplerConfig,
-    SamplerKind, SamplerOverrides, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
+    Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Draw,
+    EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, SamplerConfig, SamplerKind,
+    SamplerOverrides, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};
+pub use difference::Difference;
 pub use error::{PretrainError, Result, one_line};
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
 pub use plan_file::PlanFile;
-pub use run_folder::{Member, RunFolder, Stage, StageRecord, Stale};
+pub use run_folder::{Member, RunFolder, Stage, StageRecord};
+pub use stale::Stale;
 pub use student::{Origin, Student};
 pub use train::{BatchTokens, PairTokens, Schedule, StepReport, Training};

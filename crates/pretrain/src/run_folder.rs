@@ -5,7 +5,6 @@ mod lock;
 mod records;
 mod stage;
 mod stages;
-mod stale;
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,6 @@ use self::lock::RunLock;
 use self::records::Records;
 pub use self::records::StageRecord;
 pub use self::stage::Stage;
-pub use self::stale::Stale;
 use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use syn::{Attribute, Expr, Lit, Meta, UseTree};
 
-use crate::items::public;
 use crate::names::Export;
+use crate::visibility::public;
 
 /// The leaves of a `pub use` in `module`, less those that rustdoc does not show as items.
 pub(crate) fn exports(item: &syn::ItemUse, module: &[String]) -> Vec<Export> {

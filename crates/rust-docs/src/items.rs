@@ -3,11 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use rustc_hash::FxHashSet;
-use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type, Visibility};
+use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type};
 
 use crate::exports::{exports, moved_to};
 use crate::names::Declared;
 use crate::outline::outline;
+use crate::visibility::public;
 use crate::{ItemKind, signature};
 
 /// A documented public item.
@@ -265,10 +266,6 @@ impl Walk {
             self.found.items.push(DocItem { kind, path, signature, doc });
         }
     }
-}
-
-pub(crate) fn public(visibility: &Visibility) -> bool {
-    matches!(visibility, Visibility::Public(_))
 }
 
 /// The types that are declared here without `pub`: their methods are nobody's business.

@@ -17,6 +17,7 @@ mod reader;
 mod sentences;
 mod signature;
 mod sources;
+mod visibility;
 mod words;
 mod workspace;
 

@@ -186,7 +186,18 @@ impl<'a> UnitRows<'a> {
     }
 }
 
-pub(crate) fn checked<'a>(vectors: &'a Vectors<'_>) -> Result<UnitRows<'a>, VectorsError> {
+impl Vectors<'_> {
+    /// The rows, once they are known to be finite and of norm 1.
+    ///
+    /// # Errors
+    /// [`VectorsError::NoDimensions`]; of the first row that is bad, [`NotFinite`](VectorsError::NotFinite),
+    /// [`ZeroRow`](VectorsError::ZeroRow) or [`NotUnit`](VectorsError::NotUnit) if its norm is further than 1e-3 from 1.
+    pub fn unit_rows(&self) -> Result<UnitRows<'_>, VectorsError> {
+        checked(self)
+    }
+}
+
+fn checked<'a>(vectors: &'a Vectors<'_>) -> Result<UnitRows<'a>, VectorsError> {
     let values = match vectors.values() {
         Values::F32(values) => Stored::F32(values),
         Values::F16(values) => Stored::F16(values),

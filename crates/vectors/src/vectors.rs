@@ -5,7 +5,6 @@ use half::slice::HalfFloatSliceExt;
 use ndarray::ArrayView2;
 
 use crate::VectorsError;
-use crate::unit_rows::{self, UnitRows};
 
 /// Rows of vectors, not checked yet: a row-major matrix of f32, or of f16 whose values are widened block by block.
 ///
@@ -101,15 +100,6 @@ impl<'a> Vectors<'a> {
             Values::F32(values) => Cow::Borrowed(values),
             Values::F16(values) => Cow::Owned(values.to_f32_vec()),
         }
-    }
-
-    /// The rows, once they are known to be finite and of norm 1.
-    ///
-    /// # Errors
-    /// [`VectorsError::NoDimensions`]; of the first row that is bad, [`NotFinite`](VectorsError::NotFinite),
-    /// [`ZeroRow`](VectorsError::ZeroRow) or [`NotUnit`](VectorsError::NotUnit) if its norm is further than 1e-3 from 1.
-    pub fn unit_rows(&self) -> Result<UnitRows<'_>, VectorsError> {
-        unit_rows::checked(self)
     }
 
     pub(crate) fn values(&self) -> &Values<'a> {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
+use vectors::sync_folder;
+
 use crate::EmbedError;
 
 /// The new folder before, and where folders are exchanged the old one after, the replacement.
@@ -150,14 +152,6 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
 
 fn sync_parent(folder: &Path) -> Result<(), EmbedError> {
     sync_folder(parent(folder)).map_err(failed(parent(folder)))
-}
-
-/// Only Unix opens a folder as a file.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn remove(folder: &Path) -> Result<(), EmbedError> {

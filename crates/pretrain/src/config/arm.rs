@@ -4,7 +4,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use super::{ClusterConfig, ClusterOf, Config, Difference, SamplerConfig, SamplerKind, overrides};
+use super::{ClusterConfig, ClusterOf, Config, SamplerConfig, SamplerKind, overrides};
+use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// An arm as the configuration has it.

@@ -22,6 +22,7 @@ pub use sections::{
     StudentConfig, StudentKind, TrainConfig,
 };
 
+use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// The configuration of a run, checked as a whole.
@@ -131,23 +132,6 @@ impl Config {
     /// The keys whose values differ and change what a run computes, with both values.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         overrides::differences(self, other)
-    }
-}
-
-/// A key with two different values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// `section.key`.
-    pub key: String,
-    /// The first configuration's value, as TOML.
-    pub left: String,
-    /// The second configuration's value, as TOML.
-    pub right: String,
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} = {} there, {} here", self.key, self.left, self.right)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use toml::{Table, Value};
 
-use super::{Config, Difference};
+use super::Config;
+use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// Keys that say where or how fast a run works, not what it computes.

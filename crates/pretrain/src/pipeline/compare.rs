@@ -6,7 +6,8 @@ use retrieval_eval::{Bootstrap, BootstrapConfig, CrossedTTest, EvalError, SeedVa
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use crate::config::{Arm, Difference};
+use crate::config::Arm;
+use crate::difference::Difference;
 use crate::error::Result;
 use crate::files::write_json;
 use crate::parts::Parts;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
-use super::stale::Stale;
-use crate::config::Difference;
+use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
+use crate::stale::Stale;
 
 const FILE: &str = "stages.json";
 

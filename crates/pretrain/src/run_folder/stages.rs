@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::RunFolder;
 use super::records::StageRecord;
 use super::stage::Stage;
-use super::stale::Stale;
 use crate::error::{PretrainError, Result};
 use crate::files::model_files;
 use crate::memory::release_freed_blocks;
 use crate::progress::duration;
+use crate::stale::Stale;
 
 impl RunFolder {
     /// Runs `work` unless the stage is done: recorded with the same settings and content read, and the files that it

@@ -1,6 +1,8 @@
+//! Why the files of a stage are of no use any more.
+
 use std::fmt;
 
-use crate::config::Difference;
+use crate::difference::Difference;
 
 /// How the files of a stage are not those that it would write now.
 ///
