@@ -180,7 +180,7 @@ impl BatchSearcher for ClusteredSearcher {
         let hits = batch.search(documents, &queries, parts.len(), |part, worker| {
             let Part { visits, places } = &parts[part];
             let panels = QueryPanels::new(&queries, visits.iter().map(|visit| visit.query).collect());
-            worker.screen.look(documents, places.clone(), (&queries, &panels), &mut worker.tops)
+            worker.screen.scan(documents, places.clone(), (&queries, &panels), &mut worker.tops)
         });
         hits.map_err(|nan| EvalError::NanProduct {
             query: batch.first + nan.query,

@@ -99,7 +99,7 @@ impl<'a, B: Backend> DeviceSearcher<'a, B> {
         let mut tops: Vec<Top> = (0..queries.len()).map(|_| Top::new(batch.k)).collect();
         let pass = Pass { batch, queries, documents: &self.host };
         for block in &self.blocks {
-            pass.look(block, directions.clone(), &mut tops)?;
+            pass.scan(block, directions.clone(), &mut tops)?;
         }
         Ok(hits(tops, pass.documents, &pass.queries))
     }
@@ -129,7 +129,7 @@ struct Pass<'q, 'p, 'a> {
 
 impl Pass<'_, '_, '_> {
     /// Offers the documents of a block to the queries' tops.
-    fn look<B: Backend>(&self, block: &Block<B>, directions: Tensor<B, 2>, tops: &mut [Top]) -> Result<(), EvalError> {
+    fn scan<B: Backend>(&self, block: &Block<B>, directions: Tensor<B, 2>, tops: &mut [Top]) -> Result<(), EvalError> {
         let products = block.products(directions);
         let maxima = read(products.clone().max_dim(1))?;
         let of_query = maxima.par_chunks(block.group_slacks.len()).zip(&*tops).enumerate();

@@ -119,7 +119,7 @@ impl BatchSearcher for ExactSearcher<'_> {
         let count = self.documents.nrows();
         let hits = batch.search(documents, &queries, count.div_ceil(PART), |part, worker| {
             let places = part * PART..count.min((part + 1) * PART);
-            worker.screen.look(documents, places, (&queries, &panels), &mut worker.tops)
+            worker.screen.scan(documents, places, (&queries, &panels), &mut worker.tops)
         });
         hits.map_err(|nan| self.nan_error(batch, nan))
     }

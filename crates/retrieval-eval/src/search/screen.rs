@@ -28,9 +28,9 @@ use super::queries::{NanScore, Queries, SLACK};
 use super::top::{Candidate, Top};
 
 /// Documents that are screened by all queries before the next: in fixed point they stay in the second-level cache.
-const TOGETHER: usize = 128;
+const BLOCK_ROWS: usize = 128;
 
-/// Some of the queries side by side, as a screen looks with them.
+/// Some of the queries side by side, as a screen multiplies them.
 pub(super) struct QueryPanels {
     panels: Panels,
     /// Row of each lane's query in the batch; lanes without one are left out.
@@ -58,23 +58,24 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Offers the documents at some places to the queries' tops.
-    pub(super) fn look(
+    pub(super) fn scan(
         &mut self,
         documents: &impl Documents,
         places: Range<usize>,
         (queries, panels): (&Queries, &QueryPanels),
         tops: &mut [Top],
     ) -> Result<(), NanScore> {
-        for start in places.clone().step_by(TOGETHER) {
-            let rows = documents.rows(start..places.end.min(start + TOGETHER));
+        for start in places.clone().step_by(BLOCK_ROWS) {
+            let rows = documents.rows(start..places.end.min(start + BLOCK_ROWS));
             let rows = rows.as_standard_layout();
             dispatch(Quantise { screen: self, rows: rows.view(), residue: queries.residue() });
-            dispatch(All { screen: self, documents, start, queries, panels, tops })?;
+            dispatch(OfferCandidates { screen: self, documents, start, queries, panels, tops })?;
         }
         Ok(())
     }
 }
 
+/// Makes a block of documents fixed point, and the bounds of their products.
 struct Quantise<'a> {
     screen: &'a mut Screen,
     rows: ArrayView2<'a, f32>,
@@ -102,7 +103,8 @@ impl WithIntegerSimd for Quantise<'_> {
     }
 }
 
-struct All<'a, D> {
+/// Compares a block of documents with all queries and offers what reaches their thresholds.
+struct OfferCandidates<'a, D> {
     screen: &'a mut Screen,
     documents: &'a D,
     /// Place of the first of them that the screen holds.
@@ -112,7 +114,7 @@ struct All<'a, D> {
     tops: &'a mut [Top],
 }
 
-impl<D: Documents> WithIntegerSimd for All<'_, D> {
+impl<D: Documents> WithIntegerSimd for OfferCandidates<'_, D> {
     type Output = Result<(), NanScore>;
 
     #[inline(always)]
