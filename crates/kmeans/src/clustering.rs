@@ -27,9 +27,9 @@ pub trait Clusterer {
     /// - `rows`: `[n, dim]`, each row of L2 norm 1 (within 1e-3)
     ///
     /// # Errors
-    /// [`KMeansError::NoRows`], [`NoDimensions`](KMeansError::NoDimensions), [`NoClusters`](KMeansError::NoClusters),
-    /// [`TooFewRows`](KMeansError::TooFewRows), [`NotFinite`](KMeansError::NotFinite),
-    /// [`ZeroRow`](KMeansError::ZeroRow) or [`NotUnit`](KMeansError::NotUnit).
+    /// [`KMeansError::NoRows`], [`NoDimensions`](crate::VectorsError::NoDimensions), [`NoClusters`](KMeansError::NoClusters),
+    /// [`TooFewRows`](KMeansError::TooFewRows), [`NotFinite`](crate::VectorsError::NotFinite),
+    /// [`ZeroRow`](crate::VectorsError::ZeroRow) or [`NotUnit`](crate::VectorsError::NotUnit).
     fn fit(&self, rows: ArrayView2<'_, f32>) -> Result<Clustering, KMeansError> {
         self.fit_with(&rows.into(), &mut |_| ())
     }

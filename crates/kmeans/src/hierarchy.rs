@@ -88,7 +88,7 @@ impl Hierarchy {
     ///
     /// A cluster that had no rows in the fit has no children: above the last level it is passed over, and a row nearest
     /// to it goes to the nearest cluster of the same parent that has some. (Only such rows have another label at the
-    /// first level than [`Clustering::predict`] says.)
+    /// first level than [`Clustering::predict`](crate::Clustering::predict) says.)
     ///
     /// Rows are copied as f32 in blocks of at most 1,024 for each thread, never all together.
     ///
@@ -97,7 +97,7 @@ impl Hierarchy {
     /// - result: a `[m]` for each level, each label in `0..clusters` of that level
     ///
     /// # Errors
-    /// [`KMeansError::NoLevels`], and those of [`Clustering::predict`].
+    /// [`KMeansError::NoLevels`], and those of [`Clustering::predict`](crate::Clustering::predict).
     ///
     /// # Panics
     /// If [`parents`](Level::parents) are not what they are documented to be, as those of a fit or a file always are.
@@ -144,7 +144,7 @@ impl Hierarchy {
     /// The hierarchy that [`save`](Self::save) wrote to `dir`.
     ///
     /// # Errors
-    /// Those of [`Clustering::load`]; [`KMeansError::NoLevels`],
+    /// Those of [`Clustering::load`](crate::Clustering::load); [`KMeansError::NoLevels`],
     /// [`LevelsNotIncreasing`](KMeansError::LevelsNotIncreasing), [`NotNested`](KMeansError::NotNested) or
     /// [`ParentsDescend`](KMeansError::ParentsDescend) if the files contradict each other.
     pub fn load(dir: &Path) -> Result<Self, KMeansError> {

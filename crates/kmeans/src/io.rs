@@ -50,8 +50,8 @@ impl Clustering {
     ///
     /// # Errors
     /// [`KMeansError::Io`] or [`Json`](KMeansError::Json) if a file is missing or malformed;
-    /// [`ArrayType`](KMeansError::ArrayType), [`ArrayShape`](KMeansError::ArrayShape),
-    /// [`ArrayLength`](KMeansError::ArrayLength), [`LabelOutOfRange`](KMeansError::LabelOutOfRange),
+    /// [`ArrayType`](crate::VectorsError::ArrayType), [`ArrayShape`](crate::VectorsError::ArrayShape),
+    /// [`ArrayLength`](crate::VectorsError::ArrayLength), [`LabelOutOfRange`](KMeansError::LabelOutOfRange),
     /// [`SizeCount`](KMeansError::SizeCount), [`SizesDiffer`](KMeansError::SizesDiffer) or
     /// [`StoredCentroid`](KMeansError::StoredCentroid) if the files contradict each other.
     pub fn load(dir: &Path) -> Result<Self, KMeansError> {
