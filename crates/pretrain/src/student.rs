@@ -133,41 +133,36 @@ impl<B: Backend> Student<B> {
     }
 }
 
+/// Of whichever encoder it is, the same.
+macro_rules! inner {
+    ($student:expr, $encoder:ident => $given:expr) => {
+        match $student {
+            Student::Bert($encoder) => $given,
+            Student::Static($encoder) => $given,
+        }
+    };
+}
+
 impl<B: Backend> Encoder<B> for Student<B> {
     fn dim(&self) -> usize {
-        match self {
-            Self::Bert(bert) => bert.dim(),
-            Self::Static(table) => table.dim(),
-        }
+        inner!(self, encoder => encoder.dim())
     }
 
     fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
-        match self {
-            Self::Bert(bert) => bert.forward(tokens, device),
-            Self::Static(table) => table.forward(tokens, device),
-        }
+        inner!(self, encoder => encoder.forward(tokens, device))
     }
 
     fn vocab_size(&self) -> usize {
-        match self {
-            Self::Bert(bert) => bert.vocab_size(),
-            Self::Static(table) => table.vocab_size(),
-        }
+        inner!(self, encoder => encoder.vocab_size())
     }
 
     fn max_tokens(&self) -> usize {
-        match self {
-            Self::Bert(bert) => bert.max_tokens(),
-            Self::Static(table) => table.max_tokens(),
-        }
+        inner!(self, encoder => encoder.max_tokens())
     }
 }
 
 impl<B: Backend> SaveFolder for Student<B> {
     fn save_folder(&self, folder: &Path, tokenizer: &TextTokenizer, options: &ExportOptions) -> Result<(), EmbedError> {
-        match self {
-            Self::Bert(bert) => bert.save_folder(folder, tokenizer, options),
-            Self::Static(table) => table.save_folder(folder, tokenizer, options),
-        }
+        inner!(self, encoder => encoder.save_folder(folder, tokenizer, options))
     }
 }
