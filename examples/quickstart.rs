@@ -1,9 +1,9 @@
 //! Search the code you depend on by meaning, and see what cluster-stratified batches do for it.
 //!
 //! ```text
-//! cargo run --release --example quickstart                          # a minute and a half on 2 cores
-//! cargo run --release --example quickstart -- --quick               # a sample, about 10 seconds
-//! cargo run --release --example quickstart -- --search "hash map"   # ask the trained model
+//! cargo run --release -p examples --example quickstart                          # a minute and a half on 2 cores
+//! cargo run --release -p examples --example quickstart -- --quick               # a sample, about 10 seconds
+//! cargo run --release -p examples --example quickstart -- --search "hash map"   # ask the trained model
 //! ```
 //!
 //! Pairs (first paragraph of a doc comment, the item it documents) are read from the sources of the packages in this
