@@ -2,7 +2,7 @@
 //! configuration's; everything else (data, student, loss, search, stages, records) stays as it is.
 //!
 //! ```text
-//! cargo run --release -p examples --features linfa --example own_parts     # about 20 seconds on 2 cores
+//! cargo run --release -p examples --features linfa --example own_parts     # a few seconds after compiling
 //! ```
 //!
 //! The data is a sample of the quickstart's. Prints the table of two arms.
