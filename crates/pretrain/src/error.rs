@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::DataError;
 use crate::difference::Difference;
+use crate::holder::RunHolder;
 use crate::stale::Stale;
 
 /// The result of a stage.
@@ -98,13 +99,21 @@ pub enum PretrainError {
     /// The data could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The data has no training pairs.
-    #[error("{} has no training pairs: {hint}", path.display())]
+    /// The data has no file of training judgements.
+    #[error(
+        "{} has no training pairs: training needs qrels/train.tsv; \
+         without it the data can be embedded, clustered, searched and evaluated",
+        path.display()
+    )]
+    NoTrainingJudgements {
+        /// The data's folder.
+        path: PathBuf,
+    },
+    /// No pair of the data is left for training.
+    #[error("{} has no training pairs: the test split took all of them", path.display())]
     NoTrainingPairs {
         /// The data's path.
         path: PathBuf,
-        /// What is missing.
-        hint: &'static str,
     },
     /// The data has no test queries.
     #[error("{} has no test queries", path.display())]
@@ -304,12 +313,12 @@ pub enum PretrainError {
         stage: &'static str,
     },
     /// Another process runs in the run folder.
-    #[error("{} is in use by {holder}", dir.display())]
+    #[error("{} is in use by {}", dir.display(), holder.as_ref().map_or("another process".into(), RunHolder::to_string))]
     RunInUse {
         /// The run folder.
         dir: PathBuf,
-        /// Which process, where, since when and for what.
-        holder: String,
+        /// Which process, where it could be read.
+        holder: Option<RunHolder>,
     },
     /// An arm was named that the run does not have.
     #[error("no arm {arm} in this run; its arms are {arms}")]

@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 use retrieval_eval::{EvalOptions, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits};
 
-use crate::data::{TestQuery, Text};
+use crate::data::{TestQuery, Texts};
 use crate::error::Result;
 
 /// Test queries, the corpus they are searched in, and how deep.
@@ -14,7 +14,7 @@ pub(crate) struct Judge<'a> {
     /// The queries with their judgements.
     pub(crate) queries: &'a [TestQuery],
     /// The whole corpus.
-    pub(crate) passages: &'a [Text],
+    pub(crate) passages: &'a Texts,
     /// Passages of a ranking that are judged, the query's own not counted.
     pub(crate) depth: usize,
     /// Whether a query never finds the passage of its own id.
@@ -49,7 +49,7 @@ impl Judge<'_> {
             }
             hits.truncate(self.depth);
         }
-        let ids: Vec<&str> = self.passages.iter().map(|passage| passage.id.as_str()).collect();
+        let ids: Vec<&str> = self.passages.iter().map(|passage| passage.id).collect();
         let qrels = IndexedQrels::new(self.queries.iter().map(|query| query.relevant.clone()))?
             .with_absent(self.queries.iter().map(|query| query.missing.clone()))?
             .with_document_ids(&ids)?;
@@ -65,15 +65,15 @@ mod tests {
 
     use super::*;
 
-    fn passages() -> Vec<Text> {
-        ["a", "b", "c", "d"].map(|id| Text { id: id.into(), text: format!("text {id}") }).into()
+    fn passages() -> Texts {
+        ["a", "b", "c", "d"].map(|id| (id, format!("text {id}"))).into_iter().collect()
     }
 
     fn query(own: Option<u32>, relevant: &[(u32, i32)], missing: &[i32]) -> TestQuery {
         TestQuery { query: 0, relevant: relevant.to_vec(), missing: missing.to_vec(), own }
     }
 
-    fn judge<'a>(queries: &'a [TestQuery], passages: &'a [Text], depth: usize) -> Judge<'a> {
+    fn judge<'a>(queries: &'a [TestQuery], passages: &'a Texts, depth: usize) -> Judge<'a> {
         Judge { queries, passages, depth, ignore_identical_ids: true, relevance_level: 1 }
     }
 

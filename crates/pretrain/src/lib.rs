@@ -22,6 +22,7 @@ mod device;
 mod difference;
 mod error;
 mod files;
+mod holder;
 mod judge;
 mod memory;
 mod nearest;
@@ -58,6 +59,7 @@ pub use config::{
 pub use device::{BackendTask, DeviceKind};
 pub use difference::Difference;
 pub use error::{PretrainError, Result, one_line};
+pub use holder::RunHolder;
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
 pub use plan_file::PlanFile;

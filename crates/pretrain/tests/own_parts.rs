@@ -17,7 +17,7 @@ use embed::{
 use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, InfoNceError, LossAndGradients};
 use kmeans::{Clusterer, Clustering, Iteration, KMeansError, RandomLabels, Vectors};
 use ndarray::{Array2, ArrayView2};
-use pretrain::data::{DataError, Dataset, Pair, PairSource, TestQuery, Text};
+use pretrain::data::{DataError, Dataset, Pair, PairSource, TestQuery};
 use pretrain::{
     ClusterConfig, Config, DataConfig, EmbedderConfig, Origin, Parts, Pipeline, PretrainError, SamplerConfig, Strata,
     StudentConfig, TrainableEncoder,
@@ -37,11 +37,10 @@ const NUMBERS: u32 = 60;
 
 impl PairSource for Numbers {
     fn load(&self) -> Result<Dataset, DataError> {
-        let text = |id: u32, text: String| Text { id: id.to_string(), text };
         let pairs = |test: bool| (0..NUMBERS).filter(move |number| (number % 5 == 4) == test);
         Ok(Dataset {
-            queries: (0..NUMBERS).map(|n| text(n, format!("which one follows number{n} now"))).collect(),
-            passages: (0..NUMBERS).map(|n| text(n, format!("number{n} and then comes another{n}"))).collect(),
+            queries: (0..NUMBERS).map(|n| (n.to_string(), format!("which one follows number{n} now"))).collect(),
+            passages: (0..NUMBERS).map(|n| (n.to_string(), format!("number{n} and then comes another{n}"))).collect(),
             train: pairs(false).map(|n| Pair { query: n, passage: n }).collect(),
             test: pairs(true).map(|n| TestQuery { query: n, relevant: vec![(n, 1)], ..TestQuery::default() }).collect(),
             ..Dataset::default()

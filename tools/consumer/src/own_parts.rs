@@ -1,6 +1,6 @@
 //! A run over data that this program makes up, on batches that it draws itself.
 
-use pretrain::data::{DataError, Dataset, Pair, PairSource, TestQuery, Text};
+use pretrain::data::{DataError, Dataset, Pair, PairSource, TestQuery};
 use pretrain::tensor::AutodiffBackend;
 use pretrain::{BackendTask, Config, ConfiguredEncoder, DataConfig, Parts, Pipeline, Result, SamplerConfig, Strata};
 use stratified_sampler::{BatchSampler, SamplerError, StratifiedConfig};
@@ -18,7 +18,7 @@ impl PairSource for Words {
         let text = |id: u32, language: usize| {
             let id_ = id as usize;
             let words = [SIZES[id_ / 24], COLOURS[id_ / 4 % 6], THINGS[id_ % 4]].map(|word| word[language]);
-            Text { id: id.to_string(), text: words.join(" ") }
+            (id.to_string(), words.join(" "))
         };
         let is_test = |id: &u32| id % 7 == 6;
         let test = |id| TestQuery { query: id, relevant: vec![(id, 1)], ..TestQuery::default() };

@@ -100,16 +100,19 @@ pub struct SamplerOverrides {
 }
 
 impl Default for SamplerConfig {
+    /// Batches of 1,024 pairs of one cluster each, none shorter; else the sampler's own defaults.
     fn default() -> Self {
+        let StratifiedConfig { batch_size, leftovers, min_stratum, drop_below, cap, weights, .. } =
+            StratifiedConfig::new(1024);
         Self {
             kind: SamplerKind::Stratified,
-            batch_size: 1024,
-            leftovers: Leftovers::Mix,
+            batch_size,
+            leftovers,
             drop_last: true,
-            min_stratum: 0,
-            drop_below: 0,
-            cap: None,
-            weights: Weights::Size,
+            min_stratum,
+            drop_below,
+            cap,
+            weights,
             strata_per_batch: None,
             group: None,
             unique: Vec::new(),

@@ -8,12 +8,13 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
+use super::digest::digest;
 use super::judgements::{Document, Split};
 use super::lines::{each_line, each_record};
+use super::row_index::RowIndex;
 use super::split::HashShare;
-use super::texts::digest;
 use super::validation::Unit;
-use super::{Counts, DataError, Dataset};
+use super::{Counts, DataError, Dataset, Texts};
 
 /// A folder with `corpus.jsonl`, `queries.jsonl` and `qrels/{train,test}.tsv`, evaluated as BEIR does.
 ///
@@ -31,7 +32,7 @@ use super::{Counts, DataError, Dataset};
 /// std::fs::write(path.join("queries.jsonl"), r#"{"_id": "q", "text": "how many hills has Rome"}"#).unwrap();
 /// std::fs::write(path.join("qrels/test.tsv"), "query-id\tcorpus-id\tscore\nq\td\t1\n").unwrap();
 /// let dataset = Beir::new(path).load().unwrap();
-/// assert_eq!(dataset.passages[0].text, "Rome Rome has seven hills.");
+/// assert_eq!(dataset.passages.text(0), "Rome Rome has seven hills.");
 /// assert_eq!(dataset.test[0].relevant, [(0, 1)]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,8 +140,8 @@ impl Beir {
         let mut builder = Builder::default();
         let documents = self.read_corpus(&mut builder)?;
         let queries = self.read_queries(&mut builder, &documents)?;
-        let mut ids = Ids { documents, queries, missing: FxHashMap::default() };
-        let mut judge = |split, name: &str, builder: &mut Builder| ids.judge(split, &self.qrels(name), builder);
+        let mut named = Named { documents, queries, missing: FxHashMap::default() };
+        let mut judge = |split, name: &str, builder: &mut Builder| named.judge(split, &self.qrels(name), builder);
         if train {
             judge(Split::Train, "train", &mut builder)?;
         }
@@ -172,74 +173,89 @@ impl Beir {
         self.path.join("qrels").join(format!("{split}.tsv"))
     }
 
-    fn read_corpus(&self, builder: &mut Builder) -> Result<Rows, DataError> {
+    fn read_corpus(&self, builder: &mut Builder) -> Result<RowIndex, DataError> {
         let path = self.path.join("corpus.jsonl");
-        let mut rows = Rows::default();
+        let mut ids = Ids::default();
         let surrogates = each_record(&path, &["_id", "text", "title"], |mut record| {
             let (id, text) = (record.require(0)?, record.require(1)?);
             let title = record.take(2).unwrap_or_default();
             let content = digest(&[&title, &text]);
-            if repeats(&rows, &id, content, (&path, record.line))? {
+            if ids.repeats(&id, content, builder.passages(), (&path, record.line))? {
                 builder.counts.documents_again += 1;
                 return Ok(());
             }
             // As BEIR joins them: without a title nothing but the text is left.
             let passage: Cow<'_, str> = if self.use_titles { format!("{title} {text}").into() } else { text.into() };
-            let row = builder.document(id.clone(), passage.trim().to_owned(), &title)?;
-            rows.insert(id, Named { row, content });
+            let row = builder.document(&id, passage.trim(), &title)?;
+            ids.insert(row, content, builder.passages());
             Ok(())
         })?;
         builder.counts.lone_surrogates += surrogates;
-        Ok(rows)
+        Ok(ids.rows)
     }
 
-    fn read_queries(&self, builder: &mut Builder, documents: &Rows) -> Result<Rows, DataError> {
+    fn read_queries(&self, builder: &mut Builder, documents: &RowIndex) -> Result<RowIndex, DataError> {
         let path = self.path.join("queries.jsonl");
-        let mut rows = Rows::default();
+        let mut ids = Ids::default();
         let surrogates = each_record(&path, &["_id", "text"], |mut record| {
             let (id, text) = (record.require(0)?, record.require(1)?);
             let content = digest(&[&text]);
-            if repeats(&rows, &id, content, (&path, record.line))? {
+            if ids.repeats(&id, content, builder.queries(), (&path, record.line))? {
                 builder.counts.queries_again += 1;
                 return Ok(());
             }
-            let row = builder.query(id.clone(), text)?;
-            if let Some(document) = documents.get(&id) {
-                builder.same_id(row, document.row);
+            let row = builder.query(&id, &text)?;
+            if let Some(document) = documents.get(&id, |row| builder.passages().id(row)) {
+                builder.same_id(row, document);
             }
-            rows.insert(id, Named { row, content });
+            ids.insert(row, content, builder.queries());
             Ok(())
         })?;
         builder.counts.lone_surrogates += surrogates;
-        Ok(rows)
+        Ok(ids.rows)
     }
 }
 
-/// What each id names.
-type Rows = FxHashMap<String, Named>;
-
-struct Named {
-    row: u32,
-    content: [u8; 16],
-}
-
-/// Whether the id came before with the same content.
-fn repeats(rows: &Rows, id: &str, content: [u8; 16], (path, line): (&Path, usize)) -> Result<bool, DataError> {
-    match rows.get(id) {
-        None => Ok(false),
-        Some(before) if before.content == content => Ok(true),
-        Some(_) => Err(DataError::DuplicateId { path: path.to_owned(), line, id: id.to_owned() }),
-    }
-}
-
+/// The ids of one file while it is read.
+#[derive(Default)]
 struct Ids {
-    documents: Rows,
-    queries: Rows,
+    rows: RowIndex,
+    /// Of each row, what the line has beside the id.
+    contents: Vec<[u8; 16]>,
+}
+
+impl Ids {
+    /// Whether the id came before with the same content.
+    fn repeats(
+        &self,
+        id: &str,
+        content: [u8; 16],
+        texts: &Texts,
+        (path, line): (&Path, usize),
+    ) -> Result<bool, DataError> {
+        match self.rows.get(id, |row| texts.id(row)) {
+            None => Ok(false),
+            Some(before) if self.contents[before as usize] == content => Ok(true),
+            Some(_) => Err(DataError::DuplicateId { path: path.to_owned(), line, id: id.to_owned() }),
+        }
+    }
+
+    /// Adds the last of `texts`.
+    fn insert(&mut self, row: u32, content: [u8; 16], texts: &Texts) {
+        self.rows.insert(row, |row| texts.id(row));
+        self.contents.push(content);
+    }
+}
+
+/// What the ids of judgements name.
+struct Named {
+    documents: RowIndex,
+    queries: RowIndex,
     /// Numbers of the documents that the corpus lacks.
     missing: FxHashMap<String, u32>,
 }
 
-impl Ids {
+impl Named {
     /// Hands the judgements of a qrels file, with or without a header, to `builder`.
     fn judge(&mut self, split: Split, path: &Path, builder: &mut Builder) -> Result<(), DataError> {
         each_line(path, |line, content| {
@@ -248,19 +264,18 @@ impl Ids {
                 Err(Problem::Grade { text }) if line == 1 && text == "score" => return Ok(()),
                 Err(problem) => return Err(DataError::MalformedJudgement { path: path.to_owned(), line, problem }),
             };
-            let query = self.queries.get(&*judgement.query).ok_or_else(|| DataError::UnknownQuery {
-                path: path.to_owned(),
-                line,
-                id: judgement.query.to_string(),
+            let query = self.queries.get(&judgement.query, |row| builder.queries().id(row)).ok_or_else(|| {
+                DataError::UnknownQuery { path: path.to_owned(), line, id: judgement.query.to_string() }
             })?;
-            builder.judge(split, query.row, self.document(&judgement.document)?, judgement.grade);
+            let document = self.document(&judgement.document, builder.passages())?;
+            builder.judge(split, query, document, judgement.grade);
             Ok(())
         })
     }
 
-    fn document(&mut self, id: &str) -> Result<Document, DataError> {
-        if let Some(named) = self.documents.get(id) {
-            return Ok(Document::Passage(named.row));
+    fn document(&mut self, id: &str, passages: &Texts) -> Result<Document, DataError> {
+        if let Some(row) = self.documents.get(id, |row| passages.id(row)) {
+            return Ok(Document::Passage(row));
         }
         let next = u32::try_from(self.missing.len()).map_err(|_| DataError::TooManyTexts)?;
         Ok(Document::Missing(*self.missing.entry(id.to_owned()).or_insert(next)))
@@ -287,15 +302,15 @@ fn notes(counts: &Counts) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Pair, TestQuery, Text};
+    use super::super::{Pair, TestQuery};
     use super::*;
 
     fn relevant(query: u32, relevant: &[(u32, i32)]) -> TestQuery {
         TestQuery { query, relevant: relevant.to_vec(), ..TestQuery::default() }
     }
 
-    fn texts(texts: &[Text]) -> Vec<&str> {
-        texts.iter().map(|text| text.text.as_str()).collect()
+    fn texts(texts: &Texts) -> Vec<&str> {
+        texts.iter().map(|text| text.text).collect()
     }
 
     const CORPUS: &str = r#"{"_id": "d0", "title": "Rome", "text": "Seven hills.", "metadata": {"x": [1]}}
@@ -346,7 +361,7 @@ mod tests {
         let dataset = Folder::new().beir().load().unwrap();
         assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 1, passage: 1 }]);
         assert_eq!(dataset.test, [relevant(2, &[(2, 2)])]);
-        assert_eq!((dataset.passages[1].id.as_str(), dataset.passages[1].text.as_str()), ("d1", "Rome The Tiber."));
+        assert_eq!((dataset.passages.id(1), dataset.passages.text(1)), ("d1", "Rome The Tiber."));
         assert_eq!(dataset.topics, None);
     }
 
@@ -436,7 +451,7 @@ mod tests {
             .with("qrels/train.tsv", "q0\td3\t1\nq0\td2\t1\n")
             .with("qrels/test.tsv", "q2\td3\t1\n");
         let dataset = folder.beir().load().unwrap();
-        assert_eq!((dataset.passages.len(), dataset.passages[3].id.as_str()), (4, "d3"));
+        assert_eq!((dataset.passages.len(), dataset.passages.id(3)), (4, "d3"));
         assert_eq!(dataset.test, [relevant(1, &[(3, 1)])]);
         assert_eq!(dataset.train, [Pair { query: 0, passage: 2 }]);
         assert_eq!((dataset.counts.documents_repeated, dataset.counts.judgements_repeated), (1, 1));
@@ -455,7 +470,7 @@ mod tests {
         let dataset = folder.beir().load().unwrap();
         assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 0, passage: 1 }]);
         assert_eq!(dataset.test, [relevant(1, &[(0, 1)]), relevant(2, &[(0, 1)])]);
-        let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id.as_str()).collect();
+        let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id).collect();
         assert_eq!(ids, ["q0", "q4", "q3"]);
         assert_eq!((dataset.counts.queries_in_both, dataset.counts.queries_unused), (2, 2));
         assert_eq!(dataset.counts.queries_repeated, 2);

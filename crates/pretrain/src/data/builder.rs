@@ -3,11 +3,11 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::judgements::{Document, Judgement, Judgements, Split, test_queries};
+use super::known_texts::KnownTexts;
 use super::split::HashShare;
-use super::texts::Texts;
 use super::topics::TopicNames;
 use super::validation::{Cut, Unit};
-use super::{Counts, DataError, Dataset, Pair, TestQuery, Text, Topics};
+use super::{Counts, DataError, Dataset, Pair, TestQuery, Text, Texts, Topics};
 
 /// Collects a data set, and counts what it leaves out.
 ///
@@ -15,8 +15,8 @@ use super::{Counts, DataError, Dataset, Pair, TestQuery, Text, Topics};
 /// leaves out blank ones ([`Builder::merged_document`], [`Builder::merged_query`]). Training has each text once either way.
 #[derive(Default)]
 pub(super) struct Builder {
-    passages: Texts,
-    queries: Texts,
+    passages: KnownTexts,
+    queries: KnownTexts,
     topics: TopicNames,
     train: Judgements,
     validation: Judgements,
@@ -27,20 +27,20 @@ pub(super) struct Builder {
 
 impl Builder {
     /// The row of a document, a repeated or blank one too.
-    pub(super) fn document(&mut self, id: String, text: String, topic: &str) -> Result<u32, DataError> {
+    pub(super) fn document(&mut self, id: &str, text: &str, topic: &str) -> Result<u32, DataError> {
         self.topics.push(topic);
-        self.passages.push(Text { id, text })
+        self.passages.push(id, text)
     }
 
     /// The row of a query, a repeated or blank one too.
-    pub(super) fn query(&mut self, id: String, text: String) -> Result<u32, DataError> {
-        self.queries.push(Text { id, text })
+    pub(super) fn query(&mut self, id: &str, text: &str) -> Result<u32, DataError> {
+        self.queries.push(id, text)
     }
 
     /// The row of the first document with the text; `None` if it is blank.
-    pub(super) fn merged_document(&mut self, id: String, text: String, topic: &str) -> Result<Option<u32>, DataError> {
+    pub(super) fn merged_document(&mut self, id: &str, text: &str, topic: &str) -> Result<Option<u32>, DataError> {
         let before = self.passages.len();
-        let row = self.passages.merge(Text { id, text })?;
+        let row = self.passages.merge(id, text)?;
         if self.passages.len() > before {
             self.topics.push(topic);
         }
@@ -48,8 +48,8 @@ impl Builder {
     }
 
     /// The row of the first query with the text; `None` if it is blank.
-    pub(super) fn merged_query(&mut self, id: String, text: String) -> Result<Option<u32>, DataError> {
-        self.queries.merge(Text { id, text })
+    pub(super) fn merged_query(&mut self, id: &str, text: &str) -> Result<Option<u32>, DataError> {
+        self.queries.merge(id, text)
     }
 
     /// Says that a query and a passage have one id.
@@ -103,8 +103,13 @@ impl Builder {
     }
 
     /// The passages so far.
-    pub(super) fn passage_texts(&self) -> impl Iterator<Item = &str> {
-        self.passages.all.iter().map(|passage| passage.text.as_str())
+    pub(super) fn passages(&self) -> &Texts {
+        &self.passages.all
+    }
+
+    /// The queries so far.
+    pub(super) fn queries(&self) -> &Texts {
+        &self.queries.all
     }
 
     /// The data set; its topics only if `with_topics`.
@@ -116,8 +121,9 @@ impl Builder {
         let queries = self.take_used_queries(&mut train, [&mut validation, &mut test]);
         self.counts.queries = queries.len();
         let topics = with_topics.then_some(self.topics.topics);
-        let counts = self.counts;
-        Dataset { queries, passages: self.passages.all, train, validation, test, topics, counts, notes: Vec::new() }
+        let (counts, mut passages) = (self.counts, self.passages.all);
+        passages.shrink_to_fit();
+        Dataset { queries, passages, train, validation, test, topics, counts, notes: Vec::new() }
     }
 
     /// The distinct pairs to train on, none of a validation query.
@@ -174,21 +180,21 @@ impl Builder {
     }
 
     /// The queries that are used, training first, with all indices made to point at them.
-    fn take_used_queries(&mut self, train: &mut [Pair], searched: [&mut Vec<TestQuery>; 2]) -> Vec<Text> {
-        let mut texts: Vec<Option<Text>> = std::mem::take(&mut self.queries.all).into_iter().map(Some).collect();
-        let mut row = vec![0; texts.len()];
-        let mut used = Vec::new();
+    fn take_used_queries(&mut self, train: &mut [Pair], searched: [&mut Vec<TestQuery>; 2]) -> Texts {
+        let all = std::mem::take(&mut self.queries.all);
+        let mut row = vec![None; all.len()];
+        let mut used = Texts::default();
         let mut renumber = |query: &mut u32| {
-            let old = *query as usize;
-            if let Some(text) = texts[old].take() {
-                row[old] = used.len() as u32;
-                used.push(text);
-            }
-            *query = row[old];
+            let Text { id, text } = all.get(*query);
+            *query = *row[*query as usize].get_or_insert_with(|| {
+                used.push(id, text);
+                used.len() as u32 - 1
+            });
         };
         train.iter_mut().for_each(|pair| renumber(&mut pair.query));
         searched.into_iter().flatten().for_each(|query| renumber(&mut query.query));
-        self.counts.queries_unused = texts.iter().flatten().count();
+        self.counts.queries_unused = all.len() - used.len();
+        used.shrink_to_fit();
         used
     }
 }
@@ -205,8 +211,8 @@ mod tests {
     fn texts(count: u32) -> Builder {
         let mut builder = Builder::default();
         for i in 0..count {
-            assert_eq!(builder.query(format!("q{i}"), format!("query {i}")).unwrap(), i);
-            assert_eq!(builder.document(format!("d{i}"), format!("doc {i}"), &format!("t{}", i / 3)).unwrap(), i);
+            assert_eq!(builder.query(&format!("q{i}"), &format!("query {i}")).unwrap(), i);
+            assert_eq!(builder.document(&format!("d{i}"), &format!("doc {i}"), &format!("t{}", i / 3)).unwrap(), i);
         }
         builder
     }
@@ -219,7 +225,7 @@ mod tests {
         builder.judge(Split::Validation, 3, document(0), 1);
         builder.judge(Split::Train, 2, document(0), 1);
         let dataset = builder.finish(false);
-        let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id.as_str()).collect();
+        let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id).collect();
         assert_eq!(ids, ["q2", "q3", "q0"]);
         assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }]);
         assert_eq!(dataset.test.iter().map(|query| query.query).collect::<Vec<_>>(), [2, 0]);
@@ -256,13 +262,13 @@ mod tests {
     #[test]
     fn a_query_of_the_validation_split_is_not_in_training_under_any_id() {
         let mut builder = texts(2);
-        let again = builder.query("again".into(), "query 0".into()).unwrap();
+        let again = builder.query("again", "query 0").unwrap();
         builder.judge(Split::Validation, again, document(0), 1);
         builder.judge(Split::Train, 0, document(1), 1);
         builder.judge(Split::Train, 1, document(1), 1);
         let dataset = builder.finish(false);
         assert_eq!((dataset.train.len(), dataset.validation.len()), (1, 1));
-        assert_eq!(dataset.queries[dataset.validation[0].query as usize].id, "again");
+        assert_eq!(dataset.queries.id(dataset.validation[0].query), "again");
         assert_eq!(dataset.counts.judgements_held_out, 1);
     }
 }

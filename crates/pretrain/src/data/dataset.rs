@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Positives};
+use super::{Counts, Positives, Texts};
 
 /// All that the later stages need: texts, training pairs as two indices, test queries with their judgements.
 ///
@@ -10,12 +10,11 @@ use super::{Counts, Positives};
 /// there, blank and repeated ones too; its training pairs are of distinct texts that are not blank, each by its first index.
 ///
 /// ```
-/// use pretrain::data::{Dataset, Pair, Text};
+/// use pretrain::data::{Dataset, Pair};
 ///
-/// let text = |id: &str, text: &str| Text { id: id.into(), text: text.into() };
 /// let dataset = Dataset {
-///     queries: vec![text("q0", "capital of France")],
-///     passages: vec![text("d0", "Paris is the capital of France.")],
+///     queries: [("q0", "capital of France")].into_iter().collect(),
+///     passages: [("d0", "Paris is the capital of France.")].into_iter().collect(),
 ///     train: vec![Pair { query: 0, passage: 0 }],
 ///     ..Dataset::default()
 /// };
@@ -25,9 +24,9 @@ use super::{Counts, Positives};
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
     /// The queries with a judgement: the distinct ones of training, then those of validation and test.
-    pub queries: Vec<Text>,
+    pub queries: Texts,
     /// The whole search corpus, in the order of the data.
-    pub passages: Vec<Text>,
+    pub passages: Texts,
     /// Distinct training pairs, in the order of the data.
     pub train: Vec<Pair>,
     /// Queries to choose settings by, none of them in training.
@@ -40,20 +39,6 @@ pub struct Dataset {
     pub counts: Counts,
     /// What a reader of the results should know about how the data was found, one sentence each.
     pub notes: Vec<String>,
-}
-
-/// A text and the id it has in the data; of merged texts the id of the first.
-///
-/// ```
-/// let text = pretrain::data::Text { id: "q1".into(), text: "who wrote Faust".into() };
-/// assert_eq!(text.text.split(' ').count(), 3);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Text {
-    /// The id in the data.
-    pub id: String,
-    /// The text as it is embedded; in the corpus and the test queries of a BEIR folder it may be blank.
-    pub text: String,
 }
 
 /// A query and a passage that answers it.
@@ -127,7 +112,7 @@ impl Dataset {
         let mut hash = ContentHash(blake3::Hasher::new());
         for texts in [&self.queries, &self.passages] {
             hash.number(texts.len());
-            texts.iter().for_each(|text| hash.text(&text.id).text(&text.text).end());
+            texts.iter().for_each(|text| hash.text(text.id).text(text.text).end());
         }
         hash.number(self.train.len());
         self.train.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
@@ -179,14 +164,14 @@ impl ContentHash {
 mod tests {
     use super::*;
 
-    fn text(id: &str, text: &str) -> Text {
-        Text { id: id.into(), text: text.into() }
+    fn texts<const N: usize>(all: [(&str, &str); N]) -> Texts {
+        all.into_iter().collect()
     }
 
     fn small() -> Dataset {
         Dataset {
-            queries: vec![text("q0", "one"), text("q1", "two")],
-            passages: vec![text("d0", "first"), text("d1", "second")],
+            queries: texts([("q0", "one"), ("q1", "two")]),
+            passages: texts([("d0", "first"), ("d1", "second")]),
             train: vec![Pair { query: 0, passage: 0 }],
             test: vec![TestQuery { query: 1, relevant: vec![(1, 1)], missing: vec![1], own: None }],
             topics: Some(Topics { names: vec!["a".into(), "b".into()], of_passage: vec![0, 1] }),
@@ -208,8 +193,8 @@ mod tests {
     fn the_hash_moves_with_every_part() {
         let base = small().content_hash();
         let changes: [fn(&mut Dataset); 11] = [
-            |d| d.queries[0].text.push('x'),
-            |d| d.passages[1].id.push('x'),
+            |d| d.queries = texts([("q0", "onex"), ("q1", "two")]),
+            |d| d.passages = texts([("d0", "first"), ("d1x", "second")]),
             |d| d.train[0].passage = 1,
             |d| d.test[0].relevant[0].1 = 2,
             |d| d.test[0].missing[0] = 2,
@@ -218,7 +203,7 @@ mod tests {
             |d| d.validation = std::mem::take(&mut d.test),
             |d| d.topics = None,
             |d| d.topics.as_mut().unwrap().of_passage[1] = 0,
-            |d| (d.queries[0].id, d.queries[0].text) = ("q".into(), "0one".into()),
+            |d| d.queries = texts([("q", "0one"), ("q1", "two")]),
         ];
         for (i, change) in changes.iter().enumerate() {
             let mut dataset = small();

@@ -7,14 +7,17 @@ mod beir;
 mod builder;
 mod counts;
 mod dataset;
+mod digest;
 mod error;
 mod judgements;
+mod known_texts;
 mod lenient;
 mod lines;
 mod pairs;
 mod positives;
 #[cfg(test)]
 mod real;
+mod row_index;
 #[cfg(feature = "rust-docs")]
 mod rust_docs;
 mod source;
@@ -25,7 +28,7 @@ mod validation;
 
 pub use beir::{Beir, BeirValidation};
 pub use counts::{Counts, RustDocsCounts};
-pub use dataset::{Dataset, Pair, TestQuery, Text, Topics};
+pub use dataset::{Dataset, Pair, TestQuery, Topics};
 pub use error::DataError;
 pub use pairs::Pairs;
 pub use positives::Positives;
@@ -33,3 +36,4 @@ pub use positives::Positives;
 pub use rust_docs::RustDocs;
 pub use source::PairSource;
 pub use split::PairSplit;
+pub use texts::{Text, Texts, TextsIter};

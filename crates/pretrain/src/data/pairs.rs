@@ -79,8 +79,9 @@ impl Pairs {
                 _ => Some(record.require(2)?),
             };
             with_topics |= topic.is_some();
-            let query = builder.merged_query(format!("q{}", record.line), query)?;
-            let passage = builder.merged_document(format!("d{}", record.line), passage, &topic.unwrap_or_default())?;
+            let query = builder.merged_query(&format!("q{}", record.line), &query)?;
+            let passage =
+                builder.merged_document(&format!("d{}", record.line), &passage, &topic.unwrap_or_default())?;
             rows.push((query, passage));
             Ok(())
         })?;
@@ -119,7 +120,9 @@ impl Pairs {
                 let names: Vec<&str> = topics.names.iter().map(String::as_str).collect();
                 Ok(by_topic(share.takes_of(&names)))
             }
-            PairSplit::PassageShare { .. } => Ok(builder.passage_texts().map(|text| share.takes(text)).collect()),
+            PairSplit::PassageShare { .. } => {
+                Ok(builder.passages().iter().map(|passage| share.takes(passage.text)).collect())
+            }
         }
     }
 
@@ -210,8 +213,8 @@ mod tests {
             .collect();
         let split = PairSplit::PassageShare { share: 0.2 };
         let (with, without) = (validated(&content, split.clone()), load(&content, split).unwrap());
-        let judged = |test: &TestQuery| with.queries[test.query as usize].id.clone();
-        let judged_without = |test: &TestQuery| without.queries[test.query as usize].id.clone();
+        let judged = |test: &TestQuery| with.queries.id(test.query).to_owned();
+        let judged_without = |test: &TestQuery| without.queries.id(test.query).to_owned();
         assert!(with.test.iter().map(judged).eq(without.test.iter().map(judged_without)));
         assert!((220..420).contains(&with.validation.len()), "{}", with.validation.len());
         assert_eq!(with.train.len() + with.validation.len(), without.train.len());

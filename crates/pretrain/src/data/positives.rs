@@ -7,11 +7,10 @@ use super::Pair;
 /// A judgement of validation or test is not among them.
 ///
 /// ```
-/// use pretrain::data::{Dataset, Pair, Text};
+/// use pretrain::data::{Dataset, Pair};
 ///
-/// let text = |id: &str| Text { id: id.into(), text: id.into() };
 /// let dataset = Dataset {
-///     queries: vec![text("q0"), text("q1"), text("q2")],
+///     queries: ["q0", "q1", "q2"].map(|id| (id, "text")).into_iter().collect(),
 ///     train: [(1, 5), (0, 3), (1, 2)].map(|(query, passage)| Pair { query, passage }).to_vec(),
 ///     ..Dataset::default()
 /// };

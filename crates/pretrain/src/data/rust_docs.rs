@@ -9,9 +9,9 @@ use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
+use super::digest::digest;
 use super::judgements::Split;
 use super::split::HashShare;
-use super::texts::digest;
 use super::validation::Unit;
 use super::{DataError, Dataset, RustDocsCounts};
 
@@ -30,7 +30,7 @@ use super::{DataError, Dataset, RustDocsCounts};
 ///
 /// let dataset = RustDocs::new(".").with_sample(Some(1000)).load()?;
 /// let pair = dataset.train[0];
-/// println!("{}\n  {}", dataset.queries[pair.query as usize].text, dataset.passages[pair.passage as usize].text);
+/// println!("{}\n  {}", dataset.queries.text(pair.query), dataset.passages.text(pair.passage));
 /// # Ok::<(), pretrain::data::DataError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,8 +122,8 @@ fn collect(packages: Vec<PackageDocs<TextPair>>, test: HashShare, validation: Ha
                 counts.queries_repeated += 1;
                 continue;
             }
-            let query = builder.merged_query(id.clone(), pair.query)?;
-            let passage = builder.merged_document(id, pair.passage, &package.name)?;
+            let query = builder.merged_query(&id, &pair.query)?;
+            let passage = builder.merged_document(&id, &pair.passage, &package.name)?;
             builder.judge_pair(split, query, passage);
         }
     }
@@ -152,6 +152,7 @@ fn family(package: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Texts;
     use super::*;
 
     fn docs(name: &str, pairs: &[(&str, &str)]) -> PackageDocs<TextPair> {
@@ -190,7 +191,7 @@ mod tests {
         let packages =
             vec![docs("serde", &[("a", "x"), ("b", "x"), ("a", "y")]), docs("regex", &[("b", "z"), ("c", "z")])];
         let dataset = collect(packages, test(), HashShare::validation(0.0).unwrap()).unwrap();
-        let texts = |texts: &[super::super::Text]| texts.iter().map(|text| text.text.clone()).collect::<Vec<_>>();
+        let texts = |texts: &Texts| texts.iter().map(|text| text.text.to_owned()).collect::<Vec<_>>();
         assert_eq!(texts(&dataset.queries), ["a", "b", "c"]);
         assert_eq!(texts(&dataset.passages), ["x", "z"]);
         assert_eq!((dataset.train.len(), dataset.test[0].relevant[0]), (2, (1, 1)));
@@ -249,8 +250,8 @@ mod tests {
         assert!(dataset.train.iter().all(|pair| !is_test(pair.passage)));
         assert!(dataset.test.iter().all(|query| is_test(query.relevant[0].0)));
         for pair in &dataset.train {
-            let (query, passage) = (&dataset.queries[pair.query as usize], &dataset.passages[pair.passage as usize]);
-            assert!(!passage.text.contains(&query.text), "{}", query.id);
+            let (query, passage) = (dataset.queries.get(pair.query), dataset.passages.get(pair.passage));
+            assert!(!passage.text.contains(query.text), "{}", query.id);
         }
     }
 }

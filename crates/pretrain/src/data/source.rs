@@ -6,17 +6,16 @@ use super::{Beir, DataError, Dataset, Pairs};
 ///
 /// # Examples
 /// ```
-/// use pretrain::data::{DataError, Dataset, Pair, PairSource, Text};
+/// use pretrain::data::{DataError, Dataset, Pair, PairSource};
 ///
 /// /// Questions that a program makes up.
 /// struct Sums;
 ///
 /// impl PairSource for Sums {
 ///     fn load(&self) -> Result<Dataset, DataError> {
-///         let text = |id: usize, text: String| Text { id: id.to_string(), text };
 ///         Ok(Dataset {
-///             queries: (0..9).map(|n| text(n, format!("what is {n} and {n}"))).collect(),
-///             passages: (0..9).map(|n| text(n, format!("{}", n + n))).collect(),
+///             queries: (0..9).map(|n| (n.to_string(), format!("what is {n} and {n}"))).collect(),
+///             passages: (0..9).map(|n| (n.to_string(), format!("{}", n + n))).collect(),
 ///             train: (0..9).map(|n| Pair { query: n, passage: n }).collect(),
 ///             ..Dataset::default()
 ///         })

@@ -1,132 +1,231 @@
-//! Texts in the order of the data, equal ones known.
+//! Many texts in little memory.
 
-use rustc_hash::FxHashMap;
+use std::fmt;
+use std::ops::Range;
 
-use super::{DataError, Text};
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
-/// Texts with their rows, each with the first that equals it but for white space at the ends, found by hash; and what was met on the way.
-#[derive(Default)]
-pub(super) struct Texts {
-    pub(super) all: Vec<Text>,
-    first: Vec<u32>,
-    of_digest: FxHashMap<[u8; 16], u32>,
-    pub(super) read: usize,
-    pub(super) blank: usize,
-    /// Texts that are not blank and came before.
-    pub(super) repeated: usize,
+/// Texts with their ids, numbered from 0: a row of vectors each, an index of a [`Pair`](super::Pair).
+///
+/// They lie one after another in one allocation, with 16 bytes each beside their own, where two `String`s take 64 and more:
+/// of 8.8 million passages half a gigabyte.
+///
+/// ```
+/// use pretrain::data::Texts;
+///
+/// let mut texts: Texts = [("q1", "who wrote Faust"), ("q2", "who painted it")].into_iter().collect();
+/// texts.push("q3", "when");
+/// assert_eq!((texts.len(), texts.id(2), texts.text(1)), (3, "q3", "who painted it"));
+/// assert_eq!(texts.iter().map(|text| text.text.len()).sum::<usize>(), 33);
+/// ```
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Texts {
+    /// Each id and, behind it, its text.
+    joined: String,
+    /// Of each, where its id and its text end in `joined`.
+    ends: Vec<Ends>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    id: usize,
+    text: usize,
+}
+
+/// A text and the id that it has in the data; of merged texts the id of the first.
+///
+/// ```
+/// let text = pretrain::data::Text { id: "q1", text: "who wrote Faust" };
+/// assert_eq!(text.text.split(' ').count(), 3);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Text<'a> {
+    /// The id in the data.
+    pub id: &'a str,
+    /// The text as it is embedded; in the corpus and the test queries of a BEIR folder it may be blank.
+    pub text: &'a str,
 }
 
 impl Texts {
-    /// The row of the text as one of its own, be it blank or a repeat.
-    pub(super) fn push(&mut self, text: Text) -> Result<u32, DataError> {
-        let first = self.meet(&text)?;
-        self.append(text, first)
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
     }
 
-    /// The row of the first text that equals this one; `None` if it is blank.
-    pub(super) fn merge(&mut self, text: Text) -> Result<Option<u32>, DataError> {
-        let first = self.meet(&text)?;
-        if is_blank(&text.text) {
-            return Ok(None);
-        }
-        if first == self.next()? {
-            self.append(text, first)?;
-        }
-        Ok(Some(first))
+    /// Whether there are no texts.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
-    /// Counts a text; the row of the first that equals it, which may be its own to come.
-    fn meet(&mut self, text: &Text) -> Result<u32, DataError> {
-        self.read += 1;
-        let next = self.next()?;
-        if is_blank(&text.text) {
-            self.blank += 1;
-            return Ok(next);
-        }
-        let first = *self.of_digest.entry(digest(&[text.text.trim()])).or_insert(next);
-        self.repeated += usize::from(first < next);
-        Ok(first)
+    /// Puts a text behind the others.
+    pub fn push(&mut self, id: &str, text: &str) {
+        self.joined.push_str(id);
+        let id = self.joined.len();
+        self.joined.push_str(text);
+        self.ends.push(Ends { id, text: self.joined.len() });
     }
 
-    fn append(&mut self, text: Text, first: u32) -> Result<u32, DataError> {
-        let row = self.next()?;
-        self.all.push(text);
-        self.first.push(first);
-        Ok(row)
+    /// The text with this number, and its id.
+    ///
+    /// # Panics
+    /// If there is no such text.
+    #[track_caller]
+    pub fn get(&self, row: u32) -> Text<'_> {
+        let row = row as usize;
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before].text);
+        let Ends { id, text } = self.ends[row];
+        Text { id: &self.joined[start..id], text: &self.joined[id..text] }
     }
 
-    fn next(&self) -> Result<u32, DataError> {
-        u32::try_from(self.all.len()).map_err(|_| DataError::TooManyTexts)
+    /// The id of the text with this number.
+    ///
+    /// # Panics
+    /// If there is no such text.
+    #[track_caller]
+    pub fn id(&self, row: u32) -> &str {
+        self.get(row).id
     }
 
-    /// The row of the first text that equals that of `row`.
-    pub(super) fn first(&self, row: u32) -> u32 {
-        self.first[row as usize]
+    /// The text with this number.
+    ///
+    /// # Panics
+    /// If there is no such text.
+    #[track_caller]
+    pub fn text(&self, row: u32) -> &str {
+        self.get(row).text
     }
 
-    pub(super) fn is_blank(&self, row: u32) -> bool {
-        is_blank(&self.all[row as usize].text)
+    /// All texts in order.
+    pub fn iter(&self) -> TextsIter<'_> {
+        TextsIter { texts: self, rows: 0..self.len() }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
+    /// Gives back what was allocated ahead of its use.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.joined.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 }
 
-fn is_blank(text: &str) -> bool {
-    text.trim().is_empty()
+/// The iterator of [`Texts::iter`].
+#[derive(Debug, Clone)]
+pub struct TextsIter<'a> {
+    texts: &'a Texts,
+    rows: Range<usize>,
 }
 
-/// 128 bits of the BLAKE3 hash of some texts: equal for equal texts only.
-pub(super) fn digest(texts: &[&str]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    for text in texts {
-        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+impl<'a> Iterator for TextsIter<'a> {
+    type Item = Text<'a>;
+
+    fn next(&mut self) -> Option<Text<'a>> {
+        self.rows.next().map(|row| self.texts.get(row as u32))
     }
-    let mut short = [0; 16];
-    short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    short
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rows.size_hint()
+    }
+}
+
+impl ExactSizeIterator for TextsIter<'_> {}
+
+impl<'a> IntoIterator for &'a Texts {
+    type Item = Text<'a>;
+    type IntoIter = TextsIter<'a>;
+
+    fn into_iter(self) -> TextsIter<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Ids and texts.
+impl<I: AsRef<str>, T: AsRef<str>> FromIterator<(I, T)> for Texts {
+    fn from_iter<A: IntoIterator<Item = (I, T)>>(all: A) -> Self {
+        let mut texts = Self::default();
+        texts.extend(all);
+        texts
+    }
+}
+
+/// Ids and texts.
+impl<I: AsRef<str>, T: AsRef<str>> Extend<(I, T)> for Texts {
+    fn extend<A: IntoIterator<Item = (I, T)>>(&mut self, all: A) {
+        all.into_iter().for_each(|(id, text)| self.push(id.as_ref(), text.as_ref()));
+    }
+}
+
+impl Serialize for Texts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Texts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("texts with their ids")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
+        #[derive(Deserialize)]
+        struct Owned {
+            id: String,
+            text: String,
+        }
+
+        let mut texts = Texts::default();
+        while let Some(Owned { id, text }) = seq.next_element()? {
+            texts.push(&id, &text);
+        }
+        texts.shrink_to_fit();
+        Ok(texts)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn text(text: &str) -> Text {
-        Text { id: text.into(), text: text.into() }
+    proptest! {
+        #[test]
+        fn texts_are_what_was_pushed_and_json_keeps_them(all in prop::collection::vec((".{0,5}", ".{0,9}"), 0..20)) {
+            let texts: Texts = all.iter().map(|(id, text)| (id, text)).collect();
+            let read: Vec<(String, String)> = texts.iter().map(|text| (text.id.into(), text.text.into())).collect();
+            prop_assert_eq!(&read, &all);
+            let json = serde_json::to_string(&texts).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Texts>(&json).unwrap(), texts);
+        }
     }
 
     #[test]
-    fn texts_that_join_to_the_same_string_have_different_digests() {
-        assert_ne!(digest(&["a", "bc"]), digest(&["ab", "c"]));
+    fn json_is_a_list_of_objects() {
+        let texts: Texts = [("q", "a \"b\"")].into_iter().collect();
+        let json = r#"[{"id":"q","text":"a \"b\""}]"#;
+        assert_eq!(serde_json::to_string(&texts).unwrap(), json);
+        assert!(serde_json::from_str::<Texts>(r#"[{"id": "q"}]"#).is_err());
     }
 
     #[test]
-    fn white_space_at_the_ends_makes_no_other_text() {
-        let mut texts = Texts::default();
-        assert_eq!(texts.merge(text("a b")).unwrap(), Some(0));
-        assert_eq!(texts.merge(text(" a b\n")).unwrap(), Some(0));
-        assert_eq!(texts.merge(text("a  b")).unwrap(), Some(1));
-        assert_eq!(texts.repeated, 1);
-    }
-
-    #[test]
-    fn a_pushed_repeat_has_its_own_row_and_a_merged_one_has_not() {
-        let mut texts = Texts::default();
-        assert_eq!(texts.push(text("a")).unwrap(), 0);
-        assert_eq!(texts.push(text("a")).unwrap(), 1);
-        assert_eq!(texts.merge(text("a")).unwrap(), Some(0));
-        assert_eq!(texts.merge(text("b")).unwrap(), Some(2));
-        assert_eq!((texts.first(1), texts.first(2), texts.len()), (0, 2, 3));
-        assert_eq!((texts.read, texts.blank, texts.repeated), (4, 0, 2));
-    }
-
-    #[test]
-    fn a_blank_text_is_kept_or_left_out_and_repeats_nothing() {
-        let mut texts = Texts::default();
-        assert_eq!(texts.merge(text(" ")).unwrap(), None);
-        assert_eq!((texts.push(text("")).unwrap(), texts.push(text("")).unwrap()), (0, 1));
-        assert!(texts.is_blank(1));
-        assert_eq!((texts.first(1), texts.read, texts.blank, texts.repeated), (1, 3, 3, 0));
+    #[should_panic(expected = "index out of bounds")]
+    fn a_row_past_the_end_panics() {
+        let texts: Texts = [("q", "a")].into_iter().collect();
+        texts.text(1);
     }
 }

@@ -3,8 +3,8 @@
 use rustc_hash::FxHashSet;
 
 use super::judgements::{Document, Judgement};
+use super::known_texts::KnownTexts;
 use super::split::HashShare;
-use super::texts::Texts;
 use super::{Counts, Topics};
 
 /// What is held out as a whole.
@@ -20,8 +20,8 @@ pub(super) enum Unit {
 pub(super) struct Cut<'a> {
     pub(super) share: HashShare,
     pub(super) unit: Unit,
-    pub(super) passages: &'a Texts,
-    pub(super) queries: &'a Texts,
+    pub(super) passages: &'a KnownTexts,
+    pub(super) queries: &'a KnownTexts,
     pub(super) topics: &'a Topics,
 }
 
@@ -67,14 +67,14 @@ impl Cut<'_> {
     /// For each passage, whether it is in the share; of equal texts the first decides.
     fn held_out(&self, train: &[Judgement]) -> Vec<bool> {
         let topic = self.topics_held_out(train);
-        let row_held_out = |row: usize| {
-            let name = self.topic(row as u32);
+        let row_held_out = |row: u32| {
+            let name = self.topic(row);
             match topic.as_ref().filter(|_| !name.is_empty()) {
                 Some(topics) => topics.contains(name),
-                None => self.share.takes(&self.passages.all[row].text),
+                None => self.share.takes(self.passages.all.text(row)),
             }
         };
-        (0..self.passages.len()).map(row_held_out).collect()
+        (0..self.passages.len() as u32).map(row_held_out).collect()
     }
 
     /// The topics of training passages that are in the share.
@@ -110,8 +110,8 @@ mod tests {
     fn dataset(share: f64, unit: Unit) -> Dataset {
         let mut builder = Builder::default();
         for i in 0..=QUERIES {
-            builder.query(format!("q{i}"), format!("query {i}")).unwrap();
-            builder.document(format!("d{i}"), format!("document {i}"), &format!("topic {}", i / 6)).unwrap();
+            builder.query(&format!("q{i}"), &format!("query {i}")).unwrap();
+            builder.document(&format!("d{i}"), &format!("document {i}"), &format!("topic {}", i / 6)).unwrap();
         }
         for query in 0..QUERIES {
             builder.judge(Split::Train, query, Document::Passage(query), 1);
@@ -159,8 +159,8 @@ mod tests {
     fn a_query_of_a_validation_query_s_text_is_in_neither_split() {
         let mut builder = Builder::default();
         for i in 0..40 {
-            builder.query(format!("q{i}"), "what is it".into()).unwrap();
-            let row = builder.document(format!("d{i}"), format!("document {i}"), "").unwrap();
+            builder.query(&format!("q{i}"), "what is it").unwrap();
+            let row = builder.document(&format!("d{i}"), &format!("document {i}"), "").unwrap();
             builder.judge(Split::Train, i, Document::Passage(row), 1);
         }
         builder.cut_validation(HashShare::validation(0.2).unwrap(), Unit::Passage);
@@ -173,14 +173,15 @@ mod tests {
     fn equal_texts_are_held_out_together() {
         let mut builder = Builder::default();
         for i in 0..400 {
-            builder.query(format!("q{i}"), format!("query {i}")).unwrap();
-            let row = builder.document(format!("d{i}"), format!("document {}", i / 2), &format!("topic {i}")).unwrap();
+            builder.query(&format!("q{i}"), &format!("query {i}")).unwrap();
+            let row =
+                builder.document(&format!("d{i}"), &format!("document {}", i / 2), &format!("topic {i}")).unwrap();
             builder.judge(Split::Train, i, Document::Passage(row), 1);
         }
         builder.cut_validation(HashShare::validation(0.2).unwrap(), Unit::Topic(|name| name));
         let dataset = builder.finish(true);
         assert!((20..200).contains(&dataset.validation.len()));
-        let text = |passage: u32| dataset.passages[passage as usize].text.as_str();
+        let text = |passage: u32| dataset.passages.text(passage);
         let validated: FxHashSet<&str> = answers(&dataset.validation).into_iter().map(text).collect();
         assert!(dataset.train.iter().all(|pair| !validated.contains(text(pair.passage))));
     }

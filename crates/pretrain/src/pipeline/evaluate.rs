@@ -188,7 +188,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     fn test_texts(&self) -> Vec<&str> {
-        self.dataset.test.iter().map(|test| self.dataset.queries[test.query as usize].text.as_str()).collect()
+        self.dataset.test.iter().map(|test| self.dataset.queries.text(test.query)).collect()
     }
 
     fn score(&self, embedder: &dyn Embedder, passages: ArrayView2<'_, f32>, system: &str) -> Result<Scores> {

@@ -98,10 +98,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let train = &self.dataset.train;
             let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
             let (queries, passages): (Vec<u32>, Vec<u32>) = train.iter().map(|pair| (pair.query, pair.passage)).unzip();
-            let queries = distinct(queries).into_iter().map(|i| &self.dataset.queries[i as usize]);
-            let passages = distinct(passages).into_iter().map(|i| &self.dataset.passages[i as usize]);
-            let texts = queries.chain(passages).map(|text| text.text.as_str());
-            let tokenizer = TextTokenizer::train_wordpiece(texts, config.vocab_size)?;
+            let queries = distinct(queries).into_iter().map(|query| self.dataset.queries.text(query));
+            let passages = distinct(passages).into_iter().map(|passage| self.dataset.passages.text(passage));
+            let tokenizer = TextTokenizer::train_wordpiece(queries.chain(passages), config.vocab_size)?;
             Ok(tokenizer.save(path)?)
         })?;
         Ok(TextTokenizer::from_file(path)?)

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Pipeline;
 use crate::config::{Arm, ClusterConfig, ClusterOf};
-use crate::data::Text;
+use crate::data::Texts;
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
 use crate::rows::as_array;
@@ -45,7 +45,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let rows = self.clustered_rows(config.of);
         let (path, vectors) = (self.embeddings(side), self.vectors(side)?);
         let vectors = as_array(&vectors, &path)?;
-        let words: Vec<FxHashSet<String>> = rows.items.iter().map(|&item| words_of(&all[item as usize].text)).collect();
+        let words: Vec<FxHashSet<String>> = rows.items.iter().map(|&item| words_of(all.text(item))).collect();
         let terms_of = top_terms(&words, &clustering.labels, clustering.sizes.len(), terms);
         let mut pairs = vec![0; clustering.sizes.len()];
         rows.expand(&clustering.labels).into_iter().for_each(|label| pairs[label as usize] += 1);
@@ -90,10 +90,10 @@ fn clusters_of_texts(arm: &Arm) -> Option<(Side, &ClusterConfig)> {
 }
 
 /// The texts of the largest cosines, largest first.
-fn nearest(members: &[(f32, u32)], most: usize, all: &[Text]) -> Vec<(f32, String)> {
+fn nearest(members: &[(f32, u32)], most: usize, all: &Texts) -> Vec<(f32, String)> {
     let mut members = members.to_vec();
     members.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    members.into_iter().take(most).map(|(cosine, item)| (cosine, all[item as usize].text.clone())).collect()
+    members.into_iter().take(most).map(|(cosine, item)| (cosine, all.text(item).to_owned())).collect()
 }
 
 fn words_of(text: &str) -> FxHashSet<String> {

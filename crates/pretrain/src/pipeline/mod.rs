@@ -181,13 +181,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if !self.dataset.train.is_empty() {
             return Ok(());
         }
-        let hint = match self.config.data.format {
-            DataFormat::Beir => {
-                "training needs qrels/train.tsv; without it the data can be embedded, clustered, searched and evaluated"
-            }
-            DataFormat::Pairs | DataFormat::RustDocs => "the test split took all of them",
-        };
-        Err(PretrainError::NoTrainingPairs { path: self.config.data.path.clone(), hint })
+        let path = self.config.data.path.clone();
+        Err(match self.config.data.format {
+            DataFormat::Beir => PretrainError::NoTrainingJudgements { path },
+            DataFormat::Pairs | DataFormat::RustDocs => PretrainError::NoTrainingPairs { path },
+        })
     }
 
     fn require_test(&self) -> Result<()> {
@@ -198,11 +196,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     fn query_texts(&self) -> Vec<&str> {
-        self.dataset.queries.iter().map(|text| text.text.as_str()).collect()
+        self.dataset.queries.iter().map(|query| query.text).collect()
     }
 
     fn passage_texts(&self) -> Vec<&str> {
-        self.dataset.passages.iter().map(|text| text.text.as_str()).collect()
+        self.dataset.passages.iter().map(|passage| passage.text).collect()
     }
 }
 

@@ -62,20 +62,21 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let passages = as_array(&index.passages, &index.path)?;
         let hits = self.parts.searcher(passages, &self.device)?.search(row.view(), k)?;
         let found = hits.into_iter().flatten().map(|hit| {
-            let Text { id, text } = self.dataset.passages[hit.index as usize].clone();
-            Found { title: self.title(hit.index), summary: self.summary(&id, &text), id, text, score: hit.score }
+            let Text { id, text } = self.dataset.passages.get(hit.index);
+            let (title, summary) = (self.title(hit.index), self.summary(id, text));
+            Found { id: id.to_owned(), title, summary, text: text.to_owned(), score: hit.score }
         });
         Ok(found.collect())
     }
 
     fn title(&self, passage: u32) -> String {
-        let id = &self.dataset.passages[passage as usize].id;
+        let id = self.dataset.passages.id(passage);
         if let Some(title) = self.item_title(id) {
             return title;
         }
         let topic = self.dataset.topics.as_ref().map_or("", |topics| topics.name(passage));
         match topic {
-            "" => id.clone(),
+            "" => id.to_owned(),
             topic => format!("{id}  ({topic})"),
         }
     }
@@ -84,7 +85,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn summary(&self, id: &str, passage: &str) -> String {
         const MOST_BYTES: usize = 240;
         let query = || self.dataset.queries.iter().find(|query| query.id == id);
-        let text = self.item_title(id).and_then(|_| query()).map_or(passage, |query| &query.text);
+        let text = self.item_title(id).and_then(|_| query()).map_or(passage, |query| query.text);
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         first_sentences(&line, MOST_BYTES).to_owned()
     }

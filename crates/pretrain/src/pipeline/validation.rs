@@ -42,8 +42,7 @@ impl<'a, B: AutodiffBackend, P: Parts<B>> Validation<'a, B, P> {
         if dataset.validation.is_empty() {
             return Err(PretrainError::NoValidation { path: pipeline.config.data.path.clone() });
         }
-        let text = |query: u32| dataset.queries[query as usize].text.as_str();
-        let queries = dataset.validation.iter().map(|query| text(query.query)).collect();
+        let queries = dataset.validation.iter().map(|query| dataset.queries.text(query.query)).collect();
         Ok(Self { pipeline, start, queries, passages: pipeline.passage_texts() })
     }
 

@@ -3,12 +3,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use serde::{Deserialize, Serialize};
 
 use crate::error::{PretrainError, Result};
-use crate::progress::duration;
+use crate::holder::RunHolder;
 
 const LOCK: &str = "run.lock";
 
@@ -16,16 +13,6 @@ const LOCK: &str = "run.lock";
 #[derive(Debug)]
 pub(super) struct RunLock {
     file: File,
-}
-
-/// Who holds a run folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
-    process: u32,
-    host: String,
-    command: String,
-    /// Seconds since 1970.
-    since: u64,
 }
 
 impl RunLock {
@@ -41,7 +28,7 @@ impl RunLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(PretrainError::RunInUse { dir: folder.to_owned(), holder: Holder::describe(&path) });
+                return Err(PretrainError::RunInUse { dir: folder.to_owned(), holder: RunHolder::read(&path) });
             }
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
                 tracing::warn!("{}: no locks on this file system; start no second process there", path.display());
@@ -49,11 +36,11 @@ impl RunLock {
             Err(TryLockError::Error(error)) => return Err(at(error)),
         }
         let mut lock = Self { file };
-        lock.write(&Holder::this_process()).map_err(at)?;
+        lock.write(&RunHolder::this_process()).map_err(at)?;
         Ok(lock)
     }
 
-    fn write(&mut self, holder: &Holder) -> io::Result<()> {
+    fn write(&mut self, holder: &RunHolder) -> io::Result<()> {
         self.file.set_len(0)?;
         serde_json::to_writer(&mut self.file, holder)?;
         self.file.flush()
@@ -64,32 +51,6 @@ impl Drop for RunLock {
     fn drop(&mut self) {
         // What it says is over; the lock itself ends with the file.
         let _ = self.file.set_len(0);
-    }
-}
-
-impl Holder {
-    fn this_process() -> Self {
-        let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        Self {
-            process: std::process::id(),
-            host: gethostname::gethostname().to_string_lossy().into_owned(),
-            command: words.join(" "),
-            since: SystemTime::now().duration_since(UNIX_EPOCH).as_ref().map_or(0, Duration::as_secs),
-        }
-    }
-
-    /// Who the file at `path` names, in words.
-    fn describe(path: &Path) -> String {
-        let holder = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
-        holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
-    }
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { process, host, command, since } = self;
-        let age = (UNIX_EPOCH + Duration::from_secs(*since)).elapsed().unwrap_or_default();
-        write!(f, "process {process} on {host}, which began {} ago: {command}", duration(age.as_secs_f64()))
     }
 }
 

@@ -3,7 +3,7 @@
 use embed::{Prompts, Side, TextTokenizer, TokenBatch, TokenLimits, inverse_document_frequency};
 use rustc_hash::FxHashMap;
 
-use crate::data::{Dataset, Pair, Positives, Text};
+use crate::data::{Dataset, Pair, Positives, Texts};
 use crate::error::Result;
 
 /// The tokens of every distinct training text, and each pair as two rows of them.
@@ -112,8 +112,8 @@ struct Rows {
 }
 
 impl Rows {
-    fn of<'a>(&self, texts: &'a [Text]) -> Vec<&'a str> {
-        self.texts.iter().map(|&i| texts[i as usize].text.as_str()).collect()
+    fn of<'a>(&self, texts: &'a Texts) -> Vec<&'a str> {
+        self.texts.iter().map(|&i| texts.text(i)).collect()
     }
 
     fn row(&mut self, text: u32) -> u32 {
@@ -130,16 +130,14 @@ mod tests {
 
     #[test]
     fn a_batch_has_each_text_once_and_every_pair_its_own_two() {
-        let texts = |texts: &[&str]| -> Vec<Text> {
-            texts.iter().map(|&text| Text { id: String::new(), text: text.into() }).collect()
-        };
+        let texts = |texts: &[&str]| -> Texts { texts.iter().map(|text| ("", text)).collect() };
         let dataset = Dataset {
             queries: texts(&["red apple", "green pear", "plum"]),
             passages: texts(&["apple pear", "red plum"]),
             train: [(0, 1), (1, 0), (2, 0), (1, 1)].map(|(query, passage)| Pair { query, passage }).to_vec(),
             ..Dataset::default()
         };
-        let all = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text.as_str());
+        let all = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text);
         let tokenizer = TextTokenizer::train_wordpiece(all, 40).expect("there is text");
         let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(24, 64))
             .expect("texts are tokenised");
@@ -147,9 +145,8 @@ mod tests {
         let batch = tokens.batch(&[3, 2, 1]);
         assert_eq!(batch.texts.len(), 4);
         for (row, pair) in [3, 2, 1].map(|pair: usize| dataset.train[pair]).iter().enumerate() {
-            let query = tokenizer.encode(&[dataset.queries[pair.query as usize].text.as_str()], 24).expect("tokens");
-            let passage =
-                tokenizer.encode(&[dataset.passages[pair.passage as usize].text.as_str()], 64).expect("tokens");
+            let query = tokenizer.encode(&[dataset.queries.text(pair.query)], 24).expect("tokens");
+            let passage = tokenizer.encode(&[dataset.passages.text(pair.passage)], 64).expect("tokens");
             assert_eq!(batch.texts.tokens(batch.queries[row] as usize), query.tokens(0));
             assert_eq!(batch.texts.tokens(batch.passages[row] as usize), passage.tokens(0));
         }

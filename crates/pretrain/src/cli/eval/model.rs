@@ -98,16 +98,16 @@ impl BackendTask for Evaluation<'_> {
             ignore_identical_ids: true,
             relevance_level: level,
         };
-        let query = |test: &TestQuery| &dataset.queries[test.query as usize];
-        let queries: Vec<&str> = dataset.test.iter().map(|test| query(test).text.as_str()).collect();
-        let passages: Vec<&str> = dataset.passages.iter().map(|passage| passage.text.as_str()).collect();
+        let query = |test: &TestQuery| dataset.queries.get(test.query);
+        let queries: Vec<&str> = dataset.test.iter().map(|test| query(test).text).collect();
+        let passages: Vec<&str> = dataset.passages.iter().map(|passage| passage.text).collect();
         let scratch = std::env::temp_dir();
         let passages = embed_to_scratch(&*embedder, &passages, Side::Passage, &scratch)?;
         let queries = embed_to_scratch(&*embedder, &queries, Side::Query, &scratch)?;
         let searcher = ExactSearcher::new(as_array(&passages, &scratch)?)?;
         let report = judge.search(&searcher, as_array(&queries, &scratch)?, measures)?;
         Ok(Report {
-            queries: report.queries.iter().map(|&test| query(&dataset.test[test as usize]).id.clone()).collect(),
+            queries: report.queries.iter().map(|&test| query(&dataset.test[test as usize]).id.to_owned()).collect(),
             measures: report.measures,
             without_judgements: report.without_judgements,
             without_results: report.without_results,
