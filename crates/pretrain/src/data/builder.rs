@@ -121,8 +121,7 @@ impl Builder {
         let queries = self.take_used_queries(&mut train, [&mut validation, &mut test]);
         self.counts.queries = queries.len();
         let topics = with_topics.then_some(self.topics.topics);
-        let (counts, mut passages) = (self.counts, self.passages.all);
-        passages.shrink_to_fit();
+        let (counts, passages) = (self.counts, self.passages.all);
         Dataset { queries, passages, train, validation, test, topics, counts, notes: Vec::new() }
     }
 
@@ -194,7 +193,6 @@ impl Builder {
         train.iter_mut().for_each(|pair| renumber(&mut pair.query));
         searched.into_iter().flatten().for_each(|query| renumber(&mut query.query));
         self.counts.queries_unused = all.len() - used.len();
-        used.shrink_to_fit();
         used
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// Texts with their ids, numbered from 0: a row of vectors each, an index of a [`Pair`](super::Pair).
 ///
-/// They lie one after another in one allocation, with 16 bytes each beside their own, where two `String`s take 64 and more:
-/// of 8.8 million passages half a gigabyte.
+/// They lie one after another, 16 bytes beside their own each, where two `String`s take 64 and more: half a gigabyte less for
+/// 8.8 million passages.
 ///
 /// ```
 /// use pretrain::data::Texts;
@@ -21,6 +21,15 @@ use serde::{Deserialize, Serialize, Serializer};
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Texts {
+    /// All but the last hold [`CHUNK`] texts: none is copied again as the others come.
+    chunks: Vec<Chunk>,
+}
+
+/// Texts that are allocated together.
+const CHUNK: usize = 1 << 12;
+
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Chunk {
     /// Each id and, behind it, its text.
     joined: String,
     /// Of each, where its id and its text end in `joined`.
@@ -31,6 +40,28 @@ pub struct Texts {
 struct Ends {
     id: usize,
     text: usize,
+}
+
+impl Chunk {
+    fn push(&mut self, id: &str, text: &str) {
+        self.joined.push_str(id);
+        let id = self.joined.len();
+        self.joined.push_str(text);
+        self.ends.push(Ends { id, text: self.joined.len() });
+    }
+
+    #[track_caller]
+    fn get(&self, place: usize) -> Text<'_> {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before].text);
+        let Ends { id, text } = self.ends[place];
+        Text { id: &self.joined[start..id], text: &self.joined[id..text] }
+    }
+
+    /// Gives back what was allocated ahead of its use.
+    fn shrink_to_fit(&mut self) {
+        self.joined.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
 }
 
 /// A text and the id that it has in the data; of merged texts the id of the first.
@@ -50,20 +81,25 @@ pub struct Text<'a> {
 impl Texts {
     /// How many texts there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.ends.len())
     }
 
     /// Whether there are no texts.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.chunks.is_empty()
     }
 
     /// Puts a text behind the others.
     pub fn push(&mut self, id: &str, text: &str) {
-        self.joined.push_str(id);
-        let id = self.joined.len();
-        self.joined.push_str(text);
-        self.ends.push(Ends { id, text: self.joined.len() });
+        match self.chunks.last_mut() {
+            Some(last) if last.ends.len() < CHUNK => last.push(id, text),
+            full => {
+                full.into_iter().for_each(Chunk::shrink_to_fit);
+                let mut chunk = Chunk::default();
+                chunk.push(id, text);
+                self.chunks.push(chunk);
+            }
+        }
     }
 
     /// The text with this number, and its id.
@@ -73,9 +109,7 @@ impl Texts {
     #[track_caller]
     pub fn get(&self, row: u32) -> Text<'_> {
         let row = row as usize;
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before].text);
-        let Ends { id, text } = self.ends[row];
-        Text { id: &self.joined[start..id], text: &self.joined[id..text] }
+        self.chunks[row / CHUNK].get(row % CHUNK)
     }
 
     /// The id of the text with this number.
@@ -99,12 +133,6 @@ impl Texts {
     /// All texts in order.
     pub fn iter(&self) -> TextsIter<'_> {
         TextsIter { texts: self, rows: 0..self.len() }
-    }
-
-    /// Gives back what was allocated ahead of its use.
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.joined.shrink_to_fit();
-        self.ends.shrink_to_fit();
     }
 }
 
@@ -192,7 +220,6 @@ impl<'de> Visitor<'de> for InOrder {
         while let Some(Owned { id, text }) = seq.next_element()? {
             texts.push(&id, &text);
         }
-        texts.shrink_to_fit();
         Ok(texts)
     }
 }
@@ -220,6 +247,16 @@ mod tests {
         let json = r#"[{"id":"q","text":"a \"b\""}]"#;
         assert_eq!(serde_json::to_string(&texts).unwrap(), json);
         assert!(serde_json::from_str::<Texts>(r#"[{"id": "q"}]"#).is_err());
+    }
+
+    #[test]
+    fn chunks_make_no_difference() {
+        let number = |row: usize| (row.to_string(), format!("text {row}"));
+        for count in [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let texts: Texts = (0..count).map(number).collect();
+            assert_eq!((texts.len(), texts.iter().len()), (count, count));
+            assert!(texts.iter().enumerate().all(|(row, text)| number(row) == (text.id.into(), text.text.into())));
+        }
     }
 
     #[test]

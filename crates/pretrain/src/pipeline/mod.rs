@@ -21,6 +21,7 @@ use crate::config::{ClusterOf, Config, DataFormat};
 use crate::data::{Counts, Dataset};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
+use crate::memory::release_freed_blocks;
 use crate::parts::{Configured, Parts};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
@@ -77,6 +78,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let run = RunFolder::prepare(&config, force)?;
         let source = parts.source(&config.data)?;
         let dataset = source.load()?;
+        release_freed_blocks();
         describe(&dataset);
         run.write_config(&config)?;
         let snapshot = run.file(SNAPSHOT);
@@ -107,6 +109,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             true => read_json(&snapshot)?,
             false => parts.source(&config.data)?.load()?,
         };
+        release_freed_blocks();
         let data_hash = dataset.content_hash();
         if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
