@@ -5,7 +5,7 @@ use std::hint::black_box;
 use burn::tensor::{Distribution, Tensor, backend::Backend};
 use burn_flex::Flex;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use infonce::{ContrastiveLoss, Direction, InBatch, InfoNceConfig};
+use infonce::{ContrastiveLoss, Directions, InBatch, InfoNceConfig, Partition};
 
 fn unit_rows(rows: usize, width: usize) -> Tensor<Flex, 2> {
     let drawn = Tensor::random([rows, width], Distribution::Normal(0.0, 1.0), &Default::default());
@@ -35,19 +35,19 @@ fn loss_and_gradients(c: &mut Criterion) {
     // Each query's own passage, and that of the query sixteen rows on where it is known to be answered by it too.
     let known: Vec<[u64; 2]> = (0..b).map(|row| [row, (row + 16) % b]).collect();
     let [own, more]: [Vec<&[u64]>; 2] = [1, 2].map(|count| known.iter().map(|known| &known[..count]).collect());
-    for (name, width, direction, ids, known) in [
-        ("one-way", 256, Direction::QueryToPassage, &unique, &own),
-        ("one-way", 384, Direction::QueryToPassage, &unique, &own),
-        ("one-way-repeats", 384, Direction::QueryToPassage, &repeated, &own),
-        ("one-way-known", 384, Direction::QueryToPassage, &unique, &more),
-        ("symmetric", 384, Direction::Symmetric, &unique, &own),
+    for (name, width, directions, ids, known) in [
+        ("one-way", 256, Directions::QUERY_TO_PASSAGE, &unique, &own),
+        ("one-way", 384, Directions::QUERY_TO_PASSAGE, &unique, &own),
+        ("one-way-repeats", 384, Directions::QUERY_TO_PASSAGE, &repeated, &own),
+        ("one-way-known", 384, Directions::QUERY_TO_PASSAGE, &unique, &more),
+        ("symmetric", 384, Directions::SYMMETRIC, &unique, &own),
     ] {
         let (queries, passages) = (unit_rows(b as usize, width), unit_rows(b as usize, width));
-        let ids = InBatch { query_ids: &unique, passage_ids: ids, known_positives: known };
+        let ids = InBatch { query_ids: &unique, passage_ids: ids, known_positives: known, ..InBatch::default() };
         let mut group = c.benchmark_group(format!("infonce/loss_and_gradients/{name}/{b}x{width}"));
         group.throughput(Throughput::Elements(b * b));
         group.sample_size(30);
-        for (name, loss) in losses(InfoNceConfig::default().with_direction(direction)) {
+        for (name, loss) in losses(InfoNceConfig::default().with_directions(directions, Partition::Separate)) {
             group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
                 bencher.iter(|| black_box(loss.loss_and_gradients(queries.clone(), passages.clone(), &ids)));
             });

@@ -1,47 +1,46 @@
 use burn::tensor::{DType, Tensor, backend::Backend};
 
-use crate::{Direction, InBatch};
+use crate::InBatch;
 
 /// The checked rows of one batch, in at least single precision.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch<B: Backend> {
     /// `[b, d]`
     pub(crate) queries: Tensor<B, 2>,
-    /// `[b + m, d]`
+    /// `[n, d]`
     pub(crate) passages: Tensor<B, 2>,
 }
 
 impl<B: Backend> Batch<B> {
-    /// The rows, if they fit each other and the direction.
+    /// The rows, if they fit each other and what is said of them.
     #[track_caller]
-    pub(crate) fn new(queries: Tensor<B, 2>, passages: Tensor<B, 2>, direction: Direction) -> Self {
+    pub(crate) fn new(queries: Tensor<B, 2>, passages: Tensor<B, 2>, known: &InBatch<'_>) -> Self {
         let ([b, d], [n, width]) = (queries.dims(), passages.dims());
         assert!(b > 0, "no queries");
         assert!(d == width, "queries of width {d}, passages of width {width}");
-        match direction {
-            Direction::QueryToPassage => assert!(n >= b, "{n} passages for {b} queries"),
-            Direction::Symmetric => {
-                assert!(n == b, "{n} passages for {b} queries: the symmetric loss needs as many");
-            }
-        }
+        let least = known.hard_negatives.checked_add(1).and_then(|each| each.checked_mul(b)).unwrap_or(usize::MAX);
+        assert!(n >= least, "{n} passages for {b} queries with {} hard negatives each", known.hard_negatives);
+        check(known, b, n);
         Self { queries: at_least_single(queries), passages: at_least_single(passages) }
     }
+}
 
-    /// Panics unless each side has no ids or one a row, and known positives are absent or of each query.
-    #[track_caller]
-    pub(crate) fn check_ids(&self, ids: &InBatch<'_>) {
-        let [b, n] = self.logits_shape();
-        let (queries, passages) = (ids.query_ids.len(), ids.passage_ids.len());
-        assert!(queries == 0 || queries == b, "{queries} query ids for {b} queries");
-        assert!(passages == 0 || passages == n, "{passages} passage ids for {n} passages");
-        let known = ids.known_positives.len();
-        assert!(known == 0 || known == b, "known positives of {known} queries for {b} queries");
-        assert!(known == 0 || passages == n, "known positives without passage ids");
-    }
-
-    /// `[b, b + m]`
-    pub(crate) fn logits_shape(&self) -> [usize; 2] {
-        [self.queries.dims()[0], self.passages.dims()[0]]
+/// Panics unless each side has no ids or one a row, known positives are absent or of each query, and so is the guide.
+#[track_caller]
+fn check(known: &InBatch<'_>, b: usize, n: usize) {
+    let (queries, passages) = (known.query_ids.len(), known.passage_ids.len());
+    assert!(queries == 0 || queries == b, "{queries} query ids for {b} queries");
+    assert!(passages == 0 || passages == n, "{passages} passage ids for {n} passages");
+    let positives = known.known_positives.len();
+    assert!(positives == 0 || positives == b, "known positives of {positives} queries for {b} queries");
+    assert!(positives == 0 || passages == n, "known positives without passage ids");
+    if let Some(guide) = known.guide {
+        let (width, given) = (guide.width, [guide.queries.len(), guide.passages.len()]);
+        assert!(width > 0, "a guide of width 0");
+        assert!(
+            given == [b, n].map(|rows| rows * width),
+            "a guide of {given:?} values, {width} a row, for {b} queries, {n} passages"
+        );
     }
 }
 

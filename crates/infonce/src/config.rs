@@ -1,25 +1,38 @@
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContrastiveLoss, Dense, InfoNceError, Tiled};
+use crate::{ContrastiveLoss, Dense, Directions, InfoNceError, Partition, Tiled};
 
-/// Which side of a batch has to pick its partner out of the other side.
+/// When a candidate is taken for a false negative by a second embedding of the same texts, the guide
+/// ([`GuideRows`](crate::GuideRows)): where that finds it about as near as the pair's own passage.
+///
+/// # Source
+/// Solatorio (2024), "GISTEmbed", arXiv 2402.16829; the margins as NV-Retriever has them (Moreira et al. 2024,
+/// arXiv 2407.15831), the relative one taken from the score's magnitude, so that its sign does not matter.
 ///
 /// # Examples
 ///
 /// ```
-/// use infonce::Direction;
+/// use infonce::Guide;
 ///
-/// assert_eq!(Direction::default(), Direction::QueryToPassage);
+/// let guide: Guide = serde_json::from_str(r#"{"margin": 0.05, "relative": true}"#).unwrap();
+/// assert!((guide.threshold(0.8) - 0.76).abs() < 1e-6);
+/// assert!((guide.threshold(-0.8) + 0.84).abs() < 1e-6);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Each query picks its passage, as in Merrick (2024); passages may have further negatives.
-    #[default]
-    QueryToPassage,
-    /// The mean of both directions, as in CLIP (Radford et al. 2021); one passage for each query.
-    Symmetric,
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guide {
+    /// How far below the pair's own score a candidate is still taken for a false negative; finite, at least 0, 0 by default.
+    pub margin: f32,
+    /// Whether the margin is a share of the pair's score; else it is a difference of scores.
+    pub relative: bool,
+}
+
+impl Guide {
+    /// The lowest score of a candidate that is masked, for a pair whose own score is `own`.
+    pub fn threshold(&self, own: f32) -> f32 {
+        own - self.margin * if self.relative { own.abs() } else { 1.0 }
+    }
 }
 
 /// The settings of the loss, shared by both implementations.
@@ -27,10 +40,10 @@ pub enum Direction {
 /// # Examples
 ///
 /// ```
-/// use infonce::{Direction, InfoNceConfig};
+/// use infonce::{Directions, InfoNceConfig, Partition};
 ///
 /// # fn main() -> Result<(), infonce::InfoNceError> {
-/// let config = InfoNceConfig::default().with_temperature(0.05).with_direction(Direction::Symmetric);
+/// let config = InfoNceConfig::default().with_temperature(0.05).with_directions(Directions::SYMMETRIC, Partition::Separate);
 /// let reference = config.build_dense()?;
 /// let fast = config.build()?;
 /// assert_eq!(fast.config(), reference.config());
@@ -42,10 +55,20 @@ pub enum Direction {
 pub struct InfoNceConfig {
     /// Divisor of the scores, finite and at least [`InfoNceConfig::MIN_TEMPERATURE`]; 0.02 by default (Merrick 2024).
     pub temperature: f32,
-    /// Which side picks; from query to passage by default.
-    pub direction: Direction,
+    /// What has to tell its partner from what; queries their passages by default.
+    pub directions: Directions,
+    /// Whether the negatives of all directions are in one sum; they are by default.
+    pub partition: Partition,
     /// Whether false negatives are masked: known positives, and pairs that share a query or a passage; true by default.
     pub mask_duplicates: bool,
+    /// Masks candidates by a second embedding, where a batch has one ([`InBatch::guide`](crate::InBatch::guide)); none by default.
+    pub guide: Option<Guide>,
+    /// Weight of a hard negative: a negative of similarity `s` in the direction from query to passage counts `exp(hardness · s)` times, a
+    /// constant to the gradient (Lan et al. 2025, arXiv 2503.04812, equation 5). Finite, at least 0; 0, by default: all alike.
+    pub hardness: f32,
+    /// Whether the 95th percentile of the negatives' similarities is found ([`Similarities`](crate::Similarities)), which takes a look at each
+    /// of them; false by default.
+    pub percentile: bool,
     /// Rows of the logits that [`Tiled`] holds at once, 256 by default; it bounds memory and changes results by rounding only.
     /// 0: all of them, by [`Dense`] ([`build_boxed`](Self::build_boxed)).
     pub tile: usize,
@@ -53,7 +76,16 @@ pub struct InfoNceConfig {
 
 impl Default for InfoNceConfig {
     fn default() -> Self {
-        Self { temperature: 0.02, direction: Direction::QueryToPassage, mask_duplicates: true, tile: 256 }
+        Self {
+            temperature: 0.02,
+            directions: Directions::QUERY_TO_PASSAGE,
+            partition: Partition::Joint,
+            mask_duplicates: true,
+            guide: None,
+            hardness: 0.0,
+            percentile: false,
+            tile: 256,
+        }
     }
 }
 
@@ -69,10 +101,10 @@ impl InfoNceConfig {
         self
     }
 
-    /// These settings with another direction.
+    /// These settings with other directions, their negatives in one sum or in one each.
     #[must_use]
-    pub fn with_direction(mut self, direction: Direction) -> Self {
-        self.direction = direction;
+    pub fn with_directions(mut self, directions: Directions, partition: Partition) -> Self {
+        (self.directions, self.partition) = (directions, partition);
         self
     }
 
@@ -80,6 +112,27 @@ impl InfoNceConfig {
     #[must_use]
     pub fn with_mask_duplicates(mut self, mask_duplicates: bool) -> Self {
         self.mask_duplicates = mask_duplicates;
+        self
+    }
+
+    /// These settings with candidates masked by a guide.
+    #[must_use]
+    pub fn with_guide(mut self, guide: Guide) -> Self {
+        self.guide = Some(guide);
+        self
+    }
+
+    /// These settings with another weight of hard negatives.
+    #[must_use]
+    pub fn with_hardness(mut self, hardness: f32) -> Self {
+        self.hardness = hardness;
+        self
+    }
+
+    /// These settings with the percentile of the negatives' similarities or without.
+    #[must_use]
+    pub fn with_percentile(mut self, percentile: bool) -> Self {
+        self.percentile = percentile;
         self
     }
 
@@ -93,12 +146,21 @@ impl InfoNceConfig {
     /// Whether a loss can be built of these settings.
     ///
     /// # Errors
-    /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`].
+    /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`],
+    /// [`InfoNceError::Margin`] or [`InfoNceError::Hardness`] if those are not finite or below 0.
     pub fn validate(&self) -> Result<(), InfoNceError> {
-        let temperature = self.temperature;
-        match temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE {
+        let (temperature, hardness) = (self.temperature, self.hardness);
+        if !(temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE) {
+            return Err(InfoNceError::Temperature { temperature });
+        }
+        if let Some(Guide { margin, .. }) =
+            self.guide.filter(|guide| !(guide.margin.is_finite() && guide.margin >= 0.0))
+        {
+            return Err(InfoNceError::Margin { margin });
+        }
+        match hardness.is_finite() && hardness >= 0.0 {
             true => Ok(()),
-            false => Err(InfoNceError::Temperature { temperature }),
+            false => Err(InfoNceError::Hardness { hardness }),
         }
     }
 
@@ -164,6 +226,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn margins_and_weights_below_0_or_not_finite_are_refused() {
+        for value in [-0.1, f32::NAN, f32::INFINITY] {
+            let guided = InfoNceConfig::default().with_guide(Guide { margin: value, relative: true });
+            assert_eq!(guided.validate().unwrap_err().setting(), Some("guide"), "{value}");
+            let weighted = InfoNceConfig::default().with_hardness(value);
+            assert_eq!(weighted.validate().unwrap_err().setting(), Some("hardness"), "{value}");
+        }
+    }
+
     /// Opposite pairs at the lowest temperature have the largest loss and the largest gradients that there are.
     #[test]
     fn the_lowest_temperature_has_finite_losses_and_gradients() {
@@ -194,8 +266,13 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_and_missing_ones_have_defaults() {
-        let parsed: InfoNceConfig = serde_json::from_str(r#"{"temperature": 0.5, "direction": "symmetric"}"#).unwrap();
-        let expected = InfoNceConfig::default().with_temperature(0.5).with_direction(Direction::Symmetric);
+        let json =
+            r#"{"temperature": 0.5, "directions": ["query-to-passage", "passage-to-query"], "guide": {"margin": 0.1}}"#;
+        let parsed: InfoNceConfig = serde_json::from_str(json).unwrap();
+        let expected = InfoNceConfig::default()
+            .with_temperature(0.5)
+            .with_directions(Directions::SYMMETRIC, Partition::Joint)
+            .with_guide(Guide { margin: 0.1, relative: false });
         assert_eq!(parsed, expected);
         assert!(serde_json::from_str::<InfoNceConfig>(r#"{"temperatur": 0.5}"#).is_err());
     }

@@ -1,15 +1,17 @@
-use burn::{
-    backend::Autodiff,
-    tensor::{Int, Tensor, TensorData, activation::log_softmax, backend::Backend},
-};
+use burn::backend::Autodiff;
+use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
 
-use crate::{
-    ContrastiveLoss, Direction, InBatch, InfoNceConfig, LossAndGradients, batch::Batch, scalars::to_host, tile::MASKED,
-};
+use crate::batch::Batch;
+use crate::block::{Block, Blocks, Side};
+use crate::similarities::{Histogram, Sums};
+use crate::{ContrastiveLoss, Direction, InBatch, InfoNceConfig, LossAndGradients, Similarities};
+
+/// The logit of what is no negative: finite, for backends whose kernels assume finite numbers.
+const MASKED: f64 = -1.0e30;
 
 /// InfoNCE over the whole matrix of logits, with gradients by automatic differentiation.
 ///
-/// The plain reference: the formula as it is written, in `O(b (b + m))` memory. [`Tiled`](crate::Tiled) returns
+/// The plain reference: the formula as it is written, in `O(b n)` memory. [`Tiled`](crate::Tiled) returns
 /// the same values sooner and in less memory.
 ///
 /// # Examples
@@ -51,68 +53,189 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
         passages: Tensor<B, 2>,
         ids: &InBatch<'_>,
     ) -> LossAndGradients<B> {
-        let batch = Batch::new(queries, passages, self.config.direction);
-        batch.check_ids(ids);
-        let mask = if self.config.mask_duplicates { false_negatives(&batch, ids) } else { Vec::new() };
-        let masked = mask.iter().filter(|&&is_masked| is_masked).count();
+        let batch = Batch::new(queries, passages, ids);
+        let masks = Masks::new(&self.config, &batch, ids);
+        let rows = [&batch.queries, &batch.passages]
+            .map(|rows| Tensor::<Autodiff<B>, 2>::from_inner(rows.clone()).require_grad());
+        // The logarithm of 1 / τ, as a parameter.
+        let log_scale = Tensor::<Autodiff<B>, 2>::from_data(
+            TensorData::from([[-f64::from(self.config.temperature).ln()]]),
+            (&batch.queries.device(), batch.queries.dtype()),
+        )
+        .require_grad();
 
-        let queries = Tensor::<Autodiff<B>, 2>::from_inner(batch.queries.clone()).require_grad();
-        let passages = Tensor::<Autodiff<B>, 2>::from_inner(batch.passages.clone()).require_grad();
-        // burn differentiates a division by a scalar in f32, whatever the type of the rows.
-        let scale = f64::from(self.config.temperature).recip();
-        let mut logits = queries.clone().matmul(passages.clone().transpose()).mul_scalar(scale);
-        if masked > 0 {
-            let mask = TensorData::new(mask, batch.logits_shape());
-            logits = logits.clone().mask_fill(Tensor::from_data(mask, &logits.device()), MASKED);
-        }
-
-        let hits = hits(logits.clone().inner());
-        let loss = match self.config.direction {
-            Direction::QueryToPassage => cross_entropy(logits),
-            Direction::Symmetric => (cross_entropy(logits.clone()) + cross_entropy(logits.transpose())).div_scalar(2.0),
-        };
+        let loss = self.loss(&rows, log_scale.clone().exp(), &masks);
+        let value = scalar(loss.clone().inner());
         let mut gradients = loss.backward();
-        let mut gradient = |rows: &Tensor<Autodiff<B>, 2>| {
-            rows.grad_remove(&mut gradients).unwrap_or_else(|| rows.clone().inner().zeros_like())
+        let mut gradient = |tensor: &Tensor<Autodiff<B>, 2>| {
+            tensor.grad_remove(&mut gradients).unwrap_or_else(|| tensor.clone().inner().zeros_like())
         };
-        let (query_gradient, passage_gradient) = (gradient(&queries), gradient(&passages));
-        let [loss, hits] = to_host([loss.inner(), hits]);
+        let [queries, passages] = rows.each_ref().map(&mut gradient);
+        let (accuracy, similarities) = masks.similarities(&self.config, &batch);
         LossAndGradients {
-            loss,
-            query_gradient,
-            passage_gradient,
-            masked,
-            accuracy: hits / batch.logits_shape()[0] as f32,
+            loss: value as f32,
+            query_gradient: queries,
+            passage_gradient: passages,
+            scale_gradient: scalar(gradient(&log_scale).reshape([1])) as f32,
+            masked: masks.masked,
+            accuracy,
+            similarities,
         }
     }
 }
 
-/// Row by row, whether passage `j` is a false negative of query `i`: `[b, b + m]`, or empty without ids.
-fn false_negatives<B: Backend>(batch: &Batch<B>, ids: &InBatch<'_>) -> Vec<bool> {
-    // Known positives need passage ids.
-    if ids.query_ids.is_empty() && ids.passage_ids.is_empty() {
-        return Vec::new();
+impl Dense {
+    /// The mean loss, of every logit there is: `[1]`.
+    fn loss<B: Backend>(
+        &self,
+        rows: &[Tensor<Autodiff<B>, 2>; 2],
+        scale: Tensor<Autodiff<B>, 2>,
+        masks: &Masks,
+    ) -> Tensor<Autodiff<B>, 1> {
+        let Blocks { blocks, groups } = &masks.blocks;
+        let queries = masks.queries;
+        let positive = (rows[0].clone() * rows[1].clone().slice(0..queries)).sum_dim(1) * scale.clone();
+        let mut logits: Vec<Vec<Tensor<Autodiff<B>, 2>>> = vec![Vec::new(); groups.len()];
+        for (block, masked) in blocks.iter().zip(&masks.left_out) {
+            let anchors = rows[block.anchors as usize].clone().slice(0..queries);
+            let candidates = match block.candidates {
+                Side::Queries => rows[0].clone(),
+                Side::Passages => rows[1].clone(),
+            };
+            let similarities = anchors.matmul(candidates.transpose());
+            let mut negatives = similarities.clone() * scale.clone();
+            if block.direction == Direction::QueryToPassage && self.config.hardness > 0.0 {
+                negatives = negatives + similarities.detach().mul_scalar(f64::from(self.config.hardness));
+            }
+            let mask: Tensor<Autodiff<B>, 2, Bool> =
+                Tensor::from_data(TensorData::new(masked.clone(), negatives.dims()), &negatives.device());
+            logits[block.group].push(negatives.mask_fill(mask, MASKED));
+        }
+        let mut losses = positive.zeros_like();
+        for (place, (group, mut logits)) in groups.iter().zip(logits).enumerate() {
+            logits.extend((0..group.own).map(|_| positive.clone()));
+            let empty: Vec<bool> = (0..queries).map(|row| group.own == 0 && masks.is_empty(place, row)).collect();
+            let empty: Tensor<Autodiff<B>, 2, Bool> =
+                Tensor::from_data(TensorData::new(empty, [queries, 1]), &positive.device());
+            let loss = (log_sum_exp(Tensor::cat(logits, 1)) - positive.clone()).mask_fill(empty, 0.0);
+            losses = losses + loss.mul_scalar(group.share);
+        }
+        losses.mean()
     }
-    let [b, n] = batch.logits_shape();
-    (0..b).flat_map(|i| (0..n).map(move |j| i != j && ids.is_false_negative(i, j))).collect()
 }
 
-/// Mean over rows of `-log softmax` at the diagonal: `[1]`.
-fn cross_entropy<B: Backend>(logits: Tensor<B, 2>) -> Tensor<B, 1> {
-    let diagonal = diagonal(&logits);
-    log_softmax(logits, 1).gather(1, diagonal).mean().neg()
+/// Logarithm of the sum of the exponentials of each row: `[b, 1]`.
+fn log_sum_exp<B: Backend>(logits: Tensor<Autodiff<B>, 2>) -> Tensor<Autodiff<B>, 2> {
+    let largest = logits.clone().max_dim(1).detach();
+    (logits - largest.clone()).exp().sum_dim(1).log() + largest
 }
 
-/// How many rows are largest at the diagonal, and there only: `[1]`.
-fn hits<B: Backend>(logits: Tensor<B, 2>) -> Tensor<B, 1> {
-    let positive = logits.clone().gather(1, diagonal(&logits));
-    let [rows, _] = logits.dims();
-    let at_least = logits.clone().greater_equal(positive).int().sum_dim(1);
-    let dtype = logits.dtype();
-    at_least.equal(Tensor::ones([rows, 1], &logits.device())).float().cast(dtype).sum()
+fn scalar<B: Backend>(value: Tensor<B, 1>) -> f64 {
+    value.into_data().iter::<f64>().next().unwrap_or(f64::NAN)
 }
 
-/// The column of the positive of each row: `[b, 1]`.
-fn diagonal<B: Backend>(logits: &Tensor<B, 2>) -> Tensor<B, 2, Int> {
-    Tensor::<B, 1, Int>::arange(0..logits.dims()[0] as i64, &logits.device()).unsqueeze_dim(1)
+/// What is no negative in each block, by the definitions, entry by entry.
+struct Masks {
+    blocks: Blocks,
+    queries: usize,
+    /// `[b, candidates]` of each block: the pair itself, its own hard negatives, false negatives.
+    left_out: Vec<Vec<bool>>,
+    /// False negatives of all blocks.
+    masked: usize,
+}
+
+impl Masks {
+    fn new<B: Backend>(config: &InfoNceConfig, batch: &Batch<B>, ids: &InBatch<'_>) -> Self {
+        let (queries, passages) = (batch.queries.dims()[0], batch.passages.dims()[0]);
+        let mut masks = Self { blocks: Blocks::new(config), queries, left_out: Vec::new(), masked: 0 };
+        for block in masks.blocks.blocks.clone() {
+            let candidates = match block.candidates {
+                Side::Queries => queries,
+                Side::Passages => passages,
+            };
+            let mut left_out = Vec::with_capacity(queries * candidates);
+            for row in 0..queries {
+                for column in 0..candidates {
+                    let own = row == column || is_own_hard_negative(&block, queries, ids.hard_negatives, row, column);
+                    let known = config.mask_duplicates && is_false_negative(&block, queries, ids, row, column);
+                    let masked = !own && (known || is_guided(config, &block, ids, row, column));
+                    masks.masked += usize::from(masked);
+                    left_out.push(own || masked);
+                }
+            }
+            masks.left_out.push(left_out);
+        }
+        masks
+    }
+
+    /// Whether a pair has no negative in a group.
+    fn is_empty(&self, group: usize, row: usize) -> bool {
+        let mut blocks = self.blocks.blocks.iter().zip(&self.left_out).filter(|(block, _)| block.group == group);
+        blocks.all(|(_, left_out)| {
+            let columns = left_out.len() / self.queries;
+            left_out[row * columns..(row + 1) * columns].iter().all(|&out| out)
+        })
+    }
+
+    /// Accuracy, and what there is to say of the similarities.
+    fn similarities<B: Backend>(&self, config: &InfoNceConfig, batch: &Batch<B>) -> (f32, Similarities) {
+        let passages = batch.passages.dims()[0];
+        let all = batch.queries.clone().matmul(batch.passages.clone().transpose());
+        let all: Vec<f32> = all.into_data().iter::<f32>().collect();
+        let longest = |rows: &Tensor<B, 2>| scalar(rows.clone().square().sum_dim(1).sqrt().max()) as f32;
+        let bound = if config.percentile { longest(&batch.queries) * longest(&batch.passages) } else { 0.0 };
+        let (mut sums, mut histogram, mut hits) = (Sums::default(), Histogram::new(bound), 0);
+        for (row, (similarities, left_out)) in
+            all.chunks_exact(passages).zip(self.left_out[0].chunks_exact(passages)).enumerate()
+        {
+            let own = similarities[row];
+            sums.positive(own);
+            let negatives = || similarities.iter().zip(left_out).filter(|&(_, &out)| !out).map(|(&value, _)| value);
+            for value in negatives() {
+                sums.negatives(1, value, u32::from(value > own));
+                histogram.add(value);
+            }
+            hits += usize::from(negatives().all(|value| own > value));
+        }
+        let accuracy = hits as f32 / self.queries as f32;
+        (accuracy, sums.finish(self.queries, passages, Some(&histogram)))
+    }
+}
+
+/// Whether the column is a hard negative of the row's own query where passages are told from passages.
+fn is_own_hard_negative(block: &Block, queries: usize, each: usize, row: usize, column: usize) -> bool {
+    let own = queries + row * each..queries + (row + 1) * each;
+    block.direction == Direction::PassageToPassage && own.contains(&column)
+}
+
+/// Whether a candidate is a false negative by ids and known positives ([`InBatch`]).
+fn is_false_negative(block: &Block, queries: usize, ids: &InBatch<'_>, row: usize, column: usize) -> bool {
+    let same = |ids: &[u64]| ids.get(row).is_some_and(|id| ids.get(column) == Some(id));
+    let answers = |query: usize, passage: usize| {
+        let known = ids.known_positives.get(query);
+        known.is_some_and(|known| known.contains(&ids.passage_ids[passage]))
+    };
+    let there = || answers(row, column);
+    let back = || column < queries && answers(column, row);
+    let known = match block.direction {
+        Direction::QueryToPassage => there(),
+        Direction::PassageToQuery => back(),
+        Direction::QueryToQuery | Direction::PassageToPassage => there() || back(),
+    };
+    same(ids.query_ids) || same(ids.passage_ids) || known
+}
+
+/// Whether the guide finds a candidate about as near as the pair's own passage.
+fn is_guided(config: &InfoNceConfig, block: &Block, ids: &InBatch<'_>, row: usize, column: usize) -> bool {
+    let Some((guide, rows)) = config.guide.zip(ids.guide) else { return false };
+    let of = |side: Side, row: usize| {
+        let values = match side {
+            Side::Queries => rows.queries,
+            Side::Passages => rows.passages,
+        };
+        &values[row * rows.width..(row + 1) * rows.width]
+    };
+    let score = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>() as f32;
+    let own = score(of(Side::Queries, row), of(Side::Passages, row));
+    score(of(block.anchors, row), of(block.candidates, column)) >= guide.threshold(own)
 }

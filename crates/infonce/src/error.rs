@@ -20,6 +20,18 @@ pub enum InfoNceError {
         /// The temperature that was asked for.
         temperature: f32,
     },
+    /// A guide's margin.
+    #[error("a guide's margin of {margin} is not a finite number of at least 0")]
+    Margin {
+        /// The margin that was asked for.
+        margin: f32,
+    },
+    /// The weight of hard negatives.
+    #[error("hardness {hardness} is not a finite number of at least 0")]
+    Hardness {
+        /// The weight that was asked for.
+        hardness: f32,
+    },
     /// A tile holds at least one row.
     #[error("tile of 0 rows")]
     EmptyTile,
@@ -37,6 +49,8 @@ impl InfoNceError {
     pub fn setting(&self) -> Option<&'static str> {
         match self {
             Self::Temperature { .. } => Some("temperature"),
+            Self::Margin { .. } => Some("guide"),
+            Self::Hardness { .. } => Some("hardness"),
             Self::EmptyTile => Some("tile"),
         }
     }

@@ -1,20 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod batch;
+mod block;
 mod config;
 mod dense;
+mod direction;
 mod error;
-mod ids;
-mod known;
+#[cfg(feature = "flex")]
+mod fused;
+mod in_batch;
 mod loss;
-mod repeats;
-mod scalars;
-mod tile;
+mod negatives;
+mod similarities;
+mod softmax;
+mod tensors;
 mod tiled;
 
-pub use config::{Direction, InfoNceConfig};
+pub use config::{Guide, InfoNceConfig};
 pub use dense::Dense;
+pub use direction::{Direction, Directions, Partition};
 pub use error::InfoNceError;
-pub use ids::InBatch;
+pub use in_batch::{GuideRows, InBatch};
 pub use loss::{ContrastiveLoss, LossAndGradients};
+pub use similarities::Similarities;
 pub use tiled::Tiled;

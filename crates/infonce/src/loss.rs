@@ -1,6 +1,6 @@
 use burn::tensor::{Tensor, backend::Backend};
 
-use crate::InBatch;
+use crate::{InBatch, Similarities};
 
 /// A contrastive loss over one batch that returns its own gradients.
 ///
@@ -9,9 +9,9 @@ use crate::InBatch;
 /// and backpropagate its rows of the gradient (GradCache, Gao et al. 2021).
 ///
 /// # Shapes
-/// - `queries`: `[b, d]`, rows of L2 norm 1
-/// - `passages`: `[b + m, d]`, rows of L2 norm 1; row `i` is the positive of query `i`, the last `m` rows are
-///   negatives of every query
+/// - `queries`: `[b, d]`, rows of L2 norm 1 for cosines
+/// - `passages`: `[n, d]`, likewise; row `i` is the positive of query `i`; behind these come `h` hard negatives of each query
+///   ([`InBatch::hard_negatives`]), and then any further passages: all are negatives of every query
 ///
 /// # Examples
 ///
@@ -38,9 +38,8 @@ pub trait ContrastiveLoss<B: Backend> {
     /// Half-precision rows are promoted to `f32` first; the gradients then are `f32` too.
     ///
     /// # Panics
-    /// If there are no queries, the widths differ, there are fewer passages than queries (or, in
-    /// [`Direction::Symmetric`](crate::Direction::Symmetric), not as many), ids are neither absent nor one a row, or known
-    /// positives come without passage ids.
+    /// If there are no queries, the widths differ, there are fewer passages than queries and their hard negatives, ids are neither absent
+    /// nor one a row, known positives come without passage ids, or a guide has not a row for each.
     #[track_caller]
     fn loss_and_gradients(
         &self,
@@ -70,14 +69,19 @@ pub trait ContrastiveLoss<B: Backend> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct LossAndGradients<B: Backend> {
-    /// Mean loss of a query, in nats, at least 0.
+    /// Mean loss of a pair, in nats. At least 0, but with [`Partition::Separate`](crate::Partition::Separate) and directions within one side,
+    /// where the pair itself is no candidate.
     pub loss: f32,
     /// Gradient of `loss` with respect to the queries, `[b, d]`.
     pub query_gradient: Tensor<B, 2>,
-    /// Gradient of `loss` with respect to the passages, `[b + m, d]`.
+    /// Gradient of `loss` with respect to the passages, `[n, d]`.
     pub passage_gradient: Tensor<B, 2>,
-    /// Pairs (query, other passage of the batch) that were masked as false negatives.
+    /// Derivative of `loss` with respect to the logarithm of `1 / τ`, by which a temperature is learned (CLIP).
+    pub scale_gradient: f32,
+    /// Candidates of all directions that were masked as false negatives.
     pub masked: usize,
     /// Share of queries that score their own passage above every other unmasked one, in `[0, 1]`; a tie is a miss.
     pub accuracy: f32,
+    /// How hard the negatives were.
+    pub similarities: Similarities,
 }

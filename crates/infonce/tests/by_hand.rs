@@ -4,20 +4,17 @@ mod support;
 
 use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
-use infonce::{ContrastiveLoss, Direction, InBatch, InfoNceConfig};
+use infonce::{ContrastiveLoss, Directions, GuideRows, InBatch, InfoNceConfig, Partition};
 
 use support::{Output, Problem, Tolerance};
 
+/// One direction, and CLIP's two.
+const BOTH: [(Directions, Partition); 2] =
+    [(Directions::QUERY_TO_PASSAGE, Partition::Joint), (Directions::SYMMETRIC, Partition::Separate)];
 const EXACT: Tolerance = Tolerance { relative: 1e-6, floor: 1.0 };
 
 fn problem<const B: usize, const N: usize>(queries: [[f64; 2]; B], passages: [[f64; 2]; N]) -> Problem {
-    Problem {
-        queries: queries.map(Vec::from).into(),
-        passages: passages.map(Vec::from).into(),
-        query_ids: Vec::new(),
-        passage_ids: Vec::new(),
-        known_positives: Vec::new(),
-    }
+    Problem { queries: queries.map(Vec::from).into(), passages: passages.map(Vec::from).into(), ..Problem::default() }
 }
 
 /// Both implementations, for each claim to hold of both.
@@ -30,8 +27,8 @@ fn both(config: InfoNceConfig) -> [Box<dyn ContrastiveLoss<Flex>>; 2] {
 
 #[test]
 fn one_pair_alone_has_neither_loss_nor_gradient() {
-    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
-        for loss in both(InfoNceConfig::default().with_direction(direction)) {
+    for (directions, partition) in BOTH {
+        for loss in both(InfoNceConfig::default().with_directions(directions, partition)) {
             let output = problem([[1.0, 0.0]], [[0.6, 0.8]]).run(&*loss, DType::F32);
             assert_eq!((output.loss, output.accuracy), (0.0, 1.0));
             assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
@@ -49,12 +46,13 @@ fn two_orthogonal_pairs_have_the_loss_and_gradients_worked_by_hand() {
         loss: (1.0 + 1.0 / e).ln(),
         query_gradient: vec![vec![-half, half], vec![half, -half]],
         passage_gradient: vec![vec![-half, half], vec![half, -half]],
-        masked: 0,
+        scale_gradient: -1.0 / (1.0 + e),
         accuracy: 1.0,
+        ..Output::default()
     };
     let rows = [[1.0, 0.0], [0.0, 1.0]];
-    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
-        for loss in both(InfoNceConfig::default().with_temperature(1.0).with_direction(direction)) {
+    for (directions, partition) in BOTH {
+        for loss in both(InfoNceConfig::default().with_temperature(1.0).with_directions(directions, partition)) {
             problem(rows, rows).run(&*loss, DType::F32).assert_close(&expected, EXACT);
         }
     }
@@ -66,8 +64,7 @@ fn an_extra_negative_takes_its_share() {
         loss: 2.0_f64.ln(),
         query_gradient: vec![vec![0.0, 0.0]],
         passage_gradient: vec![vec![-0.5, 0.0], vec![0.5, 0.0]],
-        masked: 0,
-        accuracy: 0.0,
+        ..Output::default()
     };
     for loss in both(InfoNceConfig::default().with_temperature(1.0)) {
         let output = problem([[1.0, 0.0]], [[0.6, 0.8], [0.6, 0.8]]).run(&*loss, DType::F32);
@@ -79,10 +76,11 @@ fn an_extra_negative_takes_its_share() {
 fn a_query_whose_negatives_are_all_masked_has_neither_loss_nor_gradient() {
     let mut problem = problem([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], [[0.0, 1.0], [1.0, 0.0], [0.8, 0.6]]);
     problem.query_ids = vec![5, 5, 5];
-    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
-        for loss in both(InfoNceConfig::default().with_direction(direction)) {
+    for (directions, partition) in BOTH {
+        for loss in both(InfoNceConfig::default().with_directions(directions, partition)) {
             let output = problem.run(&*loss, DType::F32);
-            assert_eq!((output.loss, output.masked, output.accuracy), (0.0, 6, 1.0));
+            let masked = 6 * directions.iter().count();
+            assert_eq!((output.loss, output.masked, output.accuracy), (0.0, masked, 1.0));
             assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
         }
     }
@@ -94,14 +92,12 @@ fn a_known_positive_is_no_negative_in_either_direction() {
     let mut problem = problem([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.6, 0.8]]);
     (problem.passage_ids, problem.known_positives) = (vec![4, 5], vec![vec![4, 5], vec![5]]);
     let softplus = |margin: f64| margin.exp().ln_1p();
-    for (direction, expected) in [
-        (Direction::QueryToPassage, softplus(0.0 - 0.8) / 2.0),
-        // Of the passages the first is left with a negative, query 1; query 0 is none of the second.
-        (Direction::Symmetric, (softplus(0.0 - 0.8) + softplus(0.0 - 1.0)) / 4.0),
-    ] {
-        for loss in both(InfoNceConfig::default().with_temperature(1.0).with_direction(direction)) {
+    // Of the passages the first is left with a negative, query 1; query 0 is none of the second.
+    let losses = [softplus(0.0 - 0.8) / 2.0, (softplus(0.0 - 0.8) + softplus(0.0 - 1.0)) / 4.0];
+    for ((directions, partition), expected) in BOTH.into_iter().zip(losses) {
+        for loss in both(InfoNceConfig::default().with_temperature(1.0).with_directions(directions, partition)) {
             let output = problem.run(&*loss, DType::F32);
-            assert_eq!(output.masked, 1);
+            assert_eq!(output.masked, directions.iter().count());
             assert!((output.loss - expected).abs() < 1e-6, "{} instead of {expected}", output.loss);
         }
     }
@@ -124,8 +120,8 @@ fn ids_are_ignored_when_masking_is_off() {
 fn opposite_pairs_at_a_low_temperature_stay_finite() {
     let rows = [[1.0, 0.0], [-1.0, 0.0]];
     let swapped = [[-1.0, 0.0], [1.0, 0.0]];
-    for direction in [Direction::QueryToPassage, Direction::Symmetric] {
-        for loss in both(InfoNceConfig::default().with_temperature(0.01).with_direction(direction)) {
+    for (directions, partition) in BOTH {
+        for loss in both(InfoNceConfig::default().with_temperature(0.01).with_directions(directions, partition)) {
             // The positive is 200 below the negative: its probability underflows in f32, its loss does not.
             let output = problem(rows, swapped).run(&*loss, DType::F32);
             assert!((output.loss - 200.0).abs() < 1e-3, "{}", output.loss);
@@ -143,57 +139,59 @@ fn half_precision_is_promoted() {
     }
 }
 
-fn run(queries: [usize; 2], passages: [usize; 2], direction: Direction, ids: &InBatch<'_>) {
+fn run(queries: [usize; 2], passages: [usize; 2], ids: &InBatch<'_>) {
     let device = Default::default();
     let (queries, passages) = (Tensor::<Flex, 2>::ones(queries, &device), Tensor::ones(passages, &device));
-    let loss = InfoNceConfig::default().with_direction(direction).build().expect("the settings are valid");
+    let loss = InfoNceConfig::default().build().expect("the settings are valid");
     loss.loss_and_gradients(queries, passages, ids);
 }
 
 #[test]
 #[should_panic(expected = "no queries")]
 fn an_empty_batch_is_refused() {
-    run([0, 2], [1, 2], Direction::QueryToPassage, &InBatch::default());
+    run([0, 2], [1, 2], &InBatch::default());
 }
 
 #[test]
 #[should_panic(expected = "queries of width 2, passages of width 3")]
 fn different_widths_are_refused() {
-    run([2, 2], [2, 3], Direction::QueryToPassage, &InBatch::default());
+    run([2, 2], [2, 3], &InBatch::default());
 }
 
 #[test]
-#[should_panic(expected = "2 passages for 3 queries")]
+#[should_panic(expected = "2 passages for 3 queries with 0 hard negatives each")]
 fn fewer_passages_than_queries_are_refused() {
-    run([3, 2], [2, 2], Direction::QueryToPassage, &InBatch::default());
+    run([3, 2], [2, 2], &InBatch::default());
 }
 
 #[test]
-#[should_panic(expected = "3 passages for 2 queries: the symmetric loss needs as many")]
-fn extra_negatives_are_refused_by_the_symmetric_loss() {
-    run([2, 2], [3, 2], Direction::Symmetric, &InBatch::default());
+#[should_panic(expected = "4 passages for 2 queries with 2 hard negatives each")]
+fn fewer_passages_than_hard_negatives_are_refused() {
+    run([2, 2], [4, 2], &InBatch { hard_negatives: 2, ..InBatch::default() });
+}
+
+#[test]
+#[should_panic(expected = "a guide of [4, 4] values, 2 a row, for 2 queries, 3 passages")]
+fn a_guide_without_a_row_for_each_passage_is_refused() {
+    let guide = GuideRows { queries: &[1.0; 4], passages: &[1.0; 4], width: 2 };
+    run([2, 2], [3, 2], &InBatch { guide: Some(guide), ..InBatch::default() });
 }
 
 #[test]
 #[should_panic(expected = "2 passage ids for 3 passages")]
 fn ids_that_miss_the_extra_negatives_are_refused() {
-    run(
-        [2, 2],
-        [3, 2],
-        Direction::QueryToPassage,
-        &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2], ..InBatch::default() },
-    );
+    run([2, 2], [3, 2], &InBatch { query_ids: &[1, 2], passage_ids: &[1, 2], ..InBatch::default() });
 }
 
 #[test]
 #[should_panic(expected = "known positives without passage ids")]
 fn known_positives_without_passage_ids_are_refused() {
-    run([1, 2], [1, 2], Direction::QueryToPassage, &InBatch { known_positives: &[&[1]], ..InBatch::default() });
+    run([1, 2], [1, 2], &InBatch { known_positives: &[&[1]], ..InBatch::default() });
 }
 
 #[test]
 #[should_panic(expected = "known positives of 1 queries for 2 queries")]
 fn known_positives_of_some_queries_only_are_refused() {
-    let ids = InBatch { query_ids: &[], passage_ids: &[1, 2], known_positives: &[&[1]] };
-    run([2, 2], [2, 2], Direction::QueryToPassage, &ids);
+    let ids = InBatch { passage_ids: &[1, 2], known_positives: &[&[1]], ..InBatch::default() };
+    run([2, 2], [2, 2], &ids);
 }

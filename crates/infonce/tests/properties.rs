@@ -2,11 +2,13 @@
 
 mod support;
 
+use burn::backend::Autodiff;
 use burn::tensor::DType;
-use infonce::{Dense, Direction, InfoNceConfig, Tiled};
+use burn_flex::Flex;
+use infonce::{Dense, Direction, Directions, Guide, InfoNceConfig, Partition, Tiled};
 use proptest::{collection::vec, prelude::*};
 
-use support::{Output, Problem, Tolerance, assert_rows_close};
+use support::{GuideProblem, Output, Problem, Tolerance, assert_rows_close};
 
 const DOUBLE: Tolerance = Tolerance { relative: 1e-9, floor: 1e-3 };
 /// For τ ≥ 0.05: a logit is rounded by ε/τ, and the dense softmax − 1 by ε/(bτ).
@@ -27,8 +29,14 @@ impl Scenario {
         self.config.build_dense().expect("the settings are valid")
     }
 
+    /// Without hardness, which is no part of the gradient and scales with no score.
+    fn plain(mut self) -> Self {
+        self.config.hardness = 0.0;
+        self
+    }
+
     fn run(&self, dtype: DType) -> Output {
-        self.problem.run(&self.tiled(), dtype)
+        self.problem.run::<Flex>(&self.tiled(), dtype)
     }
 }
 
@@ -53,40 +61,73 @@ fn known_positives(b: usize, n: usize) -> impl Strategy<Value = Vec<Vec<u64>>> {
     prop_oneof![Just(Vec::new()), vec(vec(0..4_u64, 0..4), b), vec(vec(0..(4 * n as u64), 0..4), b)]
 }
 
+fn directions() -> impl Strategy<Value = Directions> {
+    let others = [Direction::PassageToQuery, Direction::QueryToQuery, Direction::PassageToPassage];
+    let chosen = prop::sample::subsequence(others.to_vec(), 0..=3);
+    prop_oneof![
+        Just(Directions::QUERY_TO_PASSAGE),
+        chosen.prop_map(|chosen| chosen.into_iter().fold(Directions::default(), Directions::with)),
+    ]
+}
+
 fn config(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = InfoNceConfig> {
-    let direction = prop_oneof![Just(Direction::QueryToPassage), Just(Direction::Symmetric)];
-    (temperatures, direction, any::<bool>(), 1..20_usize).prop_map(|(temperature, direction, mask, tile)| {
-        InfoNceConfig::default()
-            .with_temperature(temperature)
-            .with_direction(direction)
-            .with_mask_duplicates(mask)
-            .with_tile(tile)
-    })
+    let partition = prop_oneof![Just(Partition::Joint), Just(Partition::Separate)];
+    let guide =
+        prop::option::of((0.0..0.3_f32, any::<bool>()).prop_map(|(margin, relative)| Guide { margin, relative }));
+    let hardness = prop_oneof![Just(0.0), 0.0..5.0_f32];
+    let masks = (any::<bool>(), guide, hardness);
+    (temperatures, directions(), partition, masks, 1..20_usize).prop_map(
+        |(temperature, directions, partition, (mask, guide, hardness), tile)| InfoNceConfig {
+            guide,
+            ..InfoNceConfig::default()
+                .with_temperature(temperature)
+                .with_directions(directions, partition)
+                .with_mask_duplicates(mask)
+                .with_hardness(hardness)
+                .with_percentile(true)
+                .with_tile(tile)
+        },
+    )
+}
+
+/// A guide whose scores are whole numbers, so that all agree on which are at a threshold; margins beside them are not.
+fn guide(b: usize, n: usize) -> impl Strategy<Value = Option<GuideProblem>> {
+    let rows = |rows: usize| vec(vec((-2..3_i8).prop_map(f32::from), 3), rows);
+    prop::option::of((rows(b), rows(n)).prop_map(|(queries, passages)| GuideProblem { queries, passages }))
 }
 
 fn scenario(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = Scenario> {
-    (config(temperatures), 1..24_usize, 1..10_usize, 0..6_usize).prop_flat_map(|(config, b, d, extra)| {
-        let n = b + if config.direction == Direction::Symmetric { 0 } else { extra };
-        (unit_rows(b, d), unit_rows(n, d), ids(b), ids(n), known_positives(b, n)).prop_map(
-            move |(queries, passages, query_ids, passage_ids, known)| {
-                let known_positives = if passage_ids.is_empty() { Vec::new() } else { known };
-                Scenario { config, problem: Problem { queries, passages, query_ids, passage_ids, known_positives } }
-            },
-        )
-    })
+    (config(temperatures), 1..24_usize, 1..10_usize, 0..3_usize, 0..6_usize).prop_flat_map(
+        |(config, b, d, hard, extra)| {
+            let n = b * (1 + hard) + extra;
+            (unit_rows(b, d), unit_rows(n, d), ids(b), ids(n), known_positives(b, n), guide(b, n)).prop_map(
+                move |(queries, passages, query_ids, passage_ids, known, guide)| {
+                    let known_positives = if passage_ids.is_empty() { Vec::new() } else { known };
+                    let hard_negatives = hard;
+                    let problem =
+                        Problem { queries, passages, query_ids, passage_ids, known_positives, hard_negatives, guide };
+                    Scenario { config, problem }
+                },
+            )
+        },
+    )
 }
 
 proptest! {
     #[test]
     fn tiled_equals_dense_in_double_precision(scenario in scenario(0.01..1.0)) {
-        let dense = scenario.problem.run(&scenario.dense(), DType::F64);
+        let dense = scenario.problem.run::<Flex>(&scenario.dense(), DType::F64);
         scenario.run(DType::F64).assert_close(&dense, DOUBLE);
     }
 
     #[test]
     fn tiled_equals_dense_in_single_precision(scenario in scenario(0.05..1.0)) {
-        let dense = scenario.problem.run(&scenario.dense(), DType::F32);
-        scenario.run(DType::F32).assert_close(&dense, SINGLE);
+        let dense = scenario.problem.run::<Flex>(&scenario.dense(), DType::F32);
+        let tensors = scenario.problem.run::<Autodiff<Flex>>(&scenario.tiled(), DType::F32);
+        for tiled in [scenario.run(DType::F32), tensors] {
+            tiled.assert_close(&dense, SINGLE);
+            tiled.assert_similarities_close(&dense, &scenario.problem);
+        }
     }
 
     #[test]
@@ -98,7 +139,8 @@ proptest! {
     #[test]
     fn loss_is_not_negative_and_accuracy_is_a_share(scenario in scenario(0.01..1.0)) {
         let output = scenario.run(DType::F32);
-        prop_assert!(output.loss >= 0.0 && output.loss.is_finite());
+        let whole = scenario.config.partition == Partition::Joint || scenario.config.directions == Directions::SYMMETRIC;
+        prop_assert!(output.loss.is_finite() && (output.loss >= 0.0 || !whole));
         prop_assert!((0.0..=1.0).contains(&output.accuracy));
         prop_assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|g| g.is_finite()));
     }
@@ -113,7 +155,7 @@ proptest! {
         let (plain, permuted) = (scenario.run(DType::F64), permuted.run(DType::F64));
         let expected = Output {
             query_gradient: reorder(&plain.query_gradient, &order),
-            passage_gradient: reorder(&plain.passage_gradient, &order),
+            passage_gradient: reorder_passages(&scenario.problem, &plain.passage_gradient, &order),
             ..plain
         };
         permuted.assert_close(&expected, DOUBLE);
@@ -121,7 +163,7 @@ proptest! {
 
     /// The loss is `f32`, so differences of it are coarse: they would show a wrong term, not the last digits.
     #[test]
-    fn gradients_are_the_slopes_of_the_loss(scenario in scenario(0.2..1.0)) {
+    fn gradients_are_the_slopes_of_the_loss(scenario in scenario(0.2..1.0).prop_map(Scenario::plain)) {
         let output = scenario.run(DType::F64);
         let slopes = |side: fn(&mut Problem) -> &mut Vec<Vec<f64>>| -> Vec<Vec<f64>> {
             let (rows, width) = { let mut p = scenario.problem.clone(); let s = side(&mut p); (s.len(), s[0].len()) };
@@ -144,8 +186,10 @@ proptest! {
     }
 
     #[test]
-    fn a_temperature_only_divides_the_scores(scenario in scenario(0.1..1.0)) {
-        // Queries divided by τ at a temperature of 1 have the same loss, and gradients τ times as large.
+    fn a_temperature_only_divides_the_scores(scenario in scenario(0.1..1.0).prop_map(Scenario::plain)) {
+        // Queries divided by τ at a temperature of 1 have the same loss, and gradients τ times as large; scores within a side would not scale.
+        let mut scenario = scenario;
+        scenario.config = scenario.config.with_directions(Directions::SYMMETRIC, scenario.config.partition);
         let temperature = f64::from(scenario.config.temperature);
         let mut scaled = Scenario { config: scenario.config.with_temperature(1.0), ..scenario.clone() };
         for value in scaled.problem.queries.iter_mut().flatten() {
@@ -168,12 +212,28 @@ fn reorder<T: Clone>(rows: &[T], order: &[usize]) -> Vec<T> {
     order.iter().map(|&i| rows[i].clone()).chain(rows[order.len()..].iter().cloned()).collect()
 }
 
+/// The passages' rows with their pairs: the positives and the hard negatives of each.
+fn reorder_passages<T: Clone>(problem: &Problem, rows: &[T], order: &[usize]) -> Vec<T> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let (b, hard) = (order.len(), problem.hard_negatives);
+    let of_pairs = order.iter().flat_map(|&i| rows[b + i * hard..b + (i + 1) * hard].iter().cloned());
+    let positives = order.iter().map(|&i| rows[i].clone());
+    positives.chain(of_pairs).chain(rows[b * (1 + hard)..].iter().cloned()).collect()
+}
+
 fn permute(problem: &Problem, order: &[usize]) -> Problem {
     Problem {
         queries: reorder(&problem.queries, order),
-        passages: reorder(&problem.passages, order),
         query_ids: reorder(&problem.query_ids, order),
-        passage_ids: reorder(&problem.passage_ids, order),
         known_positives: reorder(&problem.known_positives, order),
+        passages: reorder_passages(problem, &problem.passages, order),
+        passage_ids: reorder_passages(problem, &problem.passage_ids, order),
+        guide: problem.guide.as_ref().map(|guide| GuideProblem {
+            queries: reorder(&guide.queries, order),
+            passages: reorder_passages(problem, &guide.passages, order),
+        }),
+        hard_negatives: problem.hard_negatives,
     }
 }

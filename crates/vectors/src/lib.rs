@@ -6,6 +6,7 @@ mod npy;
 mod prefetch;
 mod product;
 mod rows;
+pub mod simd;
 mod unit_rows;
 mod vectors;
 mod whole_file;

@@ -1,18 +1,29 @@
 //! What the integration tests share: a problem in plain vectors, and the outputs for it in `f64`.
 
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
-use burn_flex::Flex;
-use infonce::{ContrastiveLoss, InBatch};
+use infonce::{ContrastiveLoss, GuideRows, InBatch};
 use serde::Deserialize;
 
 /// One batch on the host.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Problem {
     pub(crate) queries: Vec<Vec<f64>>,
     pub(crate) passages: Vec<Vec<f64>>,
     pub(crate) query_ids: Vec<u64>,
     pub(crate) passage_ids: Vec<u64>,
     pub(crate) known_positives: Vec<Vec<u64>>,
+    pub(crate) hard_negatives: usize,
+    pub(crate) guide: Option<GuideProblem>,
+}
+
+/// The guide's rows.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct GuideProblem {
+    pub(crate) queries: Vec<Vec<f32>>,
+    pub(crate) passages: Vec<Vec<f32>>,
 }
 
 /// How far a gradient may be from the expected one: `relative` of the largest expected entry, or of `floor` if that is
@@ -24,42 +35,91 @@ pub(crate) struct Tolerance {
 }
 
 /// What a loss returned for a problem.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Output {
     pub(crate) loss: f64,
     pub(crate) query_gradient: Vec<Vec<f64>>,
     pub(crate) passage_gradient: Vec<Vec<f64>>,
+    pub(crate) scale_gradient: f64,
     pub(crate) masked: usize,
     pub(crate) accuracy: f64,
+    pub(crate) positive_similarity: f64,
+    pub(crate) negative_similarity: Option<f64>,
+    pub(crate) negative_p95: Option<f64>,
+    pub(crate) harder_share: Option<f64>,
+    pub(crate) masked_share: f64,
 }
 
 impl Problem {
-    pub(crate) fn run(&self, loss: &dyn ContrastiveLoss<Flex>, dtype: DType) -> Output {
+    pub(crate) fn run<B: Backend>(&self, loss: &dyn ContrastiveLoss<B>, dtype: DType) -> Output {
         let known: Vec<&[u64]> = self.known_positives.iter().map(Vec::as_slice).collect();
-        let ids = InBatch { query_ids: &self.query_ids, passage_ids: &self.passage_ids, known_positives: &known };
+        let guide = self.guide.as_ref().map(|guide| [guide.queries.concat(), guide.passages.concat()]);
+        let width = self.guide.as_ref().map_or(0, |guide| guide.queries[0].len());
+        let ids = InBatch {
+            query_ids: &self.query_ids,
+            passage_ids: &self.passage_ids,
+            known_positives: &known,
+            hard_negatives: self.hard_negatives,
+            guide: guide.as_ref().map(|[queries, passages]| GuideRows { queries, passages, width }),
+        };
         let output = loss.loss_and_gradients(tensor(&self.queries, dtype), tensor(&self.passages, dtype), &ids);
+        let similarities = output.similarities;
         Output {
             loss: f64::from(output.loss),
             query_gradient: rows(output.query_gradient),
             passage_gradient: rows(output.passage_gradient),
+            scale_gradient: f64::from(output.scale_gradient),
             masked: output.masked,
             accuracy: f64::from(output.accuracy),
+            positive_similarity: f64::from(similarities.positive),
+            negative_similarity: similarities.negative.map(f64::from),
+            negative_p95: similarities.negative_p95.map(f64::from),
+            harder_share: similarities.harder.map(f64::from),
+            masked_share: f64::from(similarities.masked),
         }
+    }
+
+    /// The largest similarity that there can be.
+    fn bound(&self) -> f64 {
+        let norm = |row: &Vec<f64>| row.iter().map(|value| value * value).sum::<f64>().sqrt();
+        [&self.queries, &self.passages].map(|rows| rows.iter().map(norm).fold(0.0, f64::max)).iter().product()
     }
 }
 
 impl Output {
-    /// Panics unless the losses agree to the relative tolerance of the larger of 1 and the loss, the
-    /// gradients to `tolerance`, and the counts exactly. A loss is `f32` on both sides, hence to 1e-6 at best.
+    /// Panics unless the losses and the slope of the scale agree to the relative tolerance of the larger of 1 and the expected, the
+    /// gradients to `tolerance`, the counts exactly. A loss is `f32` on both sides, hence to 1e-6 at best.
     pub(crate) fn assert_close(&self, expected: &Output, tolerance: Tolerance) {
-        let error = (self.loss - expected.loss).abs();
-        let allowed = tolerance.relative.max(1e-6) * expected.loss.max(1.0);
-        assert!(error <= allowed, "loss {} instead of {}", self.loss, expected.loss);
+        let relative = tolerance.relative.max(1e-6);
+        close("loss", self.loss, expected.loss, relative * expected.loss.abs().max(1.0));
+        // A sum of logits, each times a weight that the loss does not see.
+        let scale = relative * 10.0 * expected.scale_gradient.abs().max(1.0);
+        close("slope of the scale", self.scale_gradient, expected.scale_gradient, scale);
         assert_rows_close(&self.query_gradient, &expected.query_gradient, tolerance);
         assert_rows_close(&self.passage_gradient, &expected.passage_gradient, tolerance);
         assert_eq!(self.masked, expected.masked);
-        assert!((self.accuracy - expected.accuracy).abs() < 1e-6, "{} instead of {}", self.accuracy, expected.accuracy);
+        close("accuracy", self.accuracy, expected.accuracy, 1e-6);
     }
+
+    /// Panics unless what is said of the similarities agrees, the percentile to a bin of its histogram.
+    pub(crate) fn assert_similarities_close(&self, expected: &Output, problem: &Problem) {
+        close("positive similarity", self.positive_similarity, expected.positive_similarity, 1e-6);
+        close("masked share", self.masked_share, expected.masked_share, 1e-6);
+        for (name, actual, expected, allowed) in [
+            ("negative similarity", self.negative_similarity, expected.negative_similarity, 1e-6),
+            ("harder share", self.harder_share, expected.harder_share, 1e-6),
+            ("percentile", self.negative_p95, expected.negative_p95, 2.01 * problem.bound() / 4096.0),
+        ] {
+            match (actual, expected) {
+                (Some(actual), Some(expected)) => close(name, actual, expected, allowed),
+                (actual, expected) => assert_eq!(actual, expected, "{name}"),
+            }
+        }
+    }
+}
+
+fn close(name: &str, actual: f64, expected: f64, allowed: f64) {
+    assert!((actual - expected).abs() <= allowed, "{name} {actual} instead of {expected}");
 }
 
 pub(crate) fn assert_rows_close(actual: &[Vec<f64>], expected: &[Vec<f64>], tolerance: Tolerance) {
@@ -75,12 +135,12 @@ pub(crate) fn assert_rows_close(actual: &[Vec<f64>], expected: &[Vec<f64>], tole
     }
 }
 
-fn tensor(rows: &[Vec<f64>], dtype: DType) -> Tensor<Flex, 2> {
+fn tensor<B: Backend>(rows: &[Vec<f64>], dtype: DType) -> Tensor<B, 2> {
     let data = TensorData::new(rows.concat(), [rows.len(), rows[0].len()]);
     Tensor::from_data(data, (&Default::default(), dtype))
 }
 
-fn rows(tensor: Tensor<Flex, 2>) -> Vec<Vec<f64>> {
+fn rows<B: Backend>(tensor: Tensor<B, 2>) -> Vec<Vec<f64>> {
     let [_, width] = tensor.dims();
     let values: Vec<f64> = tensor.into_data().iter::<f64>().collect();
     values.chunks(width).map(<[f64]>::to_vec).collect()

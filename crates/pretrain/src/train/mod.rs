@@ -125,7 +125,12 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let loss = self.loss.loss_and_gradients(
             embeddings.clone().select(0, queries.clone()),
             embeddings.clone().select(0, passages.clone()),
-            &InBatch { query_ids: &query_ids, passage_ids: &passage_ids, known_positives: &known_positives },
+            &InBatch {
+                query_ids: &query_ids,
+                passage_ids: &passage_ids,
+                known_positives: &known_positives,
+                ..InBatch::default()
+            },
         );
         let gradient = embeddings
             .zeros_like()

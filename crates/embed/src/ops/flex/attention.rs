@@ -4,9 +4,9 @@ use burn_flex::FlexTensor;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
+use vectors::simd::{exp, lanes_max, lanes_sum, vectorised};
 
 use super::kernel::{Kernel, dims, tensor, values};
-use super::simd::{exp, lanes_max, lanes_sum, vectorised};
 
 /// Attention of each text over itself, straight from and to packed rows: nothing is padded, nothing masked.
 #[derive(Clone, Debug)]

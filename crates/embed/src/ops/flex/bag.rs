@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
+use vectors::simd::vectorised;
 
 use super::kernel::{Kernel, dims, tensor, values};
-use super::simd::vectorised;
 
 /// Mean of the table's rows of each text; without `ids`, of the rows between its offsets.
 #[derive(Clone, Debug)]

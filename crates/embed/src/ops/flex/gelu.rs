@@ -1,8 +1,8 @@
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
+use vectors::simd::{erf, exp, vectorised};
 
 use super::kernel::{Kernel, dims, tensor, values};
-use super::simd::{erf, exp, vectorised};
 
 /// Rows of one task: fixed, so that the order of sums is.
 pub(super) const ROWS: usize = 32;

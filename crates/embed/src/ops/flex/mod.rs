@@ -8,7 +8,6 @@ mod bag;
 mod gelu;
 mod kernel;
 mod norm;
-mod simd;
 #[cfg(test)]
 mod tests;
 

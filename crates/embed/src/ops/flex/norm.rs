@@ -1,9 +1,9 @@
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
+use vectors::simd::{lanes_sum, vectorised};
 
 use super::gelu::{ROWS, total};
 use super::kernel::{Kernel, dims, tensor, values};
-use super::simd::{lanes_sum, vectorised};
 
 /// `LayerNorm(x + residual + bias)`; inputs in that order, then scale and shift.
 #[derive(Clone, Copy, Debug)]

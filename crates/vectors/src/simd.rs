@@ -1,11 +1,26 @@
 //! Loops compiled for the widest vectors of the machine, without `unsafe`: pulp picks the instruction set at run time, and LLVM
-//! vectorises what is inlined into its closure.
+//! vectorises what is inlined into its closure. What softmax and GELU need as such loops.
+//!
+//! ```
+//! use vectors::simd::{exp, lanes_max, lanes_sum, vectorised};
+//!
+//! let logits: Vec<f32> = (0..100).map(|i| (i % 7) as f32).collect();
+//! let log_sum = vectorised(
+//!     #[inline(always)]
+//!     || {
+//!         let most = lanes_max(&logits);
+//!         most + lanes_sum(&logits, &logits, |logit, _| exp(logit - most)).ln()
+//!     },
+//! );
+//! let exact = logits.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
+//! assert!((f64::from(log_sum) - exact).abs() < 1e-5);
+//! ```
 
 use std::sync::OnceLock;
 
 /// Runs `body` compiled for the machine's vectors. `body` and all it calls must be `#[inline(always)]` to profit.
 #[inline(always)]
-pub(super) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
+pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
     ARCH.get_or_init(pulp::Arch::new).dispatch(body)
 }
@@ -14,7 +29,7 @@ pub(super) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
 ///
 /// Cephes' expf: range reduction by ln 2 and a polynomial of degree 5.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     let clamped = x.clamp(-87.3, 88.0);
     // Adding and taking away 1.5·2²³ rounds to the nearest integer.
     let magic = 12_582_912.0_f32;
@@ -31,7 +46,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// The error function to an absolute 3e-7: the rational function of Eigen's `erf`, exact to ±1 beyond 4.
 #[inline(always)]
-pub(super) fn erf(x: f32) -> f32 {
+pub fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let z = x * x;
     let mut p = -2.726_142_3e-10;
@@ -47,7 +62,7 @@ pub(super) fn erf(x: f32) -> f32 {
 
 /// Sum of `f(v, w)` in sixteen partial sums, which is what lets it be vectorised.
 #[inline(always)]
-pub(super) fn lanes_sum(v: &[f32], w: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn lanes_sum(v: &[f32], w: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; 16];
     let (vs, ws) = (v.chunks_exact(16), w.chunks_exact(16));
     let rest: f32 = vs.remainder().iter().zip(ws.remainder()).map(|(&v, &w)| f(v, w)).sum();
@@ -61,7 +76,7 @@ pub(super) fn lanes_sum(v: &[f32], w: &[f32], f: impl Fn(f32, f32) -> f32) -> f3
 
 /// Largest value, in sixteen partial maxima. A comparison, unlike `f32::max`, is one instruction.
 #[inline(always)]
-pub(super) fn lanes_max(v: &[f32]) -> f32 {
+pub fn lanes_max(v: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; 16];
     let chunks = v.chunks_exact(16);
     let mut max = f32::NEG_INFINITY;

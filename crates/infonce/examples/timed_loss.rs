@@ -1,0 +1,73 @@
+//! Losses of one batch with both gradients, timed inside a process that stays warm.
+//!
+//! ```text
+//! cargo run --release -p infonce --example timed_loss -- queries.npy passages.npy guide_queries.npy guide_passages.npy
+//! ```
+//!
+//! The files hold f32 rows. Each line on stdin, `tiled`, `guided` or `dense`, is one loss; the answer is one JSON line on stdout: seconds,
+//! loss, the first value of each gradient, and the memory in MB that it took at most beside its inputs and outputs.
+//! `benches/peers/infonce.py` speaks to it.
+
+use std::error::Error;
+use std::io::stdin;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use infonce::{ContrastiveLoss, Guide, GuideRows, InBatch, InfoNceConfig};
+use vectors::NpyVectors;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let paths: Vec<String> = std::env::args().skip(1).collect();
+    let files = paths.iter().map(|path| NpyVectors::open(Path::new(path))).collect::<Result<Vec<_>, _>>()?;
+    let [queries, passages, guide @ ..] = &files[..] else {
+        return Err("usage: timed_loss QUERIES PASSAGES GUIDE…".into());
+    };
+    let guide: Vec<Vec<f32>> =
+        guide.iter().map(|file| file.array().map(|rows| rows.iter().copied().collect()).unwrap_or_default()).collect();
+    let width = files.get(2).map_or(1, NpyVectors::dim);
+    let known = match &guide[..] {
+        [queries, passages] => InBatch { guide: Some(GuideRows { queries, passages, width }), ..InBatch::default() },
+        _ => InBatch::default(),
+    };
+    let (queries, passages) = (tensor(queries)?, tensor(passages)?);
+    let config = InfoNceConfig::default().with_temperature(0.05);
+    for line in stdin().lines() {
+        let loss: Box<dyn ContrastiveLoss<Flex>> = match line?.as_str() {
+            "tiled" => Box::new(config.build()?),
+            "guided" => Box::new(config.with_guide(Guide { margin: 0.05, relative: true }).build()?),
+            "dense" => Box::new(config.build_dense()?),
+            other => return Err(format!("{other:?} is not tiled, guided or dense").into()),
+        };
+        // Linux begins to count the largest resident size anew.
+        std::fs::write("/proc/self/clear_refs", "5")?;
+        let before = resident("VmRSS:")?;
+        let begin = Instant::now();
+        let output = loss.loss_and_gradients(queries.clone(), passages.clone(), &known);
+        let seconds = begin.elapsed().as_secs_f64();
+        let peak = resident("VmHWM:")?;
+        let [rows, more, width] = [queries.dims()[0], passages.dims()[0], queries.dims()[1]];
+        let extra = (peak - before) / 1e3 - ((rows + more) * width * size_of::<f32>()) as f64 / 1e6;
+        let first = |gradient: Tensor<Flex, 2>| gradient.slice([0..1, 0..1]).into_scalar();
+        let firsts = [first(output.query_gradient), first(output.passage_gradient)];
+        let answer = serde_json::json!({
+            "seconds": seconds, "loss": output.loss, "firsts": firsts, "masked": output.masked, "extra_mb": extra,
+        });
+        println!("{answer}");
+    }
+    Ok(())
+}
+
+fn tensor(file: &NpyVectors) -> Result<Tensor<Flex, 2>, Box<dyn Error>> {
+    let rows = file.array().ok_or("f32 is wanted")?;
+    let data = TensorData::new(rows.iter().copied().collect::<Vec<f32>>(), [rows.nrows(), rows.ncols()]);
+    Ok(Tensor::from_data(data, &Default::default()))
+}
+
+/// A size of this process in kilobytes, as Linux tells it.
+fn resident(key: &str) -> Result<f64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let value = status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());
+    Ok(value.ok_or("no such size")?)
+}

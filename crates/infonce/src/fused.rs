@@ -1,0 +1,40 @@
+//! The loss on burn's flex backend, straight on its memory: a strip of rows at a time, all processors on its columns.
+//!
+//! A strip's exponentials are kept until their sums are known, so that each of the three matrix products is taken once; what a strip
+//! holds is bounded ([`STRIP`]), so that memory grows with the rows of a batch and never with their square. Sums are taken in an order
+//! that does not depend on the number of threads.
+
+mod columns;
+mod memory;
+mod product;
+mod strip;
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::batch::Batch;
+use crate::{InBatch, InfoNceConfig, LossAndGradients};
+
+/// The loss, or `None` where `B` is not flex or the rows are not f32.
+pub(crate) fn loss_and_gradients<B: Backend>(
+    config: &InfoNceConfig,
+    batch: &Batch<B>,
+    known: &InBatch<'_>,
+) -> Option<LossAndGradients<B>> {
+    let [queries, passages] = [&batch.queries, &batch.passages].map(memory::flex_rows);
+    let (queries, passages) = (queries?, passages?);
+    let [_, width] = batch.queries.dims();
+    let rows = [memory::values(&queries), memory::values(&passages)];
+    let output = strip::run(config, rows, width, known);
+    let gradient = |values: Vec<f32>| -> Option<Tensor<B, 2>> { memory::tensor(values, width) };
+    let [query_gradient, passage_gradient] = output.gradients;
+    Some(LossAndGradients {
+        loss: output.loss,
+        query_gradient: gradient(query_gradient)?,
+        passage_gradient: gradient(passage_gradient)?,
+        scale_gradient: output.scale_gradient,
+        masked: output.masked,
+        accuracy: output.accuracy,
+        similarities: output.similarities,
+    })
+}

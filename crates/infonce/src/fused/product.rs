@@ -1,0 +1,92 @@
+use std::ops::Range;
+
+/// A matrix in memory: the value at (i, j) is `values[i * rows + j * columns]`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    shape: [usize; 2],
+    strides: [usize; 2],
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of so many values, one after another.
+    pub(super) fn rows(values: &'a [f32], width: usize) -> Self {
+        Self { values, shape: [values.len() / width, width], strides: [width, 1] }
+    }
+
+    /// Some of the rows.
+    pub(super) fn slice(self, rows: Range<usize>) -> Self {
+        Self::rows(&self.values[rows.start * self.shape[1]..rows.end * self.shape[1]], self.shape[1])
+    }
+
+    pub(super) fn transposed(self) -> Self {
+        let ([m, n], [rows, columns]) = (self.shape, self.strides);
+        Self { values: self.values, shape: [n, m], strides: [columns, rows] }
+    }
+
+    /// How many rows there are.
+    pub(super) fn count(self) -> usize {
+        self.shape[0]
+    }
+
+    pub(super) fn row(self, row: usize) -> &'a [f32] {
+        &self.values[row * self.shape[1]..(row + 1) * self.shape[1]]
+    }
+}
+
+/// `out = a b`, or `out += a b`; `out` row by row. On this thread alone.
+pub(super) fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+    let ([m, k], [inner, n]) = (a.shape, b.shape);
+    assert!(k == inner && out.len() == m * n, "{m} x {k} times {inner} x {n} into {}", out.len());
+    if out.is_empty() {
+        return;
+    }
+    multiply(out, [m, n, k], a, b, add);
+}
+
+#[allow(unsafe_code, reason = "gemm has no safe interface")]
+fn multiply(out: &mut [f32], [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+    // SAFETY: gemm reads what the shapes and strides span of `a` and `b`, all of it inside their slices, as `Matrix` is only made of whole
+    // rows, and writes m rows of n values one after another, which is all of `out`; that is borrowed for it alone. No stride or size is
+    // above a slice's length, which an isize holds.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            a.values.as_ptr(),
+            a.strides[1] as isize,
+            a.strides[0] as isize,
+            b.values.as_ptr(),
+            b.strides[1] as isize,
+            b.strides[0] as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_those_worked_by_hand() {
+        let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, -1.0, 2.0, 1.0, 0.0]);
+        let (a, b) = (Matrix::rows(&a, 3), Matrix::rows(&b, 3));
+        let mut out = [0.0; 4];
+        product(&mut out, a, b.transposed(), false);
+        assert_eq!(out, [-2.0, 4.0, -2.0, 13.0]);
+        let mut one = [0.5];
+        product(&mut one, a.slice(1..2), b.slice(1..2).transposed(), true);
+        assert_eq!((one, a.row(1), a.count()), ([13.5], &[4.0, 5.0, 6.0][..], 2));
+    }
+}
