@@ -42,8 +42,14 @@ impl BackendTask for Bench<'_> {
         group.throughput(Throughput::Elements(PAIRS as u64)).sample_size(10);
         for batch_size in [256, 1024] {
             let sampler = UniformConfig::new(batch_size).build(PAIRS).expect("a batch fits the pairs");
-            let training =
-                Training::<B> { tokens: &tokens, sampler: &sampler, loss: &loss, config: &config, device: &device };
+            let training = Training::<B> {
+                tokens: &tokens,
+                sampler: &sampler,
+                loss: &loss,
+                guide: None,
+                config: &config,
+                device: &device,
+            };
             group.bench_function(BenchmarkId::new("static-256", batch_size), |bencher| {
                 bencher.iter(|| training.run(encoder.clone(), &mut |_, _| Ok(())).expect("the loss stays finite"));
             });

@@ -140,7 +140,7 @@ def info_nce(queries: torch.Tensor, passages: torch.Tensor, ids: torch.Tensor, l
         scores = scores.masked_fill(same, -math.inf)
     own = torch.arange(len(scores))
     forward = cross_entropy(scores, own)
-    return forward if loss["direction"] == "query-to-passage" else (forward + cross_entropy(scores.T, own)) / 2
+    return forward if loss["directions"] == ["query-to-passage"] else (forward + cross_entropy(scores.T, own)) / 2
 
 
 def trained(run: Run, member: Member, table: torch.Tensor, queries: Texts, passages: Texts) -> tuple[torch.Tensor, list[float]]:

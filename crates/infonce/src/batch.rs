@@ -17,6 +17,7 @@ impl<B: Backend> Batch<B> {
     pub(crate) fn new(queries: Tensor<B, 2>, passages: Tensor<B, 2>, known: &InBatch<'_>) -> Self {
         let ([b, d], [n, width]) = (queries.dims(), passages.dims());
         assert!(b > 0, "no queries");
+        assert!(d > 0, "rows of width 0");
         assert!(d == width, "queries of width {d}, passages of width {width}");
         let least = known.hard_negatives.checked_add(1).and_then(|each| each.checked_mul(b)).unwrap_or(usize::MAX);
         assert!(n >= least, "{n} passages for {b} queries with {} hard negatives each", known.hard_negatives);

@@ -55,6 +55,16 @@ impl Blocks {
         };
         Self { blocks, groups }
     }
+
+    /// Whether queries and passages are anchors of a block.
+    pub(crate) fn are_anchors(&self) -> [bool; 2] {
+        [Side::Queries, Side::Passages].map(|side| self.blocks.iter().any(|block| block.anchors == side))
+    }
+
+    /// Whether they are candidates.
+    pub(crate) fn are_candidates(&self) -> [bool; 2] {
+        [Side::Queries, Side::Passages].map(|side| self.blocks.iter().any(|block| block.candidates == side))
+    }
 }
 
 fn sides(direction: Direction) -> (Side, Side) {

@@ -5,6 +5,7 @@
 //! that does not depend on the number of threads.
 
 mod columns;
+mod guide;
 mod memory;
 mod product;
 mod strip;

@@ -45,7 +45,8 @@ impl Pick {
     pub(crate) fn new(group: Group, negatives: RowSum, positive: f64, temperature: f64) -> Self {
         if negatives.sum == 0.0 {
             let loss = if group.own == 0 { 0.0 } else { f64::from(group.own).ln() };
-            return Self { loss, pull: 0.0, scale_slope: 0.0 };
+            // A pair that is not a number has a loss that is none.
+            return Self { loss: loss + 0.0 * positive, pull: 0.0, scale_slope: 0.0 };
         }
         let odds = negatives.largest + negatives.sum.ln() - positive;
         let (loss, pull) = match group.own {

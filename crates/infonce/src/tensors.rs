@@ -12,7 +12,7 @@ use crate::{InBatch, InfoNceConfig, LossAndGradients};
 
 /// In the place of a similarity that is no negative's: finite, for backends whose kernels assume finite numbers.
 const LEFT_OUT: f32 = -1e30;
-/// Above [`LEFT_OUT`] and below every similarity and logit.
+/// Above [`LEFT_OUT`] and below every similarity; over the temperature, between their logits.
 const NO_SIMILARITY: f32 = -1e29;
 
 /// What is brought to the host of each pair.
@@ -87,7 +87,7 @@ pub(crate) fn loss_and_gradients<B: Backend>(
     }
     let [loss, scale_slope, hits, _, _, _, guided] = totals;
     let pairs = run.queries as f64;
-    let histogram = histogram.map(DeviceHistogram::to_host);
+    let histogram = histogram.map(DeviceHistogram::into_histogram);
     LossAndGradients {
         loss: (loss / pairs) as f32,
         query_gradient,
@@ -175,7 +175,11 @@ impl<'a, B: Backend> Run<'a, B> {
     ) -> Settled<B> {
         let own = self.own.clone().slice(rows.clone());
         let none = own.zeros_like();
-        let empty = Softmax { largest: none.full_like(NO_SIMILARITY), sum: none.clone(), similarity: none.clone() };
+        let empty = Softmax {
+            largest: none.full_like(NO_SIMILARITY / self.config.temperature),
+            sum: none.clone(),
+            similarity: none.clone(),
+        };
         let mut softmaxes = vec![empty; self.blocks.groups.len()];
         let mut hardest = none.full_like(LEFT_OUT);
         let [mut sum, mut negatives, mut harder, mut guided] = [none.clone(), none.clone(), none.clone(), none];
@@ -377,7 +381,8 @@ impl<B: Backend> DeviceHistogram<B> {
     fn new([queries, passages]: &[Tensor<B, 2>; 2]) -> Self {
         let longest = |rows: &Tensor<B, 2>| rows.clone().square().sum_dim(1).sqrt().max();
         let bound = longest(queries) * longest(passages);
-        let bound = bound.into_data().iter::<f32>().next().unwrap_or(f32::NAN);
+        // Rows of zeros have similarities of 0, whatever they are divided by.
+        let bound = bound.into_data().iter::<f32>().next().unwrap_or(f32::NAN).max(f32::MIN_POSITIVE);
         let counts = Tensor::zeros([Histogram::BINS], (&queries.device(), queries.dtype()));
         Self { bound, counts }
     }
@@ -391,7 +396,7 @@ impl<B: Backend> DeviceHistogram<B> {
         self.counts = counts.select_assign(0, places, weight, IndexingUpdateOp::Add);
     }
 
-    fn to_host(self) -> Histogram {
+    fn into_histogram(self) -> Histogram {
         Histogram::of(self.bound, self.counts.into_data().iter::<f32>().map(|count| count as u64).collect())
     }
 }

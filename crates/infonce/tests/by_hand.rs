@@ -195,3 +195,34 @@ fn known_positives_of_some_queries_only_are_refused() {
     let ids = InBatch { passage_ids: &[1, 2], known_positives: &[&[1]], ..InBatch::default() };
     run([2, 2], [2, 2], &ids);
 }
+
+#[test]
+#[should_panic(expected = "rows of width 0")]
+fn rows_without_values_are_refused() {
+    run([2, 0], [2, 0], &InBatch::default());
+}
+
+/// Rows that are not normalised have temperatures such as the square root of their width.
+#[test]
+fn a_high_temperature_leaves_nothing_in_that_is_left_out() {
+    let mut problem = problem([[9.0, 0.0], [0.0, 9.0]], [[9.0, 0.0], [0.0, 9.0]]);
+    problem.query_ids = vec![5, 5];
+    let config = InfoNceConfig::default().with_temperature(100.0).with_directions(Directions::ALL, Partition::Separate);
+    for loss in both(config) {
+        for dtype in [DType::F32, DType::F64] {
+            let output = problem.run(&*loss, dtype);
+            assert_eq!((output.loss, output.masked), (0.0, 8));
+            assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_no_numbers_have_a_loss_that_is_none() {
+    for loss in both(InfoNceConfig::default()) {
+        for dtype in [DType::F32, DType::F64] {
+            assert!(problem([[f64::NAN, 0.0]], [[1.0, 0.0]]).run(&*loss, dtype).loss.is_nan());
+            assert!(problem([[f64::NAN; 2]; 2], [[1.0, 0.0]; 2]).run(&*loss, dtype).loss.is_nan());
+        }
+    }
+}

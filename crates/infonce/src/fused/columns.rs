@@ -7,18 +7,9 @@ use crate::similarities::Histogram;
 use crate::softmax::RowSum;
 
 /// In the place of a similarity that is no negative's: far below any, and far above −∞, of which 0 times were not a number.
-const LEFT_OUT: f32 = -1e30;
+pub(super) const LEFT_OUT: f32 = -1e30;
 /// Above [`LEFT_OUT`] and below every similarity.
 const NO_SIMILARITY: f32 = -1e29;
-
-/// What a row's negatives are compared with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Own {
-    /// The similarity of the pair.
-    pub(super) similarity: f32,
-    /// The lowest score of the guide that is masked; ∞ without a guide.
-    pub(super) threshold: f32,
-}
 
 /// What a row's negatives among some columns come to.
 #[derive(Debug, Clone, Copy)]
@@ -64,24 +55,19 @@ impl Columns {
         Self { values: Vec::new(), found: Vec::new() }
     }
 
-    /// Fills in the exponentials of the negatives, 0 elsewhere. `left_out` has for each row the candidates that are no negatives, of which the
-    /// columns are those from `first` on; `scratch` becomes as large as the values if there is a guide.
+    /// Fills in the exponentials of the negatives, 0 elsewhere: of all candidates but those that `left_out` lists for each row, of which the
+    /// columns are those from `first` on, and those that `guided` leaves out of a row, which says how many.
     pub(super) fn fill(
         &mut self,
         [anchors, candidates]: [Matrix<'_>; 2],
-        guide: Option<(Matrix<'_>, Matrix<'_>)>,
-        scratch: &mut Vec<f32>,
-        (sharpness, own, mut histogram): (f32, &[Own], Option<&mut Histogram>),
         (left_out, first): (&[Vec<u32>], usize),
+        guided: impl Fn(usize, &mut [f32]) -> u32,
+        (sharpness, own): (f32, &[f32]),
+        mut histogram: Option<&mut Histogram>,
     ) {
-        let (rows, columns) = (own.len(), candidates.count());
-        self.values.resize(rows * columns, 0.0);
+        let columns = candidates.count();
+        self.values.resize(own.len() * columns, 0.0);
         product(&mut self.values, anchors, candidates.transposed(), false);
-        let scores = guide.map(|(anchors, candidates)| {
-            scratch.resize(rows * columns, 0.0);
-            product(scratch, anchors, candidates.transposed(), false);
-            &scratch[..]
-        });
         self.found.clear();
         for (row, (values, &own)) in self.values.chunks_exact_mut(columns).zip(own).enumerate() {
             let listed = &left_out[row];
@@ -89,17 +75,13 @@ impl Columns {
             for &column in listed[start..].iter().take_while(|&&column| (column as usize) < first + columns) {
                 values[column as usize - first] = LEFT_OUT;
             }
-            let scores = scores.map_or(&[][..], |scores| &scores[row * columns..(row + 1) * columns]);
-            let guided = vectorised(
-                #[inline(always)]
-                || mask(values, scores, own.threshold),
-            );
+            let guided = guided(row, values);
             if let Some(histogram) = &mut histogram {
                 values.iter().filter(|&&value| value > NO_SIMILARITY).for_each(|&value| histogram.add(value));
             }
             let found = vectorised(
                 #[inline(always)]
-                || exponentials(values, sharpness, own.similarity),
+                || exponentials(values, sharpness, own),
             );
             self.found.push(RowFound { guided, ..found });
         }
@@ -124,18 +106,6 @@ impl Columns {
         product(anchor_gradient, weights, candidates, true);
         product(candidate_gradient, weights.transposed(), anchors, true);
     }
-}
-
-/// Leaves out the candidates that the guide finds at or above the threshold, if there are scores; how many it does so alone.
-#[inline(always)]
-fn mask(values: &mut [f32], scores: &[f32], threshold: f32) -> u32 {
-    let mut guided = 0;
-    for (value, &score) in values.iter_mut().zip(scores) {
-        let masked = score >= threshold;
-        guided += u32::from(masked & (*value > NO_SIMILARITY));
-        *value = if masked { LEFT_OUT } else { *value };
-    }
-    guided
 }
 
 /// Turns the similarities of a row into exponentials.

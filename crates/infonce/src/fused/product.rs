@@ -24,6 +24,11 @@ impl<'a> Matrix<'a> {
         Self { values: self.values, shape: [n, m], strides: [columns, rows] }
     }
 
+    /// How many values a row has.
+    pub(super) fn width(self) -> usize {
+        self.shape[1]
+    }
+
     /// How many rows there are.
     pub(super) fn count(self) -> usize {
         self.shape[0]

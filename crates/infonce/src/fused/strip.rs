@@ -2,13 +2,14 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::columns::{Columns, Own, RowFound};
+use super::columns::{Columns, RowFound};
+use super::guide::{Products, Scores};
 use super::product::Matrix;
 use crate::block::{Block, Blocks, Side};
 use crate::negatives::Negatives;
 use crate::similarities::{Histogram, Similarities, Sums};
 use crate::softmax::{Pick, RowSum};
-use crate::{Guide, InBatch, InfoNceConfig};
+use crate::{InBatch, InfoNceConfig};
 
 /// Bytes that the exponentials of a strip take where its rows allow it.
 const STRIP: usize = 16 << 20;
@@ -16,7 +17,7 @@ const STRIP: usize = 16 << 20;
 const LEAST_ROWS: usize = 64;
 /// Rows of all partial sums of the anchors' gradients together, whatever the rows of a strip.
 const PARTIAL_ROWS: usize = 2048;
-/// Columns that are worked on at once.
+/// Columns that are worked on at once: whole panels of a guide.
 const COLUMNS: Range<usize> = 64..256;
 
 /// What a batch gives.
@@ -37,12 +38,19 @@ struct Run<'a> {
     negatives: Negatives,
     /// Queries and passages.
     sides: [Matrix<'a>; 2],
-    guide: Option<(Guide, [Matrix<'a>; 2])>,
+    guide: Option<Guided<'a>>,
     queries: usize,
     width: usize,
-    own: Vec<Own>,
+    /// The similarity of each pair.
+    own: Vec<f32>,
     /// The largest similarity that there can be.
     bound: f32,
+}
+
+/// A guide and each pair's lowest score that is masked.
+struct Guided<'a> {
+    scores: Scores<'a>,
+    thresholds: Vec<f32>,
 }
 
 /// Some candidates of one side, and where their gradient goes.
@@ -95,23 +103,16 @@ struct Totals {
 impl<'a> Run<'a> {
     fn new(config: &'a InfoNceConfig, sides: [Matrix<'a>; 2], width: usize, known: &InBatch<'a>) -> Self {
         let queries = sides[0].count();
-        let guide = config
-            .guide
-            .zip(known.guide)
-            .map(|(guide, rows)| (guide, [rows.queries, rows.passages].map(|values| Matrix::rows(values, rows.width))));
-        let own = |pair: usize| {
-            let [query, passage] = sides.map(|side| side.row(pair));
-            let threshold = |(guide, [queries, passages]): &(Guide, [Matrix<'_>; 2])| {
-                guide.threshold(vectors::inner_product(queries.row(pair), passages.row(pair)) as f32)
-            };
-            Own {
-                similarity: vectors::inner_product(query, passage) as f32,
-                threshold: guide.as_ref().map_or(f32::INFINITY, threshold),
-            }
-        };
+        let blocks = Blocks::new(config);
+        let guide = config.guide.zip(known.guide).map(|(guide, rows)| {
+            let scores = Scores::new(rows, &blocks);
+            let own = |pair| guide.threshold(scores.exact([Side::Queries, Side::Passages], [pair, pair]));
+            Guided { thresholds: (0..queries).map(own).collect(), scores }
+        });
+        let own = |pair: usize| vectors::inner_product(sides[0].row(pair), sides[1].row(pair)) as f32;
         let longest = |side: Matrix<'_>| (0..side.count()).map(|row| vectors::norm(side.row(row))).fold(0.0, f64::max);
         Self {
-            blocks: Blocks::new(config),
+            blocks,
             negatives: Negatives::new(queries, known, config.mask_duplicates),
             own: (0..queries).map(own).collect(),
             bound: if config.percentile { (longest(sides[0]) * longest(sides[1])) as f32 } else { 0.0 },
@@ -147,7 +148,7 @@ impl<'a> Run<'a> {
         let mut all = Vec::new();
         for (side, gradient) in [(Side::Queries, queries), (Side::Passages, passages)] {
             let count = self.candidates(side);
-            let each = count.div_ceil(8).next_multiple_of(16).clamp(COLUMNS.start, COLUMNS.end);
+            let each = count.div_ceil(8).next_multiple_of(32).clamp(COLUMNS.start, COLUMNS.end);
             let of_side = |(_, block): &(usize, &Block)| block.candidates == side;
             let blocks: Vec<usize> =
                 self.blocks.blocks.iter().enumerate().filter(of_side).map(|(place, _)| place).collect();
@@ -158,7 +159,7 @@ impl<'a> Run<'a> {
                     rows: start..start + gradient.len() / self.width,
                     gradient,
                     columns: blocks.iter().map(|&block| (block, Columns::new())).collect(),
-                    histogram: Histogram::new(self.bound),
+                    histogram: Histogram::new(if side == Side::Passages { self.bound } else { 0.0 }),
                 });
             }
         }
@@ -170,7 +171,8 @@ impl<'a> Run<'a> {
         let rows = self.rows();
         let mut totals =
             Totals { loss: 0.0, scale_slope: 0.0, masked: 0, hits: 0, sums: Sums::default(), histogram: None };
-        let parts = (PARTIAL_ROWS / rows.next_power_of_two()).clamp(1, candidates.len());
+        let worked_on = candidates.iter().filter(|part| !part.columns.is_empty()).count();
+        let parts = (PARTIAL_ROWS / rows.next_power_of_two()).clamp(1, worked_on);
         let mut partial: Vec<[Vec<f32>; 2]> = self.partial_sums(parts, rows);
         for start in (0..self.queries).step_by(rows) {
             let strip = start..self.queries.min(start + rows);
@@ -179,17 +181,15 @@ impl<'a> Run<'a> {
             self.pull(&strip, &settled, &mut candidates, &mut partial);
         }
         if self.config.percentile {
-            totals.histogram = candidates.into_iter().map(|part| part.histogram).reduce(Histogram::with);
+            let counted = candidates.into_iter().filter(|part| part.side == Side::Passages);
+            totals.histogram = counted.map(|part| part.histogram).reduce(Histogram::with);
         }
         totals
     }
 
     /// Room for the gradients of a strip's anchors, of the sides that are anchors.
     fn partial_sums(&self, parts: usize, rows: usize) -> Vec<[Vec<f32>; 2]> {
-        let room = |side: Side| {
-            let is_anchor = self.blocks.blocks.iter().any(|block| block.anchors == side);
-            vec![0.0; if is_anchor { rows * self.width } else { 0 }]
-        };
+        let room = |side: Side| vec![0.0; if self.blocks.are_anchors()[side as usize] { rows * self.width } else { 0 }];
         (0..parts).map(|_| [room(Side::Queries), room(Side::Passages)]).collect()
     }
 
@@ -204,25 +204,24 @@ impl<'a> Run<'a> {
             left_out.push(lists);
         }
         let own = &self.own[strip.clone()];
-        candidates.par_iter_mut().for_each_init(Vec::new, |scratch, part| {
+        candidates.par_iter_mut().for_each_init(Products::new, |products, part| {
             for (place, columns) in &mut part.columns {
-                let block = &self.blocks.blocks[*place];
+                let (block, left_out) = (&self.blocks.blocks[*place], &left_out[*place]);
+                let sides = [block.anchors, part.side];
+                if let Some(guide) = &self.guide {
+                    guide.scores.multiply(sides, strip, &part.rows, products);
+                }
+                let guided = |row: usize, values: &mut [f32]| match &self.guide {
+                    Some(Guided { scores, thresholds }) => {
+                        let anchor = strip.start + row;
+                        scores.mask(sides, (row, anchor, thresholds[anchor]), &part.rows, products, values)
+                    }
+                    None => 0,
+                };
                 let rows =
                     [self.side(block.anchors).slice(strip.clone()), self.side(part.side).slice(part.rows.clone())];
-                let guide = self.guide.as_ref().map(|(_, guide)| {
-                    (
-                        guide[block.anchors as usize].slice(strip.clone()),
-                        guide[part.side as usize].slice(part.rows.clone()),
-                    )
-                });
                 let histogram = (*place == 0 && self.config.percentile).then_some(&mut part.histogram);
-                columns.fill(
-                    rows,
-                    guide,
-                    scratch,
-                    (block.sharpness as f32, own, histogram),
-                    (&left_out[*place], part.rows.start),
-                );
+                columns.fill(rows, (left_out, part.rows.start), guided, (block.sharpness as f32, own), histogram);
             }
         });
     }
@@ -231,10 +230,10 @@ impl<'a> Run<'a> {
     fn settle(&self, strip: &Range<usize>, candidates: &[Candidates<'_>], totals: &mut Totals) -> Settled {
         let temperature = f64::from(self.config.temperature);
         let mut picks = Vec::with_capacity(strip.len());
-        for (row, own) in self.own[strip.clone()].iter().enumerate() {
+        for (row, &own) in self.own[strip.clone()].iter().enumerate() {
             let mut sums = vec![RowSum::EMPTY; self.blocks.groups.len()];
             let mut hardest = f32::NEG_INFINITY;
-            totals.sums.positive(own.similarity);
+            totals.sums.positive(own);
             for (place, columns) in candidates.iter().flat_map(|part| &part.columns) {
                 let (block, found) = (&self.blocks.blocks[*place], &columns.found[row]);
                 sums[block.group] = sums[block.group].with(found.sum(block.sharpness));
@@ -244,8 +243,8 @@ impl<'a> Run<'a> {
                     totals.sums.negatives(found.negatives, found.similarities, found.harder);
                 }
             }
-            totals.hits += usize::from(own.similarity > hardest);
-            let positive = f64::from(own.similarity) / temperature;
+            totals.hits += usize::from(own > hardest);
+            let positive = f64::from(own) / temperature;
             let pick = |(&group, &sum)| (sum, Pick::new(group, sum, positive, temperature));
             let of_row: Vec<(RowSum, Pick)> = self.blocks.groups.iter().zip(&sums).map(pick).collect();
             for (group, (_, pick)) in self.blocks.groups.iter().zip(&of_row) {
@@ -266,8 +265,9 @@ impl<'a> Run<'a> {
         partial: &mut [[Vec<f32>; 2]],
     ) {
         let rows = strip.len();
-        let each = candidates.len().div_ceil(partial.len());
-        candidates.par_chunks_mut(each).zip(&mut *partial).for_each(|(parts, sums)| {
+        let mut worked_on: Vec<_> = candidates.iter_mut().filter(|part| !part.columns.is_empty()).collect();
+        let each = worked_on.len().div_ceil(partial.len());
+        worked_on.par_chunks_mut(each).zip(&mut *partial).for_each(|(parts, sums)| {
             sums.iter_mut().for_each(|sums| sums.fill(0.0));
             for part in parts {
                 for (place, columns) in &mut part.columns {

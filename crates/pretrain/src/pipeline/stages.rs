@@ -68,6 +68,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let clusters = self.stored_clusters(config)?;
             stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);
         }
+        if config.loss.guide.is_some() {
+            stage = stage.after("embeddings", self.embed_stage()?);
+        }
         if train.keep == Keep::Best {
             stage = self.with_judgement(stage)?;
         }

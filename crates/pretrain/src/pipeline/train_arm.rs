@@ -4,8 +4,9 @@ use std::path::Path;
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use embed::{ExportOptions, SaveFolder};
+use embed::{ExportOptions, SaveFolder, Side};
 use stratified_sampler::BatchSampler;
+use vectors::NpyVectors;
 
 use super::Pipeline;
 use super::initial::Start;
@@ -16,8 +17,9 @@ use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::parts::Parts;
 use crate::progress::{count, megabytes};
+use crate::rows::as_array;
 use crate::run_folder::Member;
-use crate::train::Training;
+use crate::train::{PairGuide, Training};
 
 /// Bytes of a parameter with its gradient and AdamW's two moments.
 const BYTES_A_PARAMETER: usize = 16;
@@ -50,10 +52,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;
         let loss = self.parts.loss(&config.loss)?;
+        let guide = match config.loss.guide {
+            Some(_) => Some([self.vectors(Side::Query)?, self.vectors(Side::Passage)?]),
+            None => None,
+        };
         let training = Training::<B> {
             tokens: &start.tokens,
             sampler: &*sampler,
             loss: &*loss,
+            guide: guide.as_ref().map(|rows| self.guide(rows)).transpose()?,
             config: &config.training(),
             device: &self.device,
         };
@@ -87,6 +94,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         recorder.finish()?;
         let kept = best.map_or(trained, |(_, student)| student);
         save(&kept, start, &folder.join("model"))
+    }
+
+    /// The clustering embedder's rows as the loss's guide.
+    fn guide<'a>(&'a self, [queries, passages]: &'a [NpyVectors; 2]) -> Result<PairGuide<'a>> {
+        Ok(PairGuide {
+            queries: as_array(queries, &self.embeddings(Side::Query))?,
+            passages: as_array(passages, &self.embeddings(Side::Passage))?,
+            pairs: &self.dataset.train,
+        })
     }
 }
 

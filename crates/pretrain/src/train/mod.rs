@@ -4,6 +4,7 @@ mod adamw;
 mod clip;
 #[cfg(feature = "cpu")]
 mod flex;
+mod guide;
 mod schedule;
 mod tokens;
 
@@ -15,11 +16,12 @@ use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use embed::Encoder;
-use infonce::{ContrastiveLoss, InBatch};
+use infonce::{ContrastiveLoss, GuideRows, InBatch, Similarities};
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
 use adamw::AdamW;
+pub use guide::PairGuide;
 pub use schedule::Schedule;
 pub use tokens::{BatchTokens, PairTokens};
 
@@ -37,6 +39,8 @@ pub struct Training<'a, B: AutodiffBackend> {
     pub sampler: &'a dyn BatchSampler,
     /// The loss over a batch of embeddings.
     pub loss: &'a dyn ContrastiveLoss<B::InnerBackend>,
+    /// What the loss finds false negatives by beside known positives; `None` where its configuration has no guide.
+    pub guide: Option<PairGuide<'a>>,
     /// The optimisation.
     pub config: &'a TrainConfig,
     /// Where the encoder lives.
@@ -54,8 +58,11 @@ pub struct StepReport {
     pub loss: f32,
     /// The share of queries whose positive scores highest in the batch.
     pub accuracy: f32,
-    /// In-batch negatives masked as false: they share a text with the positive, or are known to answer the query.
+    /// In-batch negatives of all directions masked as false: they share a text with the positive, are known to answer the query, or are so for
+    /// the guide.
     pub masked: usize,
+    /// How hard the negatives were.
+    pub similarities: Similarities,
     /// The norm of the gradient of all parameters together, before clipping.
     pub gradient_norm: f32,
     /// The learning rate.
@@ -121,6 +128,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let embeddings = texts.clone().inner();
         let [queries, passages] = [&tokens.queries, &tokens.passages].map(|rows| indices(rows, self.device));
         let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
+        let guide = self.guide.map(|guide| (guide.rows(batch), guide.queries.ncols()));
         let known_positives: Vec<&[u64]> = tokens.known_positives.iter().map(Vec::as_slice).collect();
         let loss = self.loss.loss_and_gradients(
             embeddings.clone().select(0, queries.clone()),
@@ -129,6 +137,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
                 query_ids: &query_ids,
                 passage_ids: &passage_ids,
                 known_positives: &known_positives,
+                guide: guide.as_ref().map(|([queries, passages], width)| GuideRows {
+                    queries,
+                    passages,
+                    width: *width,
+                }),
                 ..InBatch::default()
             },
         );
@@ -145,6 +158,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
             loss: loss.loss,
             accuracy: loss.accuracy,
             masked: loss.masked,
+            similarities: loss.similarities,
             gradient_norm,
             learning_rate: 0.0,
             pairs: batch.len(),
