@@ -47,6 +47,7 @@ impl BackendTask for Bench<'_> {
                 sampler: &sampler,
                 loss: &loss,
                 guide: None,
+                loss_config: &InfoNceConfig::default(),
                 config: &config,
                 device: &device,
             };

@@ -9,15 +9,16 @@ A case is named by pairs and columns; each query has one positive and the other 
 - `ours_s` and `peer_s`: medians of repetitions in each of which ours is measured once and every peer after it, all warm. `ratio` is
   peer_s / ours_s. `difference` is that of the losses, relative to ours; the script fails if a loss or a gradient is not the same.
 - `ours_extra_mb` and `peer_extra_mb`: the largest resident size during one loss beyond the one just before it and beyond the two
-  gradients, each in a process of its own, the peer's after a tiny loss.
+  gradients, each the first of a process of its own, the peer's after a tiny one.
 - 65536 pairs are ours alone, once: peers, but for the tiled one, would hold tens of gigabytes. The script fails if `ours_total_mb`, inputs
   and gradients and extra, is not below 1024.
 
 `torch` is the matrix of all scores and `cross_entropy`, with GISTEmbed's mask computed from a second such matrix. `sentence-transformers` is
-its cached losses, from ready embeddings to the gradients that it would cache, no model: of 512 rows at a time without guide, on dot
-products. With guide it has queries against passages only, as ours, and cosines, whose loss on unit rows is the same and whose gradients
-are those along the sphere. It writes out every product of two columns, so that it has as few rows at a time as take 16 MB (with its default,
-32, it took three times as long), is measured once, in the process of its own, and is left out of --quick and from 16384 pairs on.
+its cached losses, from ready embeddings to the gradients that it would cache, without a model. Without guide it takes 512 rows at a time,
+on dot products. With guide its queries meet passages only, as ours do (`contrast_anchors` and `contrast_positives` are off), on cosines,
+whose loss on unit rows is the same and whose gradients are those along the sphere. It then writes out each product of two columns: it takes
+as few rows at a time as make 16 MB of them (its default, 32, took three times as long; much of `peer_extra_mb` is freed pieces that the
+allocator keeps), is measured once, in its process of its own, and is left out of --quick and from 16384 pairs on.
 A peer that cannot be imported, or that fails on a case, is named on stderr and left out.
 """
 
@@ -43,7 +44,7 @@ ALONE, LIMIT_MB = (65_536, 128), 1024
 TEMPERATURE, MARGIN = 0.05, 0.05
 TOPICS = 32
 ROWS_AT_A_TIME, PRODUCTS_AT_A_TIME = 512, 2**22
-# The peer whose loss with a guide takes a minute or two of this many pairs.
+# The peer whose loss with a guide takes minutes, and the pairs up to which it is measured at all.
 SLOW, SMALL = "sentence-transformers", 4096
 REPETITIONS, FEWER_REPETITIONS = 5, 3
 TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
@@ -288,7 +289,7 @@ def main() -> None:
             able = {name: peer for name, peer in peers.items() if name in wanted}
             fewer = args.quick or pairs > SMALL
             if fewer and guided and able.pop(SLOW, None):
-                left_out(f"{SLOW} on {case}", TimeoutError("it would take minutes, or an hour"))
+                left_out(f"{SLOW} on {case}", TimeoutError("a loss takes minutes"))
             compare(case, Path(folder), able, args.repetitions or (FEWER_REPETITIONS if fewer else REPETITIONS))
 
 

@@ -1,7 +1,9 @@
+use std::ops::RangeInclusive;
+
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContrastiveLoss, Dense, Directions, InfoNceError, Partition, Tiled};
+use crate::{ContrastiveLoss, Dense, Directions, InBatch, InfoNceError, Partition, Tiled};
 
 /// When a candidate is taken for a false negative by a second embedding of the same texts, the guide
 /// ([`GuideRows`](crate::GuideRows)): where that finds it about as near as the pair's own passage.
@@ -64,11 +66,14 @@ pub struct InfoNceConfig {
     /// Masks candidates by a second embedding, where a batch has one ([`InBatch::guide`](crate::InBatch::guide)); none by default.
     pub guide: Option<Guide>,
     /// Weight of a hard negative: a negative of similarity `s` in the direction from query to passage counts `exp(hardness · s)` times, a
-    /// constant to the gradient (Lan et al. 2025, arXiv 2503.04812, equation 5). Finite, at least 0; 0, by default: all alike.
+    /// constant to the gradient (Lan et al. 2025, arXiv 2503.04812, equation 5). From 0, the default, by which all are alike, to 1e6.
     pub hardness: f32,
     /// Whether the 95th percentile of the negatives' similarities is found ([`Similarities`](crate::Similarities)), which takes a look at each
     /// of them; false by default.
     pub percentile: bool,
+    /// Whether a trainer learns the temperature, from this one on and in [`InfoNceConfig::LEARNED`], by
+    /// [`LossAndGradients::scale_gradient`](crate::LossAndGradients::scale_gradient) (CLIP); false by default. The loss takes what it is given.
+    pub learn_temperature: bool,
     /// Rows of the logits that [`Tiled`] holds at once, 256 by default; it bounds memory and changes results by rounding only.
     /// 0: all of them, by [`Dense`] ([`build_boxed`](Self::build_boxed)).
     pub tile: usize,
@@ -84,6 +89,7 @@ impl Default for InfoNceConfig {
             guide: None,
             hardness: 0.0,
             percentile: false,
+            learn_temperature: false,
             tile: 256,
         }
     }
@@ -93,6 +99,22 @@ impl InfoNceConfig {
     /// The lowest temperature, 1e-6. The cosine of two unit rows is rounded by up to 6e-8 in `f32`, and a logit by that over the
     /// temperature: below it, what is left of their differences says little, and losses and gradients run up to infinity.
     pub const MIN_TEMPERATURE: f32 = 1e-6;
+
+    /// The largest weight of hard negatives: their exponents are then those of the lowest temperature.
+    pub const MOST_HARDNESS: f32 = 1e6;
+
+    /// Where a learned temperature is kept: 0.01 and more, as CLIP keeps it, and 1 at most.
+    pub const LEARNED: RangeInclusive<f32> = 0.01..=1.0;
+
+    /// These settings, but the temperature that the batch has, if it has one.
+    #[track_caller]
+    pub(crate) fn of_batch(mut self, batch: &InBatch<'_>) -> Self {
+        self.temperature = batch.temperature.unwrap_or(self.temperature);
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        self
+    }
 
     /// These settings with another temperature.
     #[must_use]
@@ -147,7 +169,8 @@ impl InfoNceConfig {
     ///
     /// # Errors
     /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`],
-    /// [`InfoNceError::Margin`] or [`InfoNceError::Hardness`] if those are not finite or below 0.
+    /// [`InfoNceError::Margin`] if that is not finite or below 0, [`InfoNceError::Hardness`] if that is not from 0 to
+    /// [`InfoNceConfig::MOST_HARDNESS`].
     pub fn validate(&self) -> Result<(), InfoNceError> {
         let (temperature, hardness) = (self.temperature, self.hardness);
         if !(temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE) {
@@ -158,7 +181,7 @@ impl InfoNceConfig {
         {
             return Err(InfoNceError::Margin { margin });
         }
-        match hardness.is_finite() && hardness >= 0.0 {
+        match (0.0..=Self::MOST_HARDNESS).contains(&hardness) {
             true => Ok(()),
             false => Err(InfoNceError::Hardness { hardness }),
         }

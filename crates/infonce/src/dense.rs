@@ -53,13 +53,13 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
         passages: Tensor<B, 2>,
         ids: &InBatch<'_>,
     ) -> LossAndGradients<B> {
-        let batch = Batch::new(queries, passages, ids);
-        let masks = Masks::new(&self.config, &batch, ids);
+        let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
+        let masks = Masks::new(&config, &batch, ids);
         let rows = [&batch.queries, &batch.passages]
             .map(|rows| Tensor::<Autodiff<B>, 2>::from_inner(rows.clone()).require_grad());
         // The logarithm of 1 / τ, as a parameter.
         let log_scale = Tensor::<Autodiff<B>, 2>::from_data(
-            TensorData::from([[-f64::from(self.config.temperature).ln()]]),
+            TensorData::from([[-f64::from(config.temperature).ln()]]),
             (&batch.queries.device(), batch.queries.dtype()),
         )
         .require_grad();
@@ -71,7 +71,7 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
             tensor.grad_remove(&mut gradients).unwrap_or_else(|| tensor.clone().inner().zeros_like())
         };
         let [queries, passages] = rows.each_ref().map(&mut gradient);
-        let (accuracy, similarities) = masks.similarities(&self.config, &batch);
+        let (accuracy, similarities) = masks.similarities(&config, &batch);
         LossAndGradients {
             loss: value as f32,
             query_gradient: queries,

@@ -27,7 +27,7 @@ pub enum InfoNceError {
         margin: f32,
     },
     /// The weight of hard negatives.
-    #[error("hardness {hardness} is not a finite number of at least 0")]
+    #[error("hardness {hardness} is not from 0 to {}", InfoNceConfig::MOST_HARDNESS)]
     Hardness {
         /// The weight that was asked for.
         hardness: f32,

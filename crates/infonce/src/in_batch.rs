@@ -49,6 +49,9 @@ pub struct InBatch<'a> {
     /// Hard negatives of each query, `h`: passage `b + i h + k` is the `k`-th of query `i`. They are negatives of every query, but in the
     /// direction from passage to passage no negatives of their own query's passage, as in sentence-transformers.
     pub hard_negatives: usize,
+    /// The temperature of this batch, at least [`InfoNceConfig::MIN_TEMPERATURE`](crate::InfoNceConfig::MIN_TEMPERATURE), where it is learned; the
+    /// configuration's if there is none.
+    pub temperature: Option<f32>,
     /// Other embeddings of the same texts, to find false negatives by ([`InfoNceConfig::guide`](crate::InfoNceConfig::guide)).
     pub guide: Option<GuideRows<'a>>,
 }

@@ -39,7 +39,7 @@ pub trait ContrastiveLoss<B: Backend> {
     ///
     /// # Panics
     /// If there are no queries, the widths differ, there are fewer passages than queries and their hard negatives, ids are neither absent
-    /// nor one a row, known positives come without passage ids, or a guide has not a row for each.
+    /// nor one a row, known positives come without passage ids, a guide has not a row for each, or the batch's temperature is too low or not finite.
     #[track_caller]
     fn loss_and_gradients(
         &self,

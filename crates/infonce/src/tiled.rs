@@ -54,11 +54,11 @@ impl<B: Backend> ContrastiveLoss<B> for Tiled {
         passages: Tensor<B, 2>,
         ids: &InBatch<'_>,
     ) -> LossAndGradients<B> {
-        let batch = Batch::new(queries, passages, ids);
+        let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
         #[cfg(feature = "flex")]
-        if let Some(output) = crate::fused::loss_and_gradients(&self.config, &batch, ids) {
+        if let Some(output) = crate::fused::loss_and_gradients(&config, &batch, ids) {
             return output;
         }
-        tensors::loss_and_gradients(&self.config, batch, ids)
+        tensors::loss_and_gradients(&config, batch, ids)
     }
 }

@@ -226,3 +226,23 @@ fn rows_that_are_no_numbers_have_a_loss_that_is_none() {
         }
     }
 }
+
+#[test]
+fn a_batch_s_own_temperature_counts() {
+    let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.6, 0.8]], &Default::default());
+    let of = |loss: &dyn ContrastiveLoss<Flex>, temperature| {
+        let known = InBatch { temperature, ..InBatch::default() };
+        loss.loss_and_gradients(rows.clone(), rows.clone(), &known).loss
+    };
+    let config = InfoNceConfig::default();
+    for (cold, warm) in both(config.with_temperature(0.05)).iter().zip(both(config.with_temperature(0.5))) {
+        assert_eq!(of(&**cold, Some(0.5)), of(&*warm, None));
+        assert_eq!(of(&*warm, Some(0.05)), of(&**cold, None));
+    }
+}
+
+#[test]
+#[should_panic(expected = "temperature 0 is not a finite number")]
+fn a_batch_s_temperature_of_0_is_refused() {
+    run([2, 2], [2, 2], &InBatch { temperature: Some(0.0), ..InBatch::default() });
+}

@@ -229,3 +229,32 @@ cluster.of = "topics"
 sampler.leftovers = "carry"
 sampler.weights = "equal"
 "#;
+
+#[test]
+fn a_guide_masks_by_the_embeddings_which_the_stage_then_depends_on() {
+    let bench = Bench::new();
+    let arguments =
+        ["config.toml", "--set", "run.arms=[\"none\"]", "--set", "train.epochs=1", "--set", "eval.baselines=false"];
+    let masked = |dir: &str| -> u64 {
+        let text = bench.read(&format!("{dir}/metrics.jsonl"));
+        let steps = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        steps
+            .map(|step| {
+                let similarities = &step["similarities"];
+                assert!(similarities["positive"].as_f64().unwrap() <= 1.0 + 1e-6, "{step}");
+                assert!((0.0..=1.0).contains(&similarities["masked"].as_f64().unwrap()), "{step}");
+                step["masked"].as_u64().unwrap()
+            })
+            .sum()
+    };
+    bench.succeed(&[&["run"][..], &arguments].concat());
+    let guided = ["--set", "loss.guide={ margin = 0.5, relative = true }", "--set", "run.dir=guided"];
+    bench.succeed(&[&["run"][..], &arguments, &guided].concat());
+    assert!(masked("guided") > masked("run"), "{} {}", masked("guided"), masked("run"));
+
+    let other = ["--set", "embedder.dim=64", "--force"];
+    let stderr = bench.fail(&[&["train", "guided"][..], &other].concat());
+    assert!(stderr.contains("run `pretrain embed` again"), "{stderr}");
+    let stderr = bench.fail(&[&["run"][..], &arguments, &["--set", "loss.guide={ margin = -1.0 }"]].concat());
+    assert!(stderr.contains("loss.guide") && stderr.contains("a guide's margin of -1"), "{stderr}");
+}

@@ -60,6 +60,7 @@ impl Problem {
             passage_ids: &self.passage_ids,
             known_positives: &known,
             hard_negatives: self.hard_negatives,
+            temperature: None,
             guide: guide.as_ref().map(|[queries, passages]| GuideRows { queries, passages, width }),
         };
         let output = loss.loss_and_gradients(tensor(&self.queries, dtype), tensor(&self.passages, dtype), &ids);

@@ -60,6 +60,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             tokens: &start.tokens,
             sampler: &*sampler,
             loss: &*loss,
+            loss_config: &config.loss,
             guide: guide.as_ref().map(|rows| self.guide(rows)).transpose()?,
             config: &config.training(),
             device: &self.device,

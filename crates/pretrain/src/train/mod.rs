@@ -6,6 +6,7 @@ mod clip;
 mod flex;
 mod guide;
 mod schedule;
+mod temperature;
 mod tokens;
 
 use std::time::Instant;
@@ -16,13 +17,14 @@ use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use embed::Encoder;
-use infonce::{ContrastiveLoss, GuideRows, InBatch, Similarities};
+use infonce::{ContrastiveLoss, GuideRows, InBatch, InfoNceConfig, Similarities};
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
 use adamw::AdamW;
 pub use guide::PairGuide;
 pub use schedule::Schedule;
+use temperature::Temperature;
 pub use tokens::{BatchTokens, PairTokens};
 
 use crate::config::TrainConfig;
@@ -39,6 +41,8 @@ pub struct Training<'a, B: AutodiffBackend> {
     pub sampler: &'a dyn BatchSampler,
     /// The loss over a batch of embeddings.
     pub loss: &'a dyn ContrastiveLoss<B::InnerBackend>,
+    /// What the loss was built from: its temperature, and whether that is learned.
+    pub loss_config: &'a InfoNceConfig,
     /// What the loss finds false negatives by beside known positives; `None` where its configuration has no guide.
     pub guide: Option<PairGuide<'a>>,
     /// The optimisation.
@@ -61,6 +65,8 @@ pub struct StepReport {
     /// In-batch negatives of all directions masked as false: they share a text with the positive, are known to answer the query, or are so for
     /// the guide.
     pub masked: usize,
+    /// The temperature of the loss.
+    pub temperature: f32,
     /// How hard the negatives were.
     pub similarities: Similarities,
     /// The norm of the gradient of all parameters together, before clipping.
@@ -89,6 +95,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
     {
         let schedule = Schedule::new(self.config, self.steps());
         let mut optimizer = OptimizerAdaptor::from(AdamW::new(self.config));
+        let mut temperature = Temperature::new(self.loss_config);
         let mut batch = Vec::new();
         let mut step = 0;
         for epoch in 0..self.config.epochs {
@@ -100,13 +107,17 @@ impl<B: AutodiffBackend> Training<'_, B> {
                     source,
                 })?;
                 let learning_rate = schedule.rate(step);
-                let (grads, mut report) = self.gradients(&encoder, &batch);
+                let learned = temperature.as_ref().map(Temperature::value);
+                let (grads, mut report, scale_gradient) = self.gradients(&encoder, &batch, learned);
                 (report.step, report.epoch, report.learning_rate) = (step, epoch, learning_rate);
                 if !report.loss.is_finite() || !report.gradient_norm.is_finite() {
                     let (loss, gradient_norm) = (report.loss, report.gradient_norm);
                     return Err(PretrainError::Diverged { step, loss, gradient_norm });
                 }
                 encoder = optimizer.step(learning_rate, encoder, grads);
+                if let Some(temperature) = &mut temperature {
+                    temperature.step(scale_gradient.into(), learning_rate, self.config);
+                }
                 report.seconds = start.elapsed().as_secs_f64();
                 observe(&report, &encoder)?;
                 step += 1;
@@ -115,11 +126,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
         Ok(encoder)
     }
 
-    /// The clipped gradients of one batch.
+    /// The clipped gradients of one batch, and the loss's slope along the logarithm of `1 / τ`.
     ///
     /// The loss gives gradients of the embeddings in closed form; the tape backpropagates their inner product
     /// with the embeddings (Gao et al. 2021, §3, with one chunk).
-    fn gradients<E>(&self, encoder: &E, batch: &[u32]) -> (GradientsParams, StepReport)
+    fn gradients<E>(&self, encoder: &E, batch: &[u32], temperature: Option<f32>) -> (GradientsParams, StepReport, f32)
     where
         E: Encoder<B> + AutodiffModule<B>,
     {
@@ -137,6 +148,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
                 query_ids: &query_ids,
                 passage_ids: &passage_ids,
                 known_positives: &known_positives,
+                temperature,
                 guide: guide.as_ref().map(|([queries, passages], width)| GuideRows {
                     queries,
                     passages,
@@ -158,13 +170,14 @@ impl<B: AutodiffBackend> Training<'_, B> {
             loss: loss.loss,
             accuracy: loss.accuracy,
             masked: loss.masked,
+            temperature: temperature.unwrap_or(self.loss_config.temperature),
             similarities: loss.similarities,
             gradient_norm,
             learning_rate: 0.0,
             pairs: batch.len(),
             seconds: 0.0,
         };
-        (grads, report)
+        (grads, report, loss.scale_gradient)
     }
 }
 
