@@ -7,14 +7,15 @@ A case is named by pairs and columns; each query has one positive and the other 
 `guide`, other rows of as many columns, given as well, mask the negatives that they score at least as high as 0.95 of the positive.
 
 - `ours_s` and `peer_s`: medians of repetitions in each of which ours is measured once and every peer after it, all warm. `ratio` is
-  peer_s / ours_s. `difference` is that of the losses, relative to ours; the script fails if a loss or a gradient is not the same.
+  peer_s / ours_s. `difference` is that of the losses, relative to ours; the script fails if a loss, or the
+  first value of a gradient of a repetition, is not the same.
 - `ours_extra_mb` and `peer_extra_mb`: the largest resident size during one loss beyond the one just before it and beyond the two
   gradients, each the first of a process of its own, the peer's after a tiny one.
-- 65536 pairs are ours alone, once: peers, but for the tiled one, would hold tens of gigabytes. The script fails if `ours_total_mb`, inputs
-  and gradients and extra, is not below 1024.
+- 65536 pairs are ours alone, once and cold: their matrix of scores by itself is 17 GB. The script fails if `ours_total_mb`, inputs (no
+  guide), gradients and extra together, is not below 1024.
 
-`torch` is the matrix of all scores and `cross_entropy`, with GISTEmbed's mask computed from a second such matrix. `sentence-transformers` is
-its cached losses, from ready embeddings to the gradients that it would cache, without a model. Without guide it takes 512 rows at a time,
+`torch` is the matrix of all scores and `cross_entropy`, with GISTEmbed's mask from a second such matrix. `sentence-transformers` is its
+cached losses, from ready embeddings to the gradients that it would cache, without a model. Without guide it takes 512 rows at a time,
 on dot products. With guide its queries meet passages only, as ours do (`contrast_anchors` and `contrast_positives` are off), on cosines,
 whose loss on unit rows is the same and whose gradients are those along the sphere. It then writes out each product of two columns: it takes
 as few rows at a time as make 16 MB of them (its default, 32, took three times as long; much of `peer_extra_mb` is freed pieces that the
@@ -44,6 +45,10 @@ ALONE, LIMIT_MB = (65_536, 128), 1024
 TEMPERATURE, MARGIN = 0.05, 0.05
 TOPICS = 32
 ROWS_AT_A_TIME, PRODUCTS_AT_A_TIME = 512, 2**22
+# Seconds before each of our losses.
+PAUSE = 0.5
+# Losses before the first that counts, where they are short.
+WARM = 4
 # The peer whose loss with a guide takes minutes, and the pairs up to which it is measured at all.
 SLOW, SMALL = "sentence-transformers", 4096
 REPETITIONS, FEWER_REPETITIONS = 5, 3
@@ -229,11 +234,17 @@ def compare(case: str, folder: Path, peers: dict, repetitions: int) -> None:
         except subprocess.CalledProcessError as error:
             left_out(f"{name} on {case}", error)
     losses = {name: peers[name](*rows) for name in firsts if not (guided and name == SLOW)}
-    for loss in losses.values():
-        loss()
+    for _ in range(WARM if first["seconds"] < 1 else 1):
+        ours.loss()
+        for loss in losses.values():
+            loss()
     for _ in range(repetitions):
+        # PyTorch's threads go on spinning for a while after each of its losses; after a rest the first loss of anyone is slow.
+        time.sleep(PAUSE)
+        ours.loss()
         answers["ours"].append(ours.loss())
         for name, loss in losses.items():
+            loss()
             answers[name].append(timed(loss))
             check_gradients(case, name, answers["ours"][-1], answers[name][-1])
     ours.close()

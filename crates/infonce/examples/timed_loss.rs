@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let seconds = begin.elapsed().as_secs_f64();
         let peak = resident("VmHWM:")?;
         let [rows, more, width] = [queries.dims()[0], passages.dims()[0], queries.dims()[1]];
-        let extra = (peak - before) / 1e3 - ((rows + more) * width * size_of::<f32>()) as f64 / 1e6;
+        let extra = (peak - before) * 1024.0 / 1e6 - ((rows + more) * width * size_of::<f32>()) as f64 / 1e6;
         let first = |gradient: Tensor<Flex, 2>| gradient.slice([0..1, 0..1]).into_scalar();
         let firsts = [first(output.query_gradient), first(output.passage_gradient)];
         let answer = serde_json::json!({
@@ -65,7 +65,7 @@ fn tensor(file: &NpyVectors) -> Result<Tensor<Flex, 2>, Box<dyn Error>> {
     Ok(Tensor::from_data(data, &Default::default()))
 }
 
-/// A size of this process in kilobytes, as Linux tells it.
+/// A size of this process in KiB, as Linux tells it.
 fn resident(key: &str) -> Result<f64, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let value = status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());

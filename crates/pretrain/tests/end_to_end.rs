@@ -252,7 +252,7 @@ fn a_guide_masks_by_the_embeddings_which_the_stage_then_depends_on() {
     bench.succeed(&[&["run"][..], &arguments, &guided].concat());
     assert!(masked("guided") > masked("run"), "{} {}", masked("guided"), masked("run"));
 
-    let other = ["--set", "embedder.dim=64", "--force"];
+    let other = ["--set", "embedder.dim=48", "--force"];
     let stderr = bench.fail(&[&["train", "guided"][..], &other].concat());
     assert!(stderr.contains("run `pretrain embed` again"), "{stderr}");
     let stderr = bench.fail(&[&["run"][..], &arguments, &["--set", "loss.guide={ margin = -1.0 }"]].concat());
