@@ -1,9 +1,9 @@
 use std::ops::RangeInclusive;
 
-use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContrastiveLoss, Dense, Directions, InBatch, InfoNceError, Partition, Tiled};
+use crate::limits;
+use crate::{Directions, InBatch, InfoNceError, Partition};
 
 /// When a candidate is taken for a false negative by a second embedding of the same texts, the guide
 /// ([`GuideRows`](crate::GuideRows)): where that finds it about as near as the pair's own passage.
@@ -74,8 +74,8 @@ pub struct InfoNceConfig {
     /// Whether a trainer learns the temperature, from this one on and in [`InfoNceConfig::LEARNED`], by
     /// [`LossAndGradients::scale_gradient`](crate::LossAndGradients::scale_gradient) (CLIP); false by default. The loss takes what it is given.
     pub learn_temperature: bool,
-    /// Rows of the logits that [`Tiled`] holds at once, 256 by default; it bounds memory and changes results by rounding only.
-    /// 0: all of them, by [`Dense`] ([`build_boxed`](Self::build_boxed)).
+    /// Rows of the logits that [`Tiled`](crate::Tiled) holds at once, 256 by default; it bounds memory and changes results by rounding only.
+    /// 0: all of them, by [`Dense`](crate::Dense) ([`build_boxed`](Self::build_boxed)).
     pub tile: usize,
 }
 
@@ -98,10 +98,10 @@ impl Default for InfoNceConfig {
 impl InfoNceConfig {
     /// The lowest temperature, 1e-6. The cosine of two unit rows is rounded by up to 6e-8 in `f32`, and a logit by that over the
     /// temperature: below it, what is left of their differences says little, and losses and gradients run up to infinity.
-    pub const MIN_TEMPERATURE: f32 = 1e-6;
+    pub const MIN_TEMPERATURE: f32 = limits::MIN_TEMPERATURE;
 
     /// The largest weight of hard negatives: their exponents are then those of the lowest temperature.
-    pub const MOST_HARDNESS: f32 = 1e6;
+    pub const MOST_HARDNESS: f32 = limits::MOST_HARDNESS;
 
     /// Where a learned temperature is kept: 0.01 and more, as CLIP keeps it, and 1 at most.
     pub const LEARNED: RangeInclusive<f32> = 0.01..=1.0;
@@ -185,55 +185,6 @@ impl InfoNceConfig {
             true => Ok(()),
             false => Err(InfoNceError::Hardness { hardness }),
         }
-    }
-
-    /// The loss by tiles, with closed-form gradients.
-    ///
-    /// # Errors
-    /// What [`validate`](Self::validate) finds, [`InfoNceError::EmptyTile`] if the tile has no rows.
-    pub fn build(self) -> Result<Tiled, InfoNceError> {
-        self.validate()?;
-        match self.tile {
-            0 => Err(InfoNceError::EmptyTile),
-            _ => Ok(Tiled::new(self)),
-        }
-    }
-
-    /// The loss over the whole matrix of logits, with gradients by automatic differentiation; `tile` plays no part.
-    ///
-    /// # Errors
-    /// What [`validate`](Self::validate) finds.
-    pub fn build_dense(self) -> Result<Dense, InfoNceError> {
-        self.validate().map(|()| Dense::new(self))
-    }
-
-    /// The loss that `tile` asks for: over the whole matrix where it is 0, else by tiles.
-    ///
-    /// # Errors
-    /// What [`validate`](Self::validate) finds.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use burn::tensor::Tensor;
-    /// use burn_flex::Flex;
-    /// use infonce::{InBatch, InfoNceConfig};
-    ///
-    /// # fn main() -> Result<(), infonce::InfoNceError> {
-    /// let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &Default::default());
-    /// for tile in [0, 256] {
-    ///     let loss = InfoNceConfig::default().with_temperature(1.0).with_tile(tile).build_boxed()?;
-    ///     let output = loss.loss_and_gradients(rows.clone(), rows.clone(), &InBatch::default());
-    ///     assert!((output.loss - (1.0 + (-1.0_f32).exp()).ln()).abs() < 1e-6);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn build_boxed<B: Backend>(self) -> Result<Box<dyn ContrastiveLoss<B>>, InfoNceError> {
-        Ok(match self.tile {
-            0 => Box::new(self.build_dense()?),
-            _ => Box::new(self.build()?),
-        })
     }
 }
 

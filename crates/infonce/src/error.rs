@@ -1,4 +1,4 @@
-use crate::InfoNceConfig;
+use crate::limits::{MIN_TEMPERATURE, MOST_HARDNESS};
 
 /// Why a configuration cannot be built.
 ///
@@ -15,7 +15,7 @@ use crate::InfoNceConfig;
 #[non_exhaustive]
 pub enum InfoNceError {
     /// The temperature divides every score.
-    #[error("temperature {temperature} is not a finite number of at least {}", InfoNceConfig::MIN_TEMPERATURE)]
+    #[error("temperature {temperature} is not a finite number of at least {}", MIN_TEMPERATURE)]
     Temperature {
         /// The temperature that was asked for.
         temperature: f32,
@@ -27,7 +27,7 @@ pub enum InfoNceError {
         margin: f32,
     },
     /// The weight of hard negatives.
-    #[error("hardness {hardness} is not from 0 to {}", InfoNceConfig::MOST_HARDNESS)]
+    #[error("hardness {hardness} is not from 0 to {}", MOST_HARDNESS)]
     Hardness {
         /// The weight that was asked for.
         hardness: f32,
@@ -38,7 +38,7 @@ pub enum InfoNceError {
 }
 
 impl InfoNceError {
-    /// The field of [`InfoNceConfig`] that was refused.
+    /// The field of [`InfoNceConfig`](crate::InfoNceConfig) that was refused.
     ///
     /// # Examples
     ///

@@ -2,6 +2,7 @@
 
 mod batch;
 mod block;
+mod build_loss;
 mod config;
 mod dense;
 mod direction;
@@ -9,6 +10,7 @@ mod error;
 #[cfg(feature = "flex")]
 mod fused;
 mod in_batch;
+mod limits;
 mod loss;
 mod negatives;
 mod similarities;

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KMeansError, SphericalKMeans};
+use crate::KMeansError;
 
 /// How the first centroids are chosen.
 ///
@@ -63,7 +63,7 @@ impl FromStr for Init {
     }
 }
 
-/// Settings of [`SphericalKMeans`].
+/// Settings of [`SphericalKMeans`](crate::SphericalKMeans).
 ///
 /// ```
 /// use kmeans::SphericalKMeansConfig;
@@ -201,14 +201,6 @@ impl SphericalKMeansConfig {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The clusterer of these settings.
-    ///
-    /// # Errors
-    /// What [`validate`](Self::validate) finds.
-    pub fn build(self) -> Result<SphericalKMeans, KMeansError> {
-        self.validate().map(|()| SphericalKMeans { config: self })
     }
 }
 

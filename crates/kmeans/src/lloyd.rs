@@ -47,6 +47,16 @@ pub struct SphericalKMeans {
 /// Stream 0 of the generator draws the subsample, stream `run + 1` the start of a run.
 pub(crate) const SUBSAMPLE_STREAM: u64 = 0;
 
+impl SphericalKMeansConfig {
+    /// The clusterer of these settings.
+    ///
+    /// # Errors
+    /// What [`validate`](Self::validate) finds.
+    pub fn build(self) -> Result<SphericalKMeans, KMeansError> {
+        self.validate().map(|()| SphericalKMeans { config: self })
+    }
+}
+
 impl SphericalKMeans {
     /// The settings it was built from.
     #[must_use]

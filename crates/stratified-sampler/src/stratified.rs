@@ -58,6 +58,46 @@ pub struct Stratified {
     plan_hash: PlanHash,
 }
 
+impl StratifiedConfig {
+    /// Returns the sampler of pairs whose strata are `labels`: any numbers, one a pair.
+    ///
+    /// # Errors
+    /// - What [`validate`](Self::validate) finds
+    /// - [`SamplerError::NoPairs`], [`SamplerError::TooManyPairs`] beyond 65,535² pairs
+    /// - [`SamplerError::NothingToDraw`] if no epoch has a batch: under [`Leftovers::Drop`] if the batch size is above every
+    ///   stratum, else if `drop_last` leaves out the only batch
+    /// - [`SamplerError::NoStratumLeft`] if no epoch has a batch because every stratum is below `min_stratum` or `drop_below`
+    /// - Of the weights [`WeightsTooShort`](SamplerError::WeightsTooShort) and [`NoWeight`](SamplerError::NoWeight)
+    pub fn build(self, labels: &[u32]) -> Result<Stratified, SamplerError> {
+        Stratified::new(self, labels, None)
+    }
+
+    /// Returns the sampler of pairs whose strata are `labels`, where stratum `s` is nearest to stratum `nearest[s]`, which
+    /// [`Leftovers::Merge`] follows. Labels without pairs need an entry too, if larger ones have pairs.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build), and
+    /// [`SamplerError::NearestTooShort`], [`SamplerError::NearestToItself`], [`SamplerError::NearestOutOfRange`].
+    ///
+    /// # Examples
+    /// ```
+    /// use stratified_sampler::{BatchSampler, Leftovers, StratifiedConfig};
+    ///
+    /// // Four strata of two pairs; 0 and 2 are near each other, so are 1 and 3.
+    /// let labels = [0, 0, 1, 1, 2, 2, 3, 3];
+    /// let config = StratifiedConfig::new(8).with_leftovers(Leftovers::Merge);
+    /// let sampler = config.build_with_nearest(&labels, &[2, 3, 0, 1])?;
+    /// let strata: Vec<u32> = sampler.plan(0).iter().map(|&pair| labels[pair as usize]).collect();
+    /// assert!((0..8).all(|at| [0, 2, 1, 3, 0].windows(2).any(|near| {
+    ///     [strata[at], strata[(at + 1) % 8]] == *near || strata[at] == strata[(at + 1) % 8]
+    /// })));
+    /// # Ok::<(), stratified_sampler::SamplerError>(())
+    /// ```
+    pub fn build_with_nearest(self, labels: &[u32], nearest: &[u32]) -> Result<Stratified, SamplerError> {
+        Stratified::new(self, labels, Some(nearest))
+    }
+}
+
 impl Stratified {
     pub(crate) fn new(config: StratifiedConfig, labels: &[u32], nearest: Option<&[u32]>) -> Result<Self, SamplerError> {
         config.validate()?;

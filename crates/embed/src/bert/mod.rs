@@ -7,5 +7,5 @@ mod model;
 mod weights;
 
 pub use config::BertConfig;
+pub(crate) use model::check_ids;
 pub use model::{Bert, Pooling};
-pub(crate) use model::{check_ids, indices};

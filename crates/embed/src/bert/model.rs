@@ -1,11 +1,11 @@
 use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::BertConfig;
 use super::layer::{Layer, Norm};
-use crate::ops::{self, Spans};
+use crate::ops::{self, Spans, indices};
 use crate::weights::normal;
 use crate::{EmbedError, Encoder, TokenBatch};
 
@@ -172,12 +172,6 @@ fn without_bare_prompts(tokens: &TokenBatch) -> TokenBatch {
 pub(crate) fn check_ids(tokens: &TokenBatch, vocab: usize) {
     let largest = tokens.ids().iter().max().map_or(0, |&id| id as usize);
     assert!(tokens.total() == 0 || largest < vocab, "token id {largest}, the encoder has {vocab} rows");
-}
-
-pub(crate) fn indices<B: Backend>(values: &[u32], device: &B::Device) -> Tensor<B, 1, Int> {
-    let values: Vec<i64> = values.iter().map(|&v| i64::from(v)).collect();
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
 impl<B: Backend> Encoder<B> for Bert<B> {

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "flex")]
 mod flex;
+mod indices;
 mod spans;
 mod tensor;
 
@@ -10,6 +11,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use crate::TokenBatch;
+pub(crate) use indices::indices;
 pub(crate) use spans::Spans;
 
 /// `gelu(x + bias)`, the one with the error function. Shapes `[n, d]`, `[d]`.
@@ -83,7 +85,7 @@ pub(crate) fn unit_or_constant<B: Backend>(
     for (at, &row) in full.iter().enumerate() {
         place[row] = at as u32;
     }
-    rows.select(0, crate::bert::indices(&place, device))
+    rows.select(0, indices(&place, device))
 }
 
 /// Rows of norm 1. The square of PyTorch's 1e-12 keeps the gradient of a zero row finite.

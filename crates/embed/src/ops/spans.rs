@@ -4,8 +4,8 @@ use std::sync::Arc;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::indices;
 use crate::TokenBatch;
-use crate::bert::indices;
 
 /// Where each text's rows lie among the packed rows; the padded view is made when first asked for.
 pub(crate) struct Spans<B: Backend> {

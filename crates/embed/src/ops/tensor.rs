@@ -5,8 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use rustc_hash::FxHashMap;
 
-use super::Spans;
-use crate::bert::indices;
+use super::{Spans, indices};
 
 pub(super) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {
     gelu(x + bias.unsqueeze())

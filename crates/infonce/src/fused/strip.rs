@@ -1,3 +1,9 @@
+//! A strip of rows after another: all of its exponentials, then their sums, then what they weigh in the gradients.
+//!
+//! # Invariant
+//! After [`Run::fill`] every part of a block holds `exp(sharpness · (similarity − hardest))`, 0 for what is no negative, with the hardest of
+//! its own columns; [`Run::factors`] brings each part to the largest logit of the whole row. No exponential is above 1.
+
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -65,7 +71,7 @@ struct Candidates<'a> {
 
 /// What is known of a strip's rows once all of its columns are filled.
 struct Settled {
-    /// For each block, candidates and row what its exponentials are multiplied by.
+    /// Of each row and group the sums over all of its negatives, and what they make of the pair.
     picks: Vec<Vec<(RowSum, Pick)>>,
 }
 

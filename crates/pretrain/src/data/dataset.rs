@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Positives, Texts};
+use super::{Counts, Pair, Positives, Texts};
 
 /// All that the later stages need: texts, training pairs as two indices, test queries with their judgements.
 ///
@@ -39,20 +39,6 @@ pub struct Dataset {
     pub counts: Counts,
     /// What a reader of the results should know about how the data was found, one sentence each.
     pub notes: Vec<String>,
-}
-
-/// A query and a passage that answers it.
-///
-/// ```
-/// let pair = pretrain::data::Pair { query: 0, passage: 7 };
-/// assert_eq!(pair.passage, 7);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Pair {
-    /// An index into [`Dataset::queries`].
-    pub query: u32,
-    /// An index into [`Dataset::passages`].
-    pub passage: u32,
 }
 
 /// A query to search with and what it should find: one relevant passage or missing document at least.

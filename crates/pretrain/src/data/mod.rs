@@ -13,6 +13,7 @@ mod judgements;
 mod known_texts;
 mod lenient;
 mod lines;
+mod pair;
 mod pairs;
 mod positives;
 #[cfg(test)]
@@ -28,8 +29,9 @@ mod validation;
 
 pub use beir::{Beir, BeirValidation};
 pub use counts::{Counts, RustDocsCounts};
-pub use dataset::{Dataset, Pair, TestQuery, Topics};
+pub use dataset::{Dataset, TestQuery, Topics};
 pub use error::DataError;
+pub use pair::Pair;
 pub use pairs::Pairs;
 pub use positives::Positives;
 #[cfg(feature = "rust-docs")]
