@@ -258,3 +258,23 @@ fn a_guide_masks_by_the_embeddings_which_the_stage_then_depends_on() {
     let stderr = bench.fail(&[&["run"][..], &arguments, &["--set", "loss.guide={ margin = -1.0 }"]].concat());
     assert!(stderr.contains("loss.guide") && stderr.contains("a guide's margin of -1"), "{stderr}");
 }
+
+#[test]
+fn a_learned_temperature_moves_and_a_fixed_one_stays() {
+    let bench = Bench::new();
+    let common =
+        ["config.toml", "--set", "run.arms=[\"none\"]", "--set", "train.epochs=2", "--set", "eval.baselines=false"];
+    let temperatures = |dir: &str| -> Vec<f64> {
+        let text = bench.read(&format!("{dir}/metrics.jsonl"));
+        let steps = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        steps.map(|step| step["temperature"].as_f64().unwrap()).collect()
+    };
+    bench.succeed(&[&["run"][..], &common].concat());
+    let learned = ["--set", "loss.learn_temperature=true", "--set", "run.dir=learned"];
+    bench.succeed(&[&["run"][..], &common, &learned].concat());
+    let (fixed, learned) = (temperatures("run"), temperatures("learned"));
+    assert!(fixed.iter().all(|temperature| *temperature == fixed[0]), "{fixed:?}");
+    assert_eq!(learned[0], fixed[0]);
+    assert!(learned.windows(2).all(|pair| pair[0] != pair[1]), "{learned:?}");
+    assert!(learned.iter().all(|temperature| (0.0099..=1.0).contains(temperature)), "{learned:?}");
+}
