@@ -134,13 +134,18 @@ def initial(run: Run, member: Member, vocabulary: int, queries: Texts, passages:
 
 def info_nce(queries: torch.Tensor, passages: torch.Tensor, ids: torch.Tensor, loss: dict) -> torch.Tensor:
     """In nats, of a batch whose pairs' query and passage numbers are the columns of `ids`."""
+    clip = ["query-to-passage", "passage-to-query"]
+    symmetric = loss["directions"] == clip and loss["partition"] == "separate"
+    more = [key for key in ("guide", "hardness", "learn_temperature") if loss.get(key)]
+    if more or not (symmetric or loss["directions"] == clip[:1]):
+        sys.exit(f"the loss here has no {', '.join(more) or 'such directions'}")
     scores = queries @ passages.T / loss["temperature"]
     if loss["mask_duplicates"]:
         same = (ids[:, None] == ids[None, :]).any(2).fill_diagonal_(False)
         scores = scores.masked_fill(same, -math.inf)
     own = torch.arange(len(scores))
     forward = cross_entropy(scores, own)
-    return forward if loss["directions"] == ["query-to-passage"] else (forward + cross_entropy(scores.T, own)) / 2
+    return (forward + cross_entropy(scores.T, own)) / 2 if symmetric else forward
 
 
 def trained(run: Run, member: Member, table: torch.Tensor, queries: Texts, passages: Texts) -> tuple[torch.Tensor, list[float]]:

@@ -33,6 +33,10 @@ pub(super) struct RowBlock<'a> {
     candidates: Vec<Candidate>,
 }
 
+/// Vectors that each lie in one cache line: where the stack puts them otherwise, each is written to two and read from two.
+#[repr(align(64))]
+struct CacheLines<T>(T);
+
 impl<'a> RowBlock<'a> {
     #[inline(always)]
     pub(super) fn new(
@@ -105,8 +109,8 @@ impl<'a> RowBlock<'a> {
         for (row, &position) in rows.iter_mut().zip(tile).skip(1) {
             *row = self.row(position as usize);
         }
-        let mut products = products(simd, self.centroids.panels.panel::<I>(panel), rows);
-        for (&position, products) in tile.iter().zip(&mut products) {
+        let mut products = CacheLines(products(simd, self.centroids.panels.panel::<I>(panel), rows));
+        for (&position, products) in tile.iter().zip(&mut products.0) {
             let state = &mut self.state[position as usize];
             let own = (state.own_place as usize).wrapping_sub(first);
             if own < len {
