@@ -33,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 from eval_peers import EVAL, FILES, Results, Work, built_trec_eval, files_trec_eval
+from importing import left_out
 from kmeans import ROOT, mixture  # it also sets up the peer's linear algebra, before the peer is imported
 
 DOCUMENTS, QUERIES, SEED = 100_000, 1_000, 8
@@ -162,10 +163,6 @@ def compare_evaluations(case: str, ours: Process, how: str, name: str, work: Wor
         "load": round(os.getloadavg()[0], 1),
     }  # fmt: skip
     print(json.dumps(line), flush=True)
-
-
-def left_out(name: str, error: Exception) -> None:
-    print(f"{name} is left out: {error!r}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

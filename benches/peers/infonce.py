@@ -34,8 +34,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from importing import imported, left_out
 from eval import Process
-from kmeans import ROOT, left_out, unit  # it also sets up the peer's linear algebra, before the peer is imported
+from kmeans import ROOT, unit  # it also sets up the peer's linear algebra, before the peer is imported
 
 # Pairs, columns, and whether there is a guide.
 FULL = [(pairs, dim, guided) for pairs in (4096, 16_384) for dim in (384, 768) for guided in (False, True)]
@@ -140,16 +141,6 @@ def sentence_transformers():
 
 
 PEERS = {"torch": torch_dense, "sentence-transformers": sentence_transformers}
-
-
-def imported(names: list[str]) -> dict:
-    peers = {}
-    for name in names:
-        try:
-            peers[name] = PEERS[name]()
-        except Exception as error:  # a library without its own libraries raises what it likes
-            left_out(name, error)
-    return peers
 
 
 def timed(loss) -> dict:
@@ -286,7 +277,7 @@ def main() -> None:
     if args.first_loss:
         return first_loss(args.first_loss[0], Path(args.first_loss[1]))
     subprocess.run(["cargo", "build", "--release", "-q", "-p", "infonce", "--example", "timed_loss"], cwd=ROOT, check=True)
-    peers = imported(args.peers or list(PEERS))
+    peers = imported(PEERS, args.peers or list(PEERS))
     for pairs, dim, guided in QUICK if args.quick else [*FULL, (*ALONE, False)]:
         case = f"{pairs} x {dim}" + (", guide" if guided else "")
         if not case.endswith(args.only):

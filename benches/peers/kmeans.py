@@ -29,6 +29,7 @@ if "avx512f" in Path("/proc/cpuinfo").read_text():
     os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
 
 import numpy as np  # noqa: E402
+from importing import imported, left_out  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = [(500_000, 768, 10, 7), (100_000, 384, 100, 8), (1_000_000, 128, 1024, 9), (500_000, 768, 1000, 7)]
@@ -189,20 +190,6 @@ PEERS = {
 }
 
 
-def left_out(name: str, error: Exception) -> None:
-    print(f"{name} is left out: {error!r}", file=sys.stderr, flush=True)
-
-
-def imported(names: list[str]) -> dict:
-    peers = {}
-    for name in names:
-        try:
-            peers[name] = PEERS[name]()
-        except Exception as error:  # a library without its own libraries raises what it likes
-            left_out(name, error)
-    return peers
-
-
 def timed(fit, iterations):
     begin = time.perf_counter()
     result = fit(iterations)
@@ -308,7 +295,7 @@ def main() -> None:
     args = parser.parse_args()
     subprocess.run(["cargo", "build", "--release", "-q", "-p", "kmeans", "--example", "timed_fit"], cwd=ROOT, check=True)
     args.data.mkdir(parents=True, exist_ok=True)
-    peers = imported(args.peers or [name for name in PEERS if not args.quick or name != "fastkmeans"])
+    peers = imported(PEERS, args.peers or [name for name in PEERS if not args.quick or name != "fastkmeans"])
     starts = args.starts or (16 if args.vectors else 1)
     known = set()
     cases = given(args.vectors, args.k) if args.vectors else mixtures(args.data, args.quick)

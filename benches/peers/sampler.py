@@ -22,7 +22,6 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np  # noqa: E402
+from importing import imported, left_out  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 # Pairs and clusters; and the peers of each.
@@ -167,20 +167,6 @@ def no_duplicates():
 PEERS = {"torch": torch, "numpy": by_numpy, "group-by-label": group_by_label, "no-duplicates": no_duplicates}
 
 
-def left_out(name: str, error: Exception) -> None:
-    print(f"{name} is left out: {error!r}", file=sys.stderr, flush=True)
-
-
-def imported(names: list[str]) -> dict:
-    peers = {}
-    for name in names:
-        try:
-            peers[name] = PEERS[name]()
-        except Exception as error:  # a library without its own libraries raises what it likes
-            left_out(name, error)
-    return peers
-
-
 @contextmanager
 def within(seconds: int, what: str):
     """Raises where what is done takes longer."""
@@ -256,7 +242,7 @@ def main() -> None:
     args.data.mkdir(parents=True, exist_ok=True)
     repetitions = args.repetitions or (3 if args.quick else REPETITIONS)
     limit = args.limit or (12 if args.quick else 120)
-    peers = imported(args.peers)
+    peers = imported(PEERS, args.peers)
     for case in args.cases or (QUICK if args.quick else CASES):
         pairs, clusters = CASES[case]
         labels = skewed(pairs, clusters, seed=7)
