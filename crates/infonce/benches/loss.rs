@@ -21,7 +21,7 @@ fn losses(config: InfoNceConfig) -> Vec<(String, Box<dyn ContrastiveLoss<Flex>>)
     let mut losses: Vec<(String, Box<dyn ContrastiveLoss<Flex>>)> = Vec::new();
     losses.push(("dense".into(), Box::new(config.build_dense().expect("the defaults are valid"))));
     for tile in [64, 128, 256, 512, 1024] {
-        let loss = config.with_tile(tile).build().expect("the defaults are valid");
+        let loss = config.clone().with_tile(tile).build().expect("the defaults are valid");
         losses.push((format!("tiled-{tile}"), Box::new(loss)));
     }
     losses

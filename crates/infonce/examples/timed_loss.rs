@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in stdin().lines() {
         let loss: Box<dyn ContrastiveLoss<Flex>> = match line?.as_str() {
             "tiled" => Box::new(config.build()?),
-            "guided" => Box::new(config.with_guide(Guide { margin: 0.05, relative: true }).build()?),
+            "guided" => Box::new(config.clone().with_guide(Guide { margin: 0.05, relative: true }).build()?),
             "dense" => Box::new(config.build_dense()?),
             other => return Err(format!("{other:?} is not tiled, guided or dense").into()),
         };

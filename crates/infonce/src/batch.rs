@@ -1,6 +1,6 @@
 use burn::tensor::{DType, Tensor, backend::Backend};
 
-use crate::InBatch;
+use crate::{InBatch, Part};
 
 /// The checked rows of one batch, in at least single precision.
 #[derive(Debug, Clone)]
@@ -35,6 +35,12 @@ fn check(known: &InBatch<'_>, b: usize, n: usize) {
     let positives = known.known_positives.len();
     assert!(positives == 0 || positives == b, "known positives of {positives} queries for {b} queries");
     assert!(positives == 0 || passages == n, "known positives without passage ids");
+    let strata = known.strata.len();
+    assert!(strata == 0 || strata == b, "strata of {strata} pairs for {b} pairs");
+    if let Some(Part { first, pairs }) = known.part {
+        let end = first.checked_add(pairs);
+        assert!(pairs > 0 && end.is_some_and(|end| end <= b), "{pairs} pairs from {first} on, of {b}");
+    }
     if let Some(guide) = known.guide {
         let (width, given) = (guide.width, [guide.queries.len(), guide.passages.len()]);
         assert!(width > 0, "a guide of width 0");

@@ -7,6 +7,15 @@ pub(crate) enum Side {
     Passages,
 }
 
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Queries => Self::Passages,
+            Self::Passages => Self::Queries,
+        }
+    }
+}
+
 /// The logits of one direction: a row for each pair, whose anchor is its query or its passage, and a column for each candidate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Block {
@@ -90,7 +99,7 @@ mod tests {
     #[test]
     fn a_pair_is_a_candidate_once_for_each_direction_across() {
         let config = InfoNceConfig::default().with_hardness(3.0).with_temperature(0.5);
-        let joint = Blocks::new(&config.with_directions(Directions::ALL, Partition::Joint));
+        let joint = Blocks::new(&config.clone().with_directions(Directions::ALL, Partition::Joint));
         assert_eq!(joint.groups, [Group { own: 2, share: 1.0 }]);
         assert_eq!(joint.blocks.iter().map(|block| block.sharpness).collect::<Vec<_>>(), [5.0, 2.0, 2.0, 2.0]);
         let separate = Blocks::new(&config.with_directions(Directions::ALL, Partition::Separate));

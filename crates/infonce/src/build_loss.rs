@@ -7,11 +7,11 @@ impl InfoNceConfig {
     ///
     /// # Errors
     /// What [`validate`](Self::validate) finds, [`InfoNceError::EmptyTile`] if the tile has no rows.
-    pub fn build(self) -> Result<Tiled, InfoNceError> {
+    pub fn build(&self) -> Result<Tiled, InfoNceError> {
         self.validate()?;
         match self.tile {
             0 => Err(InfoNceError::EmptyTile),
-            _ => Ok(Tiled::new(self)),
+            _ => Ok(Tiled::new(self.clone())),
         }
     }
 
@@ -19,8 +19,8 @@ impl InfoNceConfig {
     ///
     /// # Errors
     /// What [`validate`](Self::validate) finds.
-    pub fn build_dense(self) -> Result<Dense, InfoNceError> {
-        self.validate().map(|()| Dense::new(self))
+    pub fn build_dense(&self) -> Result<Dense, InfoNceError> {
+        self.validate().map(|()| Dense::new(self.clone()))
     }
 
     /// The loss that `tile` asks for: over the whole matrix where it is 0, else by tiles.
@@ -45,7 +45,7 @@ impl InfoNceConfig {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn build_boxed<B: Backend>(self) -> Result<Box<dyn ContrastiveLoss<B>>, InfoNceError> {
+    pub fn build_boxed<B: Backend>(&self) -> Result<Box<dyn ContrastiveLoss<B>>, InfoNceError> {
         Ok(match self.tile {
             0 => Box::new(self.build_dense()?),
             _ => Box::new(self.build()?),

@@ -3,7 +3,8 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::{Directions, InBatch, InfoNceError, Partition};
+use crate::prefix::refused;
+use crate::{Directions, InBatch, InfoNceError, Partition, Prefix};
 
 /// When a candidate is taken for a false negative by a second embedding of the same texts, the guide
 /// ([`GuideRows`](crate::GuideRows)): where that finds it about as near as the pair's own passage.
@@ -37,6 +38,42 @@ impl Guide {
     }
 }
 
+/// What is compared of two rows.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(infonce::Similarity::default(), infonce::Similarity::Dot);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Similarity {
+    /// The inner product of the rows as they come: the cosine, where these have norm 1.
+    #[default]
+    Dot,
+    /// The cosine: every row, and every [`Prefix`], is divided by its norm first. A row of zeros stays one, and has no gradient.
+    Cosine,
+}
+
+/// What becomes of a query's known positives beside its own passage ([`InBatch::known_positives`](crate::InBatch::known_positives)).
+///
+/// # Examples
+///
+/// ```
+/// use infonce::KnownPositives;
+///
+/// assert_eq!(serde_json::to_string(&KnownPositives::Positives).unwrap(), r#""positives""#);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KnownPositives {
+    /// They are no negatives, where duplicates are masked.
+    #[default]
+    Masked,
+    /// They are positives too: a pair's loss is the mean over its own and all others that the batch has of it, each against the same negatives.
+    Positives,
+}
+
 /// The settings of the loss, shared by both implementations.
 ///
 /// # Examples
@@ -52,7 +89,7 @@ impl Guide {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfoNceConfig {
     /// Divisor of the scores, finite and at least [`InfoNceConfig::MIN_TEMPERATURE`]; 0.02 by default (Merrick 2024).
@@ -61,8 +98,15 @@ pub struct InfoNceConfig {
     pub directions: Directions,
     /// Whether the negatives of all directions are in one sum; they are by default.
     pub partition: Partition,
+    /// What is compared of two rows; their inner product by default.
+    pub similarity: Similarity,
+    /// Prefixes of the rows of which the loss is the weighted sum, in place of the whole rows; none by default (Kusupati et al. 2022, arXiv
+    /// 2205.13147, equation 1). Prefixes of rows of norm 1 have other norms: [`Similarity::Cosine`] compares them as they are searched.
+    pub matryoshka: Vec<Prefix>,
     /// Whether false negatives are masked: known positives, and pairs that share a query or a passage; true by default.
     pub mask_duplicates: bool,
+    /// What becomes of known positives; masked by default.
+    pub known_positives: KnownPositives,
     /// Masks candidates by a second embedding, where a batch has one ([`InBatch::guide`](crate::InBatch::guide)); none by default.
     pub guide: Option<Guide>,
     /// Weight of a hard negative: a negative of similarity `s` in the direction from query to passage counts `exp(hardness · s)` times, a
@@ -74,6 +118,11 @@ pub struct InfoNceConfig {
     /// Whether a trainer learns the temperature, from this one on and in [`InfoNceConfig::LEARNED`], by
     /// [`LossAndGradients::scale_gradient`](crate::LossAndGradients::scale_gradient) (CLIP); false by default. The loss takes what it is given.
     pub learn_temperature: bool,
+    /// How many hard negatives of each query a trainer puts into a batch; 0 by default. The loss takes what it is given
+    /// ([`InBatch::hard_negatives`](crate::InBatch::hard_negatives)).
+    pub hard_negatives: usize,
+    /// Whether a trainer asks for what is said of the similarities by stratum too ([`InBatch::strata`](crate::InBatch::strata)); false by default.
+    pub by_stratum: bool,
     /// Rows of the logits that [`Tiled`](crate::Tiled) holds at once, 256 by default; it bounds memory and changes results by rounding only.
     /// 0: all of them, by [`Dense`](crate::Dense) ([`build_boxed`](Self::build_boxed)).
     pub tile: usize,
@@ -85,11 +134,16 @@ impl Default for InfoNceConfig {
             temperature: 0.02,
             directions: Directions::QUERY_TO_PASSAGE,
             partition: Partition::Joint,
+            similarity: Similarity::Dot,
+            matryoshka: Vec::new(),
             mask_duplicates: true,
+            known_positives: KnownPositives::Masked,
             guide: None,
             hardness: 0.0,
             percentile: false,
             learn_temperature: false,
+            hard_negatives: 0,
+            by_stratum: false,
             tile: 256,
         }
     }
@@ -108,12 +162,12 @@ impl InfoNceConfig {
 
     /// These settings, but the temperature that the batch has, if it has one.
     #[track_caller]
-    pub(crate) fn of_batch(mut self, batch: &InBatch<'_>) -> Self {
-        self.temperature = batch.temperature.unwrap_or(self.temperature);
-        if let Err(error) = self.validate() {
+    pub(crate) fn of_batch(&self, batch: &InBatch<'_>) -> Self {
+        let config = Self { temperature: batch.temperature.unwrap_or(self.temperature), ..self.clone() };
+        if let Err(error) = config.validate() {
             panic!("{error}");
         }
-        self
+        config
     }
 
     /// These settings with another temperature.
@@ -127,6 +181,27 @@ impl InfoNceConfig {
     #[must_use]
     pub fn with_directions(mut self, directions: Directions, partition: Partition) -> Self {
         (self.directions, self.partition) = (directions, partition);
+        self
+    }
+
+    /// These settings with another similarity.
+    #[must_use]
+    pub fn with_similarity(mut self, similarity: Similarity) -> Self {
+        self.similarity = similarity;
+        self
+    }
+
+    /// These settings with the weighted sum over these prefixes in place of the whole rows.
+    #[must_use]
+    pub fn with_matryoshka(mut self, prefixes: Vec<Prefix>) -> Self {
+        self.matryoshka = prefixes;
+        self
+    }
+
+    /// These settings with known positives masked, or positives.
+    #[must_use]
+    pub fn with_known_positives(mut self, known_positives: KnownPositives) -> Self {
+        self.known_positives = known_positives;
         self
     }
 
@@ -170,7 +245,8 @@ impl InfoNceConfig {
     /// # Errors
     /// [`InfoNceError::Temperature`] if the temperature is not finite or below [`InfoNceConfig::MIN_TEMPERATURE`],
     /// [`InfoNceError::Margin`] if that is not finite or below 0, [`InfoNceError::Hardness`] if that is not from 0 to
-    /// [`InfoNceConfig::MOST_HARDNESS`].
+    /// [`InfoNceConfig::MOST_HARDNESS`], [`InfoNceError::Prefix`] if one has no width, a weight that is not finite and above 0, or the width of
+    /// another.
     pub fn validate(&self) -> Result<(), InfoNceError> {
         let (temperature, hardness) = (self.temperature, self.hardness);
         if !(temperature.is_finite() && temperature >= Self::MIN_TEMPERATURE) {
@@ -181,9 +257,12 @@ impl InfoNceConfig {
         {
             return Err(InfoNceError::Margin { margin });
         }
-        match (0.0..=Self::MOST_HARDNESS).contains(&hardness) {
-            true => Ok(()),
-            false => Err(InfoNceError::Hardness { hardness }),
+        if !(0.0..=Self::MOST_HARDNESS).contains(&hardness) {
+            return Err(InfoNceError::Hardness { hardness });
+        }
+        match refused(&self.matryoshka) {
+            Some(&Prefix { width, weight }) => Err(InfoNceError::Prefix { width, weight }),
+            None => Ok(()),
         }
     }
 }

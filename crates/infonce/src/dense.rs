@@ -1,10 +1,15 @@
+use std::ops::Range;
+
 use burn::backend::Autodiff;
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
 
 use crate::batch::Batch;
 use crate::block::{Block, Blocks, Side};
-use crate::similarities::{Histogram, Sums};
-use crate::{ContrastiveLoss, Direction, InBatch, InfoNceConfig, LossAndGradients, Similarities};
+use crate::histogram::Histogram;
+use crate::prefix::prefixes;
+use crate::tally::{Diagnosis, Strata, Tally, diagnose};
+use crate::view::View;
+use crate::{ContrastiveLoss, Direction, InBatch, InfoNceConfig, KnownPositives, LossAndGradients, Prefix};
 
 /// The logit of what is no negative: finite, for backends whose kernels assume finite numbers.
 const MASKED: f64 = -1.0e30;
@@ -64,22 +69,30 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
         )
         .require_grad();
 
-        let loss = self.loss(&rows, log_scale.clone().exp(), &masks);
+        let (all, widest) = prefixes(&config, batch.queries.dims()[1]);
+        let of_prefix = |Prefix { width, weight }: Prefix| {
+            let views = rows.each_ref().map(|rows| View::new(rows, width, config.similarity).rows);
+            self.loss(&views, log_scale.clone().exp(), &masks).mul_scalar(weight)
+        };
+        let zero = Tensor::zeros([1], (&batch.queries.device(), batch.queries.dtype()));
+        let loss = all.into_iter().fold(zero, |sum, prefix| sum + of_prefix(prefix));
         let value = scalar(loss.clone().inner());
         let mut gradients = loss.backward();
         let mut gradient = |tensor: &Tensor<Autodiff<B>, 2>| {
             tensor.grad_remove(&mut gradients).unwrap_or_else(|| tensor.clone().inner().zeros_like())
         };
-        let [queries, passages] = rows.each_ref().map(&mut gradient);
-        let (accuracy, similarities) = masks.similarities(&config, &batch);
+        let [query_gradient, passage_gradient] = rows.each_ref().map(&mut gradient);
+        let views = [&batch.queries, &batch.passages].map(|rows| View::new(rows, widest, config.similarity).rows);
+        let Diagnosis { accuracy, similarities, by_stratum } = masks.diagnose(&config, &views, ids);
         LossAndGradients {
             loss: value as f32,
-            query_gradient: queries,
-            passage_gradient: passages,
+            query_gradient,
+            passage_gradient,
             scale_gradient: scalar(gradient(&log_scale).reshape([1])) as f32,
             masked: masks.masked,
             accuracy,
             similarities,
+            by_stratum,
         }
     }
 }
@@ -93,17 +106,20 @@ impl Dense {
         masks: &Masks,
     ) -> Tensor<Autodiff<B>, 1> {
         let Blocks { blocks, groups } = &masks.blocks;
-        let queries = masks.queries;
-        let positive = (rows[0].clone() * rows[1].clone().slice(0..queries)).sum_dim(1) * scale.clone();
+        let pairs = || masks.rows.clone();
+        let positive = (rows[0].clone().slice(pairs()) * rows[1].clone().slice(pairs())).sum_dim(1) * scale.clone();
         let mut logits: Vec<Vec<Tensor<Autodiff<B>, 2>>> = vec![Vec::new(); groups.len()];
+        let mut positives: Vec<Vec<[Tensor<Autodiff<B>, 2>; 2]>> = vec![Vec::new(); groups.len()];
         for (block, masked) in blocks.iter().zip(&masks.left_out) {
-            let anchors = rows[block.anchors as usize].clone().slice(0..queries);
-            let candidates = match block.candidates {
-                Side::Queries => rows[0].clone(),
-                Side::Passages => rows[1].clone(),
-            };
+            let anchors = rows[block.anchors as usize].clone().slice(pairs());
+            let candidates = rows[block.candidates as usize].clone();
             let similarities = anchors.matmul(candidates.transpose());
-            let mut negatives = similarities.clone() * scale.clone();
+            let plain = similarities.clone() * scale.clone();
+            if let Some(shares) = masks.shares(block, plain.dims()) {
+                let shares = Tensor::from_data(TensorData::new(shares, plain.dims()), (&plain.device(), plain.dtype()));
+                positives[block.group].push([plain.clone(), shares]);
+            }
+            let mut negatives = plain;
             if block.direction == Direction::QueryToPassage && self.config.hardness > 0.0 {
                 negatives = negatives + similarities.detach().mul_scalar(f64::from(self.config.hardness));
             }
@@ -112,16 +128,33 @@ impl Dense {
             logits[block.group].push(negatives.mask_fill(mask, MASKED));
         }
         let mut losses = positive.zeros_like();
-        for (place, (group, mut logits)) in groups.iter().zip(logits).enumerate() {
-            logits.extend((0..group.own).map(|_| positive.clone()));
-            let empty: Vec<bool> = (0..queries).map(|row| group.own == 0 && masks.is_empty(place, row)).collect();
-            let empty: Tensor<Autodiff<B>, 2, Bool> =
-                Tensor::from_data(TensorData::new(empty, [queries, 1]), &positive.device());
-            let loss = (log_sum_exp(Tensor::cat(logits, 1)) - positive.clone()).mask_fill(empty, 0.0);
+        for (place, ((group, mut logits), positives)) in groups.iter().zip(logits).zip(positives).enumerate() {
+            let loss = if positives.is_empty() {
+                logits.extend((0..group.own).map(|_| positive.clone()));
+                let empty: Vec<bool> = pairs().map(|row| group.own == 0 && masks.is_empty(place, row)).collect();
+                let shape = [empty.len(), 1];
+                let empty: Tensor<Autodiff<B>, 2, Bool> =
+                    Tensor::from_data(TensorData::new(empty, shape), &positive.device());
+                (log_sum_exp(Tensor::cat(logits, 1)) - positive.clone()).mask_fill(empty, 0.0)
+            } else {
+                let negatives = log_sum_exp(Tensor::cat(logits, 1));
+                let own = f64::from(group.own).ln();
+                let mean = |[logits, shares]: [Tensor<Autodiff<B>, 2>; 2]| {
+                    ((log_add_exp(logits.clone().add_scalar(own), negatives.clone()) - logits) * shares).sum_dim(1)
+                };
+                positives.into_iter().map(mean).fold(positive.zeros_like(), Tensor::add)
+            };
             losses = losses + loss.mul_scalar(group.share);
         }
-        losses.mean()
+        losses.sum().mul_scalar(1.0 / masks.queries as f64)
     }
+}
+
+/// `log (exp a + exp b)` of each value of `a` and the row's of `b`: `[b, c]`, `[b, 1]`.
+fn log_add_exp<B: Backend>(a: Tensor<Autodiff<B>, 2>, b: Tensor<Autodiff<B>, 2>) -> Tensor<Autodiff<B>, 2> {
+    let b = b.expand(a.dims());
+    let largest = a.clone().max_pair(b.clone()).detach();
+    ((a - largest.clone()).exp() + (b - largest.clone()).exp()).log() + largest
 }
 
 /// Logarithm of the sum of the exponentials of each row: `[b, 1]`.
@@ -134,71 +167,102 @@ fn scalar<B: Backend>(value: Tensor<B, 1>) -> f64 {
     value.into_data().iter::<f64>().next().unwrap_or(f64::NAN)
 }
 
-/// What is no negative in each block, by the definitions, entry by entry.
+/// What is no negative in each block, and what is a positive, by the definitions, entry by entry.
 struct Masks {
     blocks: Blocks,
     queries: usize,
-    /// `[b, candidates]` of each block: the pair itself, its own hard negatives, false negatives.
+    /// The pairs whose loss is asked for.
+    rows: Range<usize>,
+    /// `[rows, candidates]` of each block: the pair itself, its own hard negatives, false negatives.
     left_out: Vec<Vec<bool>>,
     /// False negatives of all blocks.
     masked: usize,
+    /// `[rows, candidates]` of each block: the pair itself and further positives; empty where there are none of these.
+    positives: Vec<Vec<bool>>,
 }
 
 impl Masks {
     fn new<B: Backend>(config: &InfoNceConfig, batch: &Batch<B>, ids: &InBatch<'_>) -> Self {
         let (queries, passages) = (batch.queries.dims()[0], batch.passages.dims()[0]);
-        let mut masks = Self { blocks: Blocks::new(config), queries, left_out: Vec::new(), masked: 0 };
+        let further = config.known_positives == KnownPositives::Positives;
+        let mut masks = Self {
+            blocks: Blocks::new(config),
+            queries,
+            rows: ids.rows(queries),
+            left_out: Vec::new(),
+            masked: 0,
+            positives: Vec::new(),
+        };
         for block in masks.blocks.blocks.clone() {
-            let candidates = match block.candidates {
-                Side::Queries => queries,
-                Side::Passages => passages,
-            };
-            let mut left_out = Vec::with_capacity(queries * candidates);
-            for row in 0..queries {
+            let candidates = [queries, passages][block.candidates as usize];
+            let (mut left_out, mut positives) = (Vec::new(), Vec::new());
+            for row in masks.rows.clone() {
                 for column in 0..candidates {
                     let own = row == column || is_own_hard_negative(&block, queries, ids.hard_negatives, row, column);
-                    let known = config.mask_duplicates && is_false_negative(&block, queries, ids, row, column);
-                    let masked = !own && (known || is_guided(config, &block, ids, row, column));
+                    let known = is_known_positive(&block, queries, ids, row, column);
+                    let by_text =
+                        config.mask_duplicates && (is_same_text(ids, row, column) || known) || further && known;
+                    let masked = !own && (by_text || is_guided(config, &block, ids, row, column));
                     masks.masked += usize::from(masked);
                     left_out.push(own || masked);
+                    positives.push(row == column || known);
                 }
             }
             masks.left_out.push(left_out);
+            masks.positives.push(if further { positives } else { Vec::new() });
         }
         masks
     }
 
+    /// Of a block that holds the pairs the weight of each entry in a pair's mean over its positives, if there are further ones.
+    fn shares(&self, block: &Block, [rows, candidates]: [usize; 2]) -> Option<Vec<f64>> {
+        let all = || self.blocks.blocks.iter().zip(&self.positives);
+        let across = || all().filter(|(other, _)| other.group == block.group && other.anchors != other.candidates);
+        let (_, own) = across().find(|(other, positives)| *other == block && !positives.is_empty())?;
+        let count = |positives: &[bool], row: usize| {
+            let candidates = positives.len() / rows;
+            positives[row * candidates..(row + 1) * candidates].iter().filter(|&&positive| positive).count()
+        };
+        let of_row = |row: usize| across().map(|(_, positives)| count(positives, row)).sum::<usize>() as f64;
+        let share = |(place, &positive): (usize, &bool)| f64::from(u8::from(positive)) / of_row(place / candidates);
+        Some(own.iter().enumerate().map(share).collect())
+    }
+
     /// Whether a pair has no negative in a group.
-    fn is_empty(&self, group: usize, row: usize) -> bool {
+    fn is_empty(&self, group: usize, pair: usize) -> bool {
+        let row = pair - self.rows.start;
         let mut blocks = self.blocks.blocks.iter().zip(&self.left_out).filter(|(block, _)| block.group == group);
         blocks.all(|(_, left_out)| {
-            let columns = left_out.len() / self.queries;
+            let columns = left_out.len() / self.rows.len();
             left_out[row * columns..(row + 1) * columns].iter().all(|&out| out)
         })
     }
 
-    /// Accuracy, and what there is to say of the similarities.
-    fn similarities<B: Backend>(&self, config: &InfoNceConfig, batch: &Batch<B>) -> (f32, Similarities) {
-        let passages = batch.passages.dims()[0];
-        let all = batch.queries.clone().matmul(batch.passages.clone().transpose());
+    /// What there is to say of the similarities of these rows.
+    fn diagnose<B: Backend>(&self, config: &InfoNceConfig, rows: &[Tensor<B, 2>; 2], ids: &InBatch<'_>) -> Diagnosis {
+        let [queries, passages] = rows;
+        let columns = passages.dims()[0];
+        let all = queries.clone().slice(self.rows.clone()).matmul(passages.clone().transpose());
         let all: Vec<f32> = all.into_data().iter::<f32>().collect();
         let longest = |rows: &Tensor<B, 2>| scalar(rows.clone().square().sum_dim(1).sqrt().max()) as f32;
-        let bound = if config.percentile { longest(&batch.queries) * longest(&batch.passages) } else { 0.0 };
-        let (mut sums, mut histogram, mut hits) = (Sums::default(), Histogram::new(bound), 0);
-        for (row, (similarities, left_out)) in
-            all.chunks_exact(passages).zip(self.left_out[0].chunks_exact(passages)).enumerate()
+        let strata = Strata::new(ids.strata);
+        let mut tallies = vec![Tally::default(); strata.count()];
+        let mut histograms =
+            config.percentile.then(|| vec![Histogram::new(longest(queries) * longest(passages)); strata.count()]);
+        for ((row, similarities), left_out) in
+            self.rows.clone().zip(all.chunks_exact(columns)).zip(self.left_out[0].chunks_exact(columns))
         {
-            let own = similarities[row];
-            sums.positive(own);
+            let (own, place) = (similarities[row], strata.place(row));
             let negatives = || similarities.iter().zip(left_out).filter(|&(_, &out)| !out).map(|(&value, _)| value);
+            tallies[place].pair(own, negatives().all(|value| own > value));
             for value in negatives() {
-                sums.negatives(1, value, u32::from(value > own));
-                histogram.add(value);
+                tallies[place].negatives(1, value, u32::from(value > own));
+                if let Some(histograms) = &mut histograms {
+                    histograms[place].add(value);
+                }
             }
-            hits += usize::from(negatives().all(|value| own > value));
         }
-        let accuracy = hits as f32 / self.queries as f32;
-        (accuracy, sums.finish(self.queries, passages, Some(&histogram)))
+        diagnose(&strata, &tallies, histograms.as_deref(), columns)
     }
 }
 
@@ -208,21 +272,25 @@ fn is_own_hard_negative(block: &Block, queries: usize, each: usize, row: usize, 
     block.direction == Direction::PassageToPassage && own.contains(&column)
 }
 
-/// Whether a candidate is a false negative by ids and known positives ([`InBatch`]).
-fn is_false_negative(block: &Block, queries: usize, ids: &InBatch<'_>, row: usize, column: usize) -> bool {
+/// Whether two pairs share a query or a passage.
+fn is_same_text(ids: &InBatch<'_>, row: usize, column: usize) -> bool {
     let same = |ids: &[u64]| ids.get(row).is_some_and(|id| ids.get(column) == Some(id));
+    same(ids.query_ids) || same(ids.passage_ids)
+}
+
+/// Whether a candidate is known to belong to the anchor ([`InBatch`]).
+fn is_known_positive(block: &Block, queries: usize, ids: &InBatch<'_>, row: usize, column: usize) -> bool {
     let answers = |query: usize, passage: usize| {
         let known = ids.known_positives.get(query);
         known.is_some_and(|known| known.contains(&ids.passage_ids[passage]))
     };
     let there = || answers(row, column);
     let back = || column < queries && answers(column, row);
-    let known = match block.direction {
+    match block.direction {
         Direction::QueryToPassage => there(),
         Direction::PassageToQuery => back(),
         Direction::QueryToQuery | Direction::PassageToPassage => there() || back(),
-    };
-    same(ids.query_ids) || same(ids.passage_ids) || known
+    }
 }
 
 /// Whether the guide finds a candidate about as near as the pair's own passage.

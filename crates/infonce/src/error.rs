@@ -32,6 +32,16 @@ pub enum InfoNceError {
         /// The weight that was asked for.
         hardness: f32,
     },
+    /// A prefix of the rows.
+    #[error(
+        "a prefix of width {width} and weight {weight}: each wants a width of its own, above 0, and a finite weight above 0"
+    )]
+    Prefix {
+        /// The width that was asked for.
+        width: usize,
+        /// Its weight.
+        weight: f32,
+    },
     /// A tile holds at least one row.
     #[error("tile of 0 rows")]
     EmptyTile,
@@ -51,6 +61,7 @@ impl InfoNceError {
             Self::Temperature { .. } => Some("temperature"),
             Self::Margin { .. } => Some("guide"),
             Self::Hardness { .. } => Some("hardness"),
+            Self::Prefix { .. } => Some("matryoshka"),
             Self::EmptyTile => Some("tile"),
         }
     }

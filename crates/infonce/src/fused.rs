@@ -35,7 +35,8 @@ pub(crate) fn loss_and_gradients<B: Backend>(
         passage_gradient: gradient(passage_gradient)?,
         scale_gradient: output.scale_gradient,
         masked: output.masked,
-        accuracy: output.accuracy,
-        similarities: output.similarities,
+        accuracy: output.diagnosis.accuracy,
+        similarities: output.diagnosis.similarities,
+        by_stratum: output.diagnosis.by_stratum,
     })
 }

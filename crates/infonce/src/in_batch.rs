@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 /// What is known of the rows of a batch: how they are laid out, which texts they are, which of them belong together.
 ///
 /// # False negatives
@@ -12,6 +14,7 @@
 /// - `query_ids`: `[b]` or empty
 /// - `passage_ids`: `[n]` or empty
 /// - `known_positives`: `[b]` or empty, each of any length, in any order
+/// - `strata`: `[b]` or empty
 ///
 /// # Examples
 ///
@@ -52,8 +55,49 @@ pub struct InBatch<'a> {
     /// The temperature of this batch, at least [`InfoNceConfig::MIN_TEMPERATURE`](crate::InfoNceConfig::MIN_TEMPERATURE), where it is learned; the
     /// configuration's if there is none.
     pub temperature: Option<f32>,
+    /// One stratum for each pair, or none: what is said of the similarities is then said of each of them too
+    /// ([`LossAndGradients::by_stratum`](crate::LossAndGradients::by_stratum)).
+    pub strata: &'a [u32],
+    /// The pairs whose loss is asked for, where each of several ranks takes some ([`Ranks`](crate::Ranks)); all if there are none.
+    pub part: Option<Part>,
     /// Other embeddings of the same texts, to find false negatives by ([`InfoNceConfig::guide`](crate::InfoNceConfig::guide)).
     pub guide: Option<GuideRows<'a>>,
+}
+
+/// Some neighbouring pairs of a batch.
+///
+/// The loss of a part is the sum of its pairs' losses over the number of *all* pairs, so that the losses and gradients of parts that make up
+/// the batch add up to those of the batch ([`LossAndGradients::with`](crate::LossAndGradients::with)).
+///
+/// # Examples
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use burn_flex::Flex;
+/// use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, Part};
+///
+/// # fn main() -> Result<(), infonce::InfoNceError> {
+/// let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], &Default::default());
+/// let loss = InfoNceConfig::default().with_temperature(1.0).build()?;
+/// let of = |part| loss.loss_and_gradients(rows.clone(), rows.clone(), &InBatch { part, ..InBatch::default() });
+/// let parts = of(Some(Part { first: 0, pairs: 2 })).with(of(Some(Part { first: 2, pairs: 1 })));
+/// assert!((parts.loss - of(None).loss).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The first of them.
+    pub first: usize,
+    /// How many they are, at least 1.
+    pub pairs: usize,
+}
+
+impl InBatch<'_> {
+    /// The pairs whose loss is asked for, of so many.
+    pub(crate) fn rows(&self, pairs: usize) -> Range<usize> {
+        self.part.map_or(0..pairs, |part| part.first..part.first + part.pairs)
+    }
 }
 
 /// Embeddings of a batch's texts by another model, such as those that were clustered: no second model runs in training.

@@ -1,6 +1,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 
-use crate::{InBatch, Similarities};
+use crate::similarities::mean;
+use crate::{InBatch, OfStratum, Similarities};
 
 /// A contrastive loss over one batch that returns its own gradients.
 ///
@@ -38,8 +39,9 @@ pub trait ContrastiveLoss<B: Backend> {
     /// Half-precision rows are promoted to `f32` first; the gradients then are `f32` too.
     ///
     /// # Panics
-    /// If there are no queries, the widths differ, there are fewer passages than queries and their hard negatives, ids are neither absent
-    /// nor one a row, known positives come without passage ids, a guide has not a row for each, or the batch's temperature is too low or not finite.
+    /// If there are no queries, the widths differ or are less than that of a prefix, there are fewer passages than queries and their hard
+    /// negatives, ids or strata are neither absent nor one a row, known positives come without passage ids, a guide has not a row for each, a
+    /// part has no pairs or some that the batch has not, or the batch's temperature is too low or not finite.
     #[track_caller]
     fn loss_and_gradients(
         &self,
@@ -69,7 +71,7 @@ pub trait ContrastiveLoss<B: Backend> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct LossAndGradients<B: Backend> {
-    /// Mean loss of a pair, in nats. At least 0, but with [`Partition::Separate`](crate::Partition::Separate) and directions within one side,
+    /// Mean loss of a pair, in nats; of a [`Part`](crate::Part) the sum over its pairs divided by the number of all. At least 0, but with [`Partition::Separate`](crate::Partition::Separate) and directions within one side,
     /// where the pair itself is no candidate.
     pub loss: f32,
     /// Gradient of `loss` with respect to the queries, `[b, d]`.
@@ -84,4 +86,38 @@ pub struct LossAndGradients<B: Backend> {
     pub accuracy: f32,
     /// How hard the negatives were.
     pub similarities: Similarities,
+    /// The same of each stratum that has pairs here, ascending; empty if the batch says nothing of strata ([`InBatch::strata`]).
+    pub by_stratum: Vec<OfStratum>,
+}
+
+impl<B: Backend> LossAndGradients<B> {
+    /// That of these pairs and of others of the same batch: losses, gradients and masked candidates add up, shares and means are over both.
+    ///
+    /// # Panics
+    /// If the gradients differ in shape.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let pairs = [&self, &other].map(|one| (one.accuracy, one.similarities.pairs as f64));
+        Self {
+            loss: self.loss + other.loss,
+            query_gradient: self.query_gradient + other.query_gradient,
+            passage_gradient: self.passage_gradient + other.passage_gradient,
+            scale_gradient: self.scale_gradient + other.scale_gradient,
+            masked: self.masked + other.masked,
+            accuracy: mean(pairs),
+            similarities: self.similarities.with(other.similarities),
+            by_stratum: merged(self.by_stratum, other.by_stratum),
+        }
+    }
+}
+
+/// Both, ascending, with those of one stratum in one.
+fn merged(mut some: Vec<OfStratum>, others: Vec<OfStratum>) -> Vec<OfStratum> {
+    for other in others {
+        match some.binary_search_by_key(&other.stratum, |one| one.stratum) {
+            Ok(place) => some[place] = some[place].with(other),
+            Err(place) => some.insert(place, other),
+        }
+    }
+    some
 }

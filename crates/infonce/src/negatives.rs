@@ -1,9 +1,9 @@
 use rustc_hash::FxHashMap;
 
 use crate::block::Block;
-use crate::{Direction, InBatch};
+use crate::{Direction, InBatch, InfoNceConfig, KnownPositives};
 
-/// Which candidates of a pair are no negatives for what is known of the texts: none of it is a matrix.
+/// Which candidates of a pair are no negatives for what is known of the texts, and which are positives too: none of it is a matrix.
 #[derive(Debug)]
 pub(crate) struct Negatives {
     queries: usize,
@@ -14,6 +14,8 @@ pub(crate) struct Negatives {
     answers: Vec<Vec<u32>>,
     /// Of each passage the queries that it is known to answer; empty if of none.
     answered: Vec<Vec<u32>>,
+    /// Whether these are positives.
+    further: bool,
 }
 
 /// Rows with the text of another row.
@@ -51,8 +53,9 @@ impl Repeats {
 }
 
 impl Negatives {
-    /// Those of a batch of so many queries; of ids only if `mask_duplicates`.
-    pub(crate) fn new(queries: usize, batch: &InBatch<'_>, mask_duplicates: bool) -> Self {
+    /// Those of a batch of so many queries.
+    pub(crate) fn new(queries: usize, batch: &InBatch<'_>, config: &InfoNceConfig) -> Self {
+        let further = config.known_positives == KnownPositives::Positives;
         let mut negatives = Self {
             queries,
             hard_negatives: batch.hard_negatives,
@@ -60,10 +63,13 @@ impl Negatives {
             same_passage: Repeats::default(),
             answers: Vec::new(),
             answered: Vec::new(),
+            further,
         };
-        if mask_duplicates {
+        if config.mask_duplicates {
             negatives.same_query = Repeats::new(batch.query_ids);
             negatives.same_passage = Repeats::new(batch.passage_ids);
+        }
+        if config.mask_duplicates || further {
             negatives.know(batch);
         }
         negatives
@@ -81,11 +87,22 @@ impl Negatives {
         self.answered = vec![Vec::new(); batch.passage_ids.len()];
         for (query, known) in batch.known_positives.iter().enumerate() {
             let rows = known.iter().filter_map(|id| rows_of.get(id)).flatten();
-            for &passage in rows.filter(|&&passage| passage as usize != query) {
-                self.answers[query].push(passage);
-                self.answered[passage as usize].push(query as u32);
-            }
+            let answers = &mut self.answers[query];
+            answers.extend(rows.filter(|&&passage| passage as usize != query));
+            answers.sort_unstable();
+            answers.dedup();
+            answers.iter().for_each(|&passage| self.answered[passage as usize].push(query as u32));
         }
+    }
+
+    /// The candidates of pair `row` in a block that are positives too, ascending; in blocks without the pair itself there are none.
+    pub(crate) fn positives(&self, block: &Block, row: usize) -> &[u32] {
+        let known = match block.direction {
+            Direction::QueryToPassage => &self.answers,
+            Direction::PassageToQuery => &self.answered,
+            Direction::QueryToQuery | Direction::PassageToPassage => return &[],
+        };
+        known.get(row).filter(|_| self.further).map_or(&[], Vec::as_slice)
     }
 
     /// Puts into `columns` the candidates of pair `row` that are no negatives, ascending, each once, and returns how many of them are so as
@@ -126,12 +143,12 @@ impl Negatives {
 mod tests {
     use super::*;
     use crate::block::Blocks;
-    use crate::{Directions, InfoNceConfig, Partition};
+    use crate::{Directions, Partition};
 
     /// Of each direction what is left out for pair `row`, and how many of it are false negatives.
     fn left_out(batch: &InBatch<'_>, queries: usize, row: usize) -> Vec<(Vec<u32>, usize)> {
-        let negatives = Negatives::new(queries, batch, true);
         let all = InfoNceConfig::default().with_directions(Directions::ALL, Partition::Joint);
+        let negatives = Negatives::new(queries, batch, &all);
         let of = |block: &Block| {
             let mut columns = Vec::new();
             let masked = negatives.left_out(block, row, &mut columns);
@@ -147,6 +164,22 @@ mod tests {
         let batch = InBatch { passage_ids: &[7, 8, 9, 7, 9], known_positives: &known, ..InBatch::default() };
         let expected = [(vec![0, 1, 2, 3, 4], 4), (vec![0, 2], 1), (vec![0, 1, 2], 2), (vec![0, 1, 2, 3, 4], 4)];
         assert_eq!(left_out(&batch, 3, 0), expected);
+    }
+
+    #[test]
+    fn known_positives_are_positives_where_the_sides_differ_each_row_once() {
+        let known: [&[u64]; 3] = [&[7, 8, 9, 9], &[], &[7]];
+        let batch = InBatch { passage_ids: &[7, 8, 9, 7, 9], known_positives: &known, ..InBatch::default() };
+        let config = InfoNceConfig::default().with_directions(Directions::ALL, Partition::Joint);
+        let blocks = Blocks::new(&config).blocks;
+        let positives = |config: &InfoNceConfig, row: usize| -> Vec<Vec<u32>> {
+            let negatives = Negatives::new(3, &batch, config);
+            blocks.iter().map(|block| negatives.positives(block, row).to_vec()).collect()
+        };
+        assert_eq!(positives(&config, 0).concat(), Vec::<u32>::new());
+        let config = config.with_known_positives(KnownPositives::Positives);
+        assert_eq!(positives(&config, 0), [vec![1, 2, 3, 4], vec![2], vec![], vec![]]);
+        assert_eq!(positives(&config, 2), [vec![0, 3], vec![0], vec![], vec![]]);
     }
 
     #[test]

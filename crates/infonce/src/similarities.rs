@@ -19,6 +19,10 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Similarities {
+    /// How many pairs these are of.
+    pub pairs: usize,
+    /// How many negatives they have together.
+    pub negatives: u64,
     /// Mean similarity of a query and its own passage.
     pub positive: f32,
     /// Mean similarity of a query and a negative, if there is any.
@@ -32,97 +36,82 @@ pub struct Similarities {
     pub masked: f32,
 }
 
-/// Sums over the pairs of a batch.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sums {
-    positive: f64,
-    negative: f64,
-    negatives: u64,
-    harder: u64,
-}
-
-impl Sums {
-    pub(crate) fn positive(&mut self, similarity: f32) {
-        self.positive += f64::from(similarity);
-    }
-
-    /// So many negatives with this sum of similarities, some of them harder than their pair.
-    pub(crate) fn negatives(&mut self, negatives: u32, similarities: f32, harder: u32) {
-        self.negative += f64::from(similarities);
-        self.negatives += u64::from(negatives);
-        self.harder += u64::from(harder);
-    }
-
-    pub(crate) fn finish(&self, queries: usize, passages: usize, histogram: Option<&Histogram>) -> Similarities {
-        let share = |sum: f64| (self.negatives > 0).then(|| (sum / self.negatives as f64) as f32);
-        let candidates = queries as f64 * (passages - 1) as f64;
-        Similarities {
-            positive: (self.positive / queries as f64) as f32,
-            negative: share(self.negative),
-            negative_p95: histogram.and_then(|histogram| histogram.quantile(0.95)),
-            harder: share(self.harder as f64),
-            masked: if candidates > 0.0 { (1.0 - self.negatives as f64 / candidates) as f32 } else { 0.0 },
+impl Similarities {
+    /// Those of these pairs and of others of the same batch. What they have not the counts for is a bound: of two percentiles the larger, which
+    /// 95% of all negatives do not exceed either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use infonce::Similarities;
+    ///
+    /// let of = |pairs, positive| Similarities { pairs, positive, ..Similarities::default() };
+    /// assert_eq!(of(1, 0.5).with(of(3, 0.9)).positive, 0.8);
+    /// ```
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let by_pairs = |a: f32, b: f32| mean([(a, self.pairs as f64), (b, other.pairs as f64)]);
+        let by_negatives = |a: Option<f32>, b: Option<f32>| match (a, b) {
+            (Some(a), Some(b)) => Some(mean([(a, self.negatives as f64), (b, other.negatives as f64)])),
+            (a, b) => a.or(b),
+        };
+        Self {
+            pairs: self.pairs + other.pairs,
+            negatives: self.negatives + other.negatives,
+            positive: by_pairs(self.positive, other.positive),
+            negative: by_negatives(self.negative, other.negative),
+            negative_p95: match (self.negative_p95, other.negative_p95) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            },
+            harder: by_negatives(self.harder, other.harder),
+            masked: by_pairs(self.masked, other.masked),
         }
     }
 }
 
-/// Counts of similarities, evenly over what there can be.
-#[derive(Debug, Clone)]
-pub(crate) struct Histogram {
-    bound: f32,
-    counts: Vec<u64>,
+/// What the pairs of one stratum have among the candidates of the batch.
+///
+/// # Examples
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use burn_flex::Flex;
+/// use infonce::{ContrastiveLoss, InBatch, InfoNceConfig};
+///
+/// # fn main() -> Result<(), infonce::InfoNceError> {
+/// let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], &Default::default());
+/// let batch = InBatch { strata: &[7, 3, 7], ..InBatch::default() };
+/// let output = InfoNceConfig::default().build()?.loss_and_gradients(rows.clone(), rows, &batch);
+/// let pairs: Vec<(u32, usize)> = output.by_stratum.iter().map(|one| (one.stratum, one.similarities.pairs)).collect();
+/// assert_eq!(pairs, [(3, 1), (7, 2)]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OfStratum {
+    /// Which.
+    pub stratum: u32,
+    /// Share of its queries that score their own passage above every negative, in `[0, 1]`; a tie is a miss.
+    pub accuracy: f32,
+    /// How hard their negatives were.
+    pub similarities: Similarities,
 }
 
-impl Histogram {
-    pub(crate) const BINS: usize = 4096;
-
-    /// Of similarities of at most `bound`, whichever sign; of none for a bound of 0.
-    pub(crate) fn new(bound: f32) -> Self {
-        Self { bound, counts: if bound > 0.0 { vec![0; Self::BINS] } else { Vec::new() } }
-    }
-
-    /// That with these counts, one for each of [`BINS`](Self::BINS).
-    pub(crate) fn of(bound: f32, counts: Vec<u64>) -> Self {
-        Self { bound, counts }
-    }
-
-    pub(crate) fn add(&mut self, similarity: f32) {
-        let place = (similarity / self.bound + 1.0) * (0.5 * Self::BINS as f32);
-        // A cast to an integer takes what is below 0 to 0.
-        if let Some(count) = self.counts.get_mut((place as usize).min(Self::BINS - 1)) {
-            *count += 1;
+impl OfStratum {
+    /// That of these pairs and of others of the same stratum.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            accuracy: mean([self, other].map(|one| (one.accuracy, one.similarities.pairs as f64))),
+            similarities: self.similarities.with(other.similarities),
+            ..self
         }
     }
-
-    pub(crate) fn with(mut self, other: Self) -> Self {
-        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
-        self
-    }
-
-    /// The upper end of the bin in which the share of the counts is reached.
-    fn quantile(&self, share: f64) -> Option<f32> {
-        let all: u64 = self.counts.iter().sum();
-        let wanted = (share * all as f64).ceil() as u64;
-        let mut below = 0;
-        let reached = self.counts.iter().position(|&count| {
-            below += count;
-            below >= wanted && below > 0
-        })?;
-        Some(((reached + 1) as f32 / (0.5 * Self::BINS as f32) - 1.0) * self.bound)
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quantile_is_within_a_bin_of_the_exact_one() {
-        let mut histogram = Histogram::new(2.0);
-        (0..1000).for_each(|i| histogram.add(i as f32 * 0.002 - 1.0));
-        let p95 = histogram.quantile(0.95).unwrap();
-        assert!((p95 - 0.898).abs() <= 2.0 * 2.0 / 4096.0, "{p95}");
-        assert_eq!(Histogram::new(1.0).quantile(0.95), None);
-        assert_eq!(Histogram::new(0.0).quantile(0.95), None);
-    }
+/// The mean of two values by their weights; 0 where these are.
+pub(crate) fn mean(values: [(f32, f64); 2]) -> f32 {
+    let weights: f64 = values.iter().map(|&(_, weight)| weight).sum();
+    let sum: f64 = values.iter().map(|&(value, weight)| f64::from(value) * weight).sum();
+    if weights > 0.0 { (sum / weights) as f32 } else { 0.0 }
 }

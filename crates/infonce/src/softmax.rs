@@ -60,6 +60,45 @@ impl Pick {
         let mean_similarity = negatives.similarity / negatives.sum;
         Self { loss, pull, scale_slope: pull * (mean_similarity / temperature - positive) }
     }
+
+    fn times(self, factor: f64) -> Self {
+        Self { loss: self.loss * factor, pull: self.pull * factor, scale_slope: self.scale_slope * factor }
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            loss: self.loss + other.loss,
+            pull: self.pull + other.pull,
+            scale_slope: self.scale_slope + other.scale_slope,
+        }
+    }
+}
+
+/// What a pair's softmax over one group gives with its further positives.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Picks {
+    /// The mean over the positives, the pair itself as often as it is a candidate.
+    pub(crate) mean: Pick,
+    /// What the pair itself has of the mean pull.
+    pub(crate) own: f64,
+    /// What each further positive has of it.
+    pub(crate) further: Vec<f64>,
+}
+
+impl Picks {
+    /// Of a pair with this positive logit, and those of further positives, each against the same negatives.
+    pub(crate) fn new(group: Group, negatives: RowSum, own: f64, further: &[f64], temperature: f64) -> Self {
+        let pick = |logit: f64| Pick::new(group, negatives, logit, temperature);
+        let times = f64::from(group.own.max(1));
+        let part = 1.0 / (times + further.len() as f64);
+        let own = pick(own).times(times * part);
+        let further: Vec<Pick> = further.iter().map(|&logit| pick(logit).times(part)).collect();
+        Self {
+            mean: further.iter().fold(own, |sum, &pick| sum.with(pick)),
+            own: own.pull,
+            further: further.iter().map(|pick| pick.pull).collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +128,17 @@ mod tests {
             assert!((pick.loss - (all.ln() - positive)).abs() < 1e-12, "{own}");
             assert!((pick.pull - (0.5f64.exp() + (-0.25f64).exp()) / all).abs() < 1e-12, "{own}");
         }
+    }
+
+    #[test]
+    fn further_positives_are_picked_each_against_the_same_negatives() {
+        let (group, negatives) = (Group { own: 2, share: 1.0 }, sum(&[0.5, -0.25]));
+        let picks = Picks::new(group, negatives, 0.75, &[0.1, 0.2], 1.0);
+        let [own, first, second] = [0.75, 0.1, 0.2].map(|logit| Pick::new(group, negatives, logit, 1.0));
+        assert!((picks.mean.loss - (2.0 * own.loss + first.loss + second.loss) / 4.0).abs() < 1e-12);
+        assert!((picks.own - own.pull / 2.0).abs() < 1e-12 && (picks.further[1] - second.pull / 4.0).abs() < 1e-12);
+        let alone = Picks::new(group, negatives, 0.75, &[], 1.0);
+        assert_eq!((alone.mean, alone.own), (own, own.pull));
     }
 
     #[test]

@@ -1,13 +1,23 @@
 //! The loss by tiles of tensors, on any backend.
 
+mod further;
+mod gradient;
+mod histogram;
+mod softmax;
+
 use std::ops::Range;
 
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend};
 
+use further::{Addition, Further, column};
+use gradient::Gradient;
+use histogram::DeviceHistograms;
+use softmax::Softmax;
+
 use crate::batch::Batch;
-use crate::block::{Block, Blocks, Group};
+use crate::block::{Block, Blocks, Side};
 use crate::negatives::Negatives;
-use crate::similarities::{Histogram, Sums};
+use crate::tally::{Diagnosis, Strata, Tally, diagnose};
 use crate::{InBatch, InfoNceConfig, LossAndGradients};
 
 /// In the place of a similarity that is no negative's: finite, for backends whose kernels assume finite numbers.
@@ -28,6 +38,7 @@ struct Run<'a, B: Backend> {
     /// Similarity of each pair: `[b, 1]`
     own: Tensor<B, 2>,
     queries: usize,
+    strata: Strata,
 }
 
 /// A guide's rows on the device.
@@ -38,15 +49,6 @@ struct Guided<B: Backend> {
     thresholds: Tensor<B, 2>,
 }
 
-/// Sums over the negatives of some rows in one group: `[t, 1]` each.
-#[derive(Clone)]
-struct Softmax<B: Backend> {
-    largest: Tensor<B, 2>,
-    sum: Tensor<B, 2>,
-    /// Each exponential times its similarity.
-    similarity: Tensor<B, 2>,
-}
-
 /// What is known of some rows once all columns were looked at: `[t, 1]` each.
 struct Settled<B: Backend> {
     softmaxes: Vec<Softmax<B>>,
@@ -54,6 +56,8 @@ struct Settled<B: Backend> {
     factors: Vec<Tensor<B, 2>>,
     /// The same for the pair, with the opposite sign.
     pull: Tensor<B, 2>,
+    /// The same for further positives, as what they add to the gradients.
+    additions: Vec<Addition<B>>,
     /// `[t, COLUMNS]`: loss, slope of the scale, hit, sum of similarities, negatives, harder ones, guided ones.
     numbers: Tensor<B, 2>,
 }
@@ -64,43 +68,59 @@ pub(crate) fn loss_and_gradients<B: Backend>(
     known: &InBatch<'_>,
 ) -> LossAndGradients<B> {
     let run = Run::new(config, batch, known);
-    let passages = run.sides[1].dims()[0];
-    let mut masked = 0;
-    let mut numbers = Vec::new();
-    let mut histogram = config.percentile.then(|| DeviceHistogram::new(&run.sides));
+    let (pairs, passages) = (known.rows(run.queries), run.sides[1].dims()[0]);
+    let (mut masked, mut numbers, mut additions) = (0, Vec::new(), Vec::new());
+    let mut histograms = config.percentile.then(|| DeviceHistograms::new(&run.sides, run.strata.count()));
     let mut gradients = [run.queries, passages].map(|rows| Gradient::new(rows, config.tile));
-    for rows in tiles(run.queries, config.tile) {
+    for rows in tiles(pairs.clone(), config.tile) {
         let left_out = run.left_out(&rows, &mut masked);
-        let settled = run.settle(&rows, &left_out, &mut histogram);
+        let settled = run.settle(&rows, &left_out, &mut histograms);
         run.pull(&rows, &left_out, &settled, &mut gradients);
         numbers.push(settled.numbers);
+        additions.extend(settled.additions);
     }
-    let own: Vec<f32> = run.own.clone().into_data().iter::<f32>().collect();
-    let [query_gradient, passage_gradient] = gradients.map(Gradient::finish);
+    let own: Vec<f32> = run.own.clone().slice(pairs.clone()).into_data().iter::<f32>().collect();
+    let mut sides = run.sides.iter();
+    let [mut query_gradient, mut passage_gradient] = gradients.map(|gradient| match sides.next() {
+        Some(side) => gradient.finish(side),
+        None => unreachable!("a gradient for each side"),
+    });
+    for addition in additions {
+        match addition.side {
+            Side::Queries => query_gradient = addition.add_to(query_gradient),
+            Side::Passages => passage_gradient = addition.add_to(passage_gradient),
+        }
+    }
     let numbers: Vec<f64> = Tensor::cat(numbers, 0).into_data().iter::<f64>().collect();
 
-    let (mut sums, mut totals) = (Sums::default(), [0.0_f64; COLUMNS]);
-    for (row, &own) in numbers.chunks_exact(COLUMNS).zip(&own) {
+    let (mut tallies, mut totals) = (vec![Tally::default(); run.strata.count()], [0.0_f64; COLUMNS]);
+    for ((row, &own), pair) in numbers.chunks_exact(COLUMNS).zip(&own).zip(pairs) {
         totals.iter_mut().zip(row).for_each(|(total, value)| *total += value);
-        sums.positive(own);
-        sums.negatives(row[4] as u32, row[3] as f32, row[5] as u32);
+        let tally = &mut tallies[run.strata.place(pair)];
+        tally.pair(own, row[2] > 0.0);
+        tally.negatives(row[4] as u32, row[3] as f32, row[5] as u32);
     }
-    let [loss, scale_slope, hits, _, _, _, guided] = totals;
-    let pairs = run.queries as f64;
-    let histogram = histogram.map(DeviceHistogram::into_histogram);
+    let [loss, scale_slope, _, _, _, _, guided] = totals;
+    let histograms = histograms.map(DeviceHistograms::into_histograms);
+    let Diagnosis { accuracy, similarities, by_stratum } =
+        diagnose(&run.strata, &tallies, histograms.as_deref(), passages);
     LossAndGradients {
-        loss: (loss / pairs) as f32,
+        loss: (loss / run.queries as f64) as f32,
         query_gradient,
         passage_gradient,
-        scale_gradient: (scale_slope / pairs) as f32,
+        scale_gradient: (scale_slope / run.queries as f64) as f32,
         masked: masked + guided as usize,
-        accuracy: (hits / pairs) as f32,
-        similarities: sums.finish(run.queries, passages, histogram.as_ref()),
+        accuracy,
+        similarities,
+        by_stratum,
     }
 }
 
-fn tiles(rows: usize, tile: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(tile).map(move |start| start..rows.min(start.saturating_add(tile)))
+/// Ranges of at most `tile` rows, cut at its multiples.
+fn tiles(rows: Range<usize>, tile: usize) -> impl Iterator<Item = Range<usize>> {
+    let first = rows.start / tile * tile;
+    let starts = (first..rows.end).step_by(tile);
+    starts.map(move |start| start.max(rows.start)..rows.end.min(start.saturating_add(tile)))
 }
 
 impl<'a, B: Backend> Run<'a, B> {
@@ -120,7 +140,8 @@ impl<'a, B: Backend> Run<'a, B> {
         let sides = [query_rows, passages];
         Self {
             blocks: Blocks::new(config),
-            negatives: Negatives::new(queries, known, config.mask_duplicates),
+            negatives: Negatives::new(queries, known, config),
+            strata: Strata::new(known.strata),
             own: pairs(&sides, queries),
             config,
             guide,
@@ -143,7 +164,7 @@ impl<'a, B: Backend> Run<'a, B> {
 
     /// The column tiles of a block.
     fn columns(&self, block: &Block) -> impl Iterator<Item = Range<usize>> + use<B> {
-        tiles(self.sides[block.candidates as usize].dims()[0], self.config.tile)
+        tiles(0..self.sides[block.candidates as usize].dims()[0], self.config.tile)
     }
 
     /// Similarities of a tile, [`LEFT_OUT`] where there is no negative, and how many of each row the guide alone left out: `[t, c]`, `[t, 1]`.
@@ -171,16 +192,11 @@ impl<'a, B: Backend> Run<'a, B> {
         &self,
         rows: &Range<usize>,
         left_out: &[Vec<Vec<u32>>],
-        histogram: &mut Option<DeviceHistogram<B>>,
+        histograms: &mut Option<DeviceHistograms<B>>,
     ) -> Settled<B> {
         let own = self.own.clone().slice(rows.clone());
         let none = own.zeros_like();
-        let empty = Softmax {
-            largest: none.full_like(NO_SIMILARITY / self.config.temperature),
-            sum: none.clone(),
-            similarity: none.clone(),
-        };
-        let mut softmaxes = vec![empty; self.blocks.groups.len()];
+        let mut softmaxes = vec![Softmax::empty(&own, self.config.temperature); self.blocks.groups.len()];
         let mut hardest = none.full_like(LEFT_OUT);
         let [mut sum, mut negatives, mut harder, mut guided] = [none.clone(), none.clone(), none.clone(), none];
         for (place, block) in self.blocks.blocks.iter().enumerate() {
@@ -195,8 +211,8 @@ impl<'a, B: Backend> Run<'a, B> {
                     sum = sum + (similarities.clone() * negative.clone()).sum_dim(1);
                     let above = similarities.clone().greater(own.clone()).float().cast(similarities.dtype());
                     harder = harder + above.sum_dim(1);
-                    if let Some(histogram) = histogram {
-                        histogram.add(similarities.clone(), negative.clone());
+                    if let Some(histograms) = histograms {
+                        histograms.add(similarities.clone(), negative.clone(), self.strata(rows));
                     }
                     negatives = negatives + negative.sum_dim(1);
                 }
@@ -204,21 +220,59 @@ impl<'a, B: Backend> Run<'a, B> {
                 *softmax = softmax.clone().with(similarities, block.sharpness);
             }
         }
-        let positive = own.clone().div_scalar(self.config.temperature);
+        let temperature = self.config.temperature;
+        let positive = own.clone().div_scalar(temperature);
         let hits = own.greater(hardest).float().cast(positive.dtype());
         let (mut losses, mut slopes, mut pull) = (positive.zeros_like(), positive.zeros_like(), positive.zeros_like());
-        let mut factors = Vec::new();
-        let scale = 1.0 / (self.queries as f64 * f64::from(self.config.temperature));
-        for (group, softmax) in self.blocks.groups.iter().zip(&softmaxes) {
-            let pick = softmax.pick(*group, &positive, self.config.temperature);
-            losses = losses + pick.loss.mul_scalar(group.share);
-            slopes = slopes + pick.slope.mul_scalar(group.share);
-            let weight = pick.pull.mul_scalar(group.share * scale);
-            factors.push(weight.clone() / softmax.sum_or_one());
-            pull = pull + weight;
+        let (mut factors, mut additions) = (Vec::new(), Vec::new());
+        let scale = 1.0 / (self.queries as f64 * f64::from(temperature));
+        for (place, (group, softmax)) in self.blocks.groups.iter().zip(&softmaxes).enumerate() {
+            let pick = softmax.pick(*group, &positive, temperature);
+            let (own_share, further) = self.further(place, rows);
+            let own_share = |values: Tensor<B, 2>| match &own_share {
+                Some(share) => values * share.clone(),
+                None => values,
+            };
+            let own_pull = own_share(pick.pull);
+            let (mut loss, mut slope, mut pulls) = (own_share(pick.loss), own_share(pick.slope), own_pull.clone());
+            for further in further {
+                let logits = further.similarities().div_scalar(temperature);
+                let pick = softmax.select(&further.rows).pick(*group, &logits, temperature);
+                loss = further.add_to(loss, pick.loss);
+                slope = further.add_to(slope, pick.slope);
+                pulls = further.add_to(pulls, pick.pull.clone());
+                additions.extend(further.pull(pick.pull.mul_scalar(group.share * scale)));
+            }
+            losses = losses + loss.mul_scalar(group.share);
+            slopes = slopes + slope.mul_scalar(group.share);
+            factors.push(pulls.mul_scalar(group.share * scale) / softmax.sum_or_one());
+            pull = pull + own_pull.mul_scalar(group.share * scale);
         }
         let numbers = Tensor::cat(vec![losses, slopes, hits, sum, negatives, harder, guided], 1);
-        Settled { softmaxes, factors, pull, numbers }
+        Settled { softmaxes, factors, pull, additions, numbers }
+    }
+
+    /// The further positives of some rows in one group, a block each, and what the pair itself then has of the mean: all where there are none.
+    fn further(&self, group: usize, rows: &Range<usize>) -> (Option<Tensor<B, 2>>, Vec<Further<B>>) {
+        let blocks = || self.blocks.blocks.iter().filter(|block| block.group == group);
+        let positives =
+            |block: &Block| -> Vec<&[u32]> { rows.clone().map(|row| self.negatives.positives(block, row)).collect() };
+        let of_blocks: Vec<Vec<&[u32]>> = blocks().map(positives).collect();
+        let counts = (0..rows.len()).map(|row| of_blocks.iter().map(|lists| lists[row].len()).sum::<usize>());
+        let times = f64::from(self.blocks.groups[group].own.max(1));
+        let shares: Vec<f64> = counts.map(|count| 1.0 / (times + count as f64)).collect();
+        let further =
+            |(block, lists): (&Block, &Vec<&[u32]>)| Further::new(block.anchors, &self.sides, rows, lists, &shares);
+        let further: Vec<Further<B>> = blocks().zip(&of_blocks).filter_map(further).collect();
+        let own = shares.iter().map(|share| times * share).collect();
+        let own_share = (!further.is_empty()).then(|| column(own, &self.own.device(), self.own.dtype()));
+        (own_share, further)
+    }
+
+    /// The strata of some rows: `[t, 1]`.
+    fn strata(&self, rows: &Range<usize>) -> Tensor<B, 2, Int> {
+        let places: Vec<i64> = rows.clone().map(|row| self.strata.place(row) as i64).collect();
+        Tensor::<B, 1, Int>::from_data(places.as_slice(), &self.own.device()).reshape([-1, 1])
     }
 
     /// What some rows add to the gradients.
@@ -271,132 +325,4 @@ fn leave_out<B: Backend>(similarities: Tensor<B, 2>, columns: &Range<usize>, lef
     let places = Tensor::<B, 1, Int>::from_data(places.as_slice(), &device);
     // Adding -1e30 rounds to -1e30, and no place comes twice.
     similarities.reshape([-1]).select_assign(0, places, values, IndexingUpdateOp::Add).reshape([rows, width])
-}
-
-impl<B: Backend> Softmax<B> {
-    /// These sums and those over more similarities.
-    fn with(self, similarities: Tensor<B, 2>, sharpness: f64) -> Self {
-        let here = similarities.clone().max_dim(1).mul_scalar(sharpness);
-        let largest = self.largest.clone().max_pair(here);
-        let before = (self.largest - largest.clone()).exp();
-        let added = Self { largest: largest.clone(), sum: before.clone(), similarity: before.clone() };
-        let exponentials = added.exponentials(similarities.clone(), sharpness);
-        Self {
-            largest,
-            sum: self.sum * before.clone() + exponentials.clone().sum_dim(1),
-            similarity: self.similarity * before + (exponentials * similarities).sum_dim(1),
-        }
-    }
-
-    /// `exp(logit − largest)`, 0 for what is no negative.
-    fn exponentials(&self, similarities: Tensor<B, 2>, sharpness: f64) -> Tensor<B, 2> {
-        (similarities.mul_scalar(sharpness) - self.largest.clone()).exp()
-    }
-
-    /// 1 for rows without a negative, so that what is 0 stays it.
-    fn sum_or_one(&self) -> Tensor<B, 2> {
-        self.sum.clone().mask_fill(self.is_empty(), 1.0)
-    }
-
-    fn is_empty(&self) -> Tensor<B, 2, Bool> {
-        self.sum.clone().lower_equal_elem(0.0)
-    }
-
-    /// As [`Pick::new`](crate::softmax::Pick::new), a row each.
-    fn pick(&self, group: Group, positive: &Tensor<B, 2>, temperature: f32) -> Picks<B> {
-        let odds = self.largest.clone() + self.sum_or_one().log() - positive.clone();
-        let (loss, pull) = match group.own {
-            0 => (odds.clone(), odds.ones_like()),
-            own => {
-                let own = f64::from(own).ln();
-                let odds = odds.sub_scalar(own);
-                let tail = odds.clone().abs().neg().exp();
-                let loss = odds.clone().clamp_min(0.0) + tail.clone().log1p();
-                (loss.add_scalar(own), odds.clamp_max(0.0).exp() / tail.add_scalar(1.0))
-            }
-        };
-        let nothing = f64::from(group.own.max(1)).ln();
-        let similarity = self.similarity.clone() / self.sum_or_one();
-        let pull = pull.mask_fill(self.is_empty(), 0.0);
-        Picks {
-            loss: loss.mask_fill(self.is_empty(), nothing),
-            slope: (similarity.div_scalar(temperature) - positive.clone()) * pull.clone(),
-            pull,
-        }
-    }
-}
-
-/// `[t, 1]` each.
-struct Picks<B: Backend> {
-    loss: Tensor<B, 2>,
-    pull: Tensor<B, 2>,
-    slope: Tensor<B, 2>,
-}
-
-/// The gradient of one side, a tile of rows at a time.
-struct Gradient<B: Backend> {
-    tile: usize,
-    rows: usize,
-    tiles: Vec<Option<Tensor<B, 2>>>,
-}
-
-impl<B: Backend> Gradient<B> {
-    fn new(rows: usize, tile: usize) -> Self {
-        Self { tile, rows, tiles: vec![None; rows.div_ceil(tile)] }
-    }
-
-    /// Adds to `rows`, which begin with a tile and are in one.
-    fn add(&mut self, rows: &Range<usize>, part: Tensor<B, 2>) {
-        let place = rows.start / self.tile;
-        let end = self.rows.min(rows.start.saturating_add(self.tile));
-        let missing = end - rows.end;
-        let part = match missing {
-            0 => part,
-            _ => {
-                let zeros = Tensor::zeros([missing, part.dims()[1]], (&part.device(), part.dtype()));
-                Tensor::cat(vec![part, zeros], 0)
-            }
-        };
-        let tile = &mut self.tiles[place];
-        *tile = Some(match tile.take() {
-            Some(sum) => sum + part,
-            None => part,
-        });
-    }
-
-    fn finish(self) -> Tensor<B, 2> {
-        // Each tile has candidates of the first direction, or anchors of it.
-        Tensor::cat(self.tiles.into_iter().flatten().collect(), 0)
-    }
-}
-
-/// A [`Histogram`] on the device.
-struct DeviceHistogram<B: Backend> {
-    bound: f32,
-    /// `[BINS]`
-    counts: Tensor<B, 1>,
-}
-
-impl<B: Backend> DeviceHistogram<B> {
-    fn new([queries, passages]: &[Tensor<B, 2>; 2]) -> Self {
-        let longest = |rows: &Tensor<B, 2>| rows.clone().square().sum_dim(1).sqrt().max();
-        let bound = longest(queries) * longest(passages);
-        // Rows of zeros have similarities of 0, whatever they are divided by.
-        let bound = bound.into_data().iter::<f32>().next().unwrap_or(f32::NAN).max(f32::MIN_POSITIVE);
-        let counts = Tensor::zeros([Histogram::BINS], (&queries.device(), queries.dtype()));
-        Self { bound, counts }
-    }
-
-    /// Counts the similarities whose `weight` is 1, not those whose it is 0.
-    fn add(&mut self, similarities: Tensor<B, 2>, weight: Tensor<B, 2>) {
-        let half = 0.5 * Histogram::BINS as f32;
-        let places = (similarities.div_scalar(self.bound).add_scalar(1.0)).mul_scalar(half);
-        let places = places.clamp(0.0, Histogram::BINS as f32 - 1.0).floor().int().reshape([-1]);
-        let (counts, weight) = (self.counts.clone(), weight.reshape([-1]));
-        self.counts = counts.select_assign(0, places, weight, IndexingUpdateOp::Add);
-    }
-
-    fn into_histogram(self) -> Histogram {
-        Histogram::of(self.bound, self.counts.into_data().iter::<f32>().map(|count| count as u64).collect())
-    }
 }

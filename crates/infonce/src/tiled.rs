@@ -1,7 +1,9 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::batch::Batch;
-use crate::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, tensors};
+use crate::prefix::prefixes;
+use crate::view::View;
+use crate::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Prefix, Similarity, tensors};
 
 /// InfoNCE by tiles, with closed-form gradients and never a `b × n` matrix.
 ///
@@ -55,10 +57,46 @@ impl<B: Backend> ContrastiveLoss<B> for Tiled {
         ids: &InBatch<'_>,
     ) -> LossAndGradients<B> {
         let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
-        #[cfg(feature = "flex")]
-        if let Some(output) = crate::fused::loss_and_gradients(&config, &batch, ids) {
-            return output;
+        match config.similarity {
+            Similarity::Dot if config.matryoshka.is_empty() => of_rows(&config, batch, ids),
+            _ => of_prefixes(&config, &batch, ids),
         }
-        tensors::loss_and_gradients(&config, batch, ids)
     }
+}
+
+/// The weighted sum over prefixes, with what the widest says of the similarities.
+fn of_prefixes<B: Backend>(config: &InfoNceConfig, batch: &Batch<B>, ids: &InBatch<'_>) -> LossAndGradients<B> {
+    let sides = [&batch.queries, &batch.passages];
+    let (all, widest) = prefixes(config, sides[0].dims()[1]);
+    let mut gradients = sides.map(|rows| rows.zeros_like());
+    let (mut loss, mut scale_gradient, mut of_widest) = (0.0, 0.0, None);
+    for Prefix { width, weight } in all {
+        let views = sides.map(|rows| View::new(rows, width, config.similarity));
+        let [queries, passages] = views.each_ref().map(|view| view.rows.clone());
+        let config = InfoNceConfig { percentile: config.percentile && width == widest, ..config.clone() };
+        let output = of_rows(&config, Batch { queries, passages }, ids);
+        loss += weight * output.loss;
+        scale_gradient += weight * output.scale_gradient;
+        let of_prefix = [&output.query_gradient, &output.passage_gradient];
+        for ((sum, view), gradient) in gradients.iter_mut().zip(&views).zip(of_prefix) {
+            let columns = [0..sum.dims()[0], 0..width];
+            let added = view.gradient(gradient.clone()).mul_scalar(weight) + sum.clone().slice(columns.clone());
+            *sum = sum.clone().slice_assign(columns, added);
+        }
+        if width == widest {
+            of_widest = Some(output);
+        }
+    }
+    let Some(output) = of_widest else { unreachable!("the widest is one of them") };
+    let [query_gradient, passage_gradient] = gradients;
+    LossAndGradients { loss, query_gradient, passage_gradient, scale_gradient, ..output }
+}
+
+/// The loss of rows as they are compared.
+fn of_rows<B: Backend>(config: &InfoNceConfig, batch: Batch<B>, ids: &InBatch<'_>) -> LossAndGradients<B> {
+    #[cfg(feature = "flex")]
+    if let Some(output) = crate::fused::loss_and_gradients(config, &batch, ids) {
+        return output;
+    }
+    tensors::loss_and_gradients(config, batch, ids)
 }

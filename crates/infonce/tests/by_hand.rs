@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
 use infonce::{ContrastiveLoss, Directions, GuideRows, InBatch, InfoNceConfig, Partition};
 
-use support::{Output, Problem, Tolerance};
+use support::{Diagnostics, Output, Problem, Tolerance};
 
 /// One direction, and CLIP's two.
 const BOTH: [(Directions, Partition); 2] =
@@ -30,7 +30,7 @@ fn one_pair_alone_has_neither_loss_nor_gradient() {
     for (directions, partition) in BOTH {
         for loss in both(InfoNceConfig::default().with_directions(directions, partition)) {
             let output = problem([[1.0, 0.0]], [[0.6, 0.8]]).run(&*loss, DType::F32);
-            assert_eq!((output.loss, output.accuracy), (0.0, 1.0));
+            assert_eq!((output.loss, output.diagnostics.accuracy), (0.0, 1.0));
             assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
         }
     }
@@ -47,7 +47,7 @@ fn two_orthogonal_pairs_have_the_loss_and_gradients_worked_by_hand() {
         query_gradient: vec![vec![-half, half], vec![half, -half]],
         passage_gradient: vec![vec![-half, half], vec![half, -half]],
         scale_gradient: -1.0 / (1.0 + e),
-        accuracy: 1.0,
+        diagnostics: Diagnostics { accuracy: 1.0, ..Diagnostics::default() },
         ..Output::default()
     };
     let rows = [[1.0, 0.0], [0.0, 1.0]];
@@ -80,7 +80,7 @@ fn a_query_whose_negatives_are_all_masked_has_neither_loss_nor_gradient() {
         for loss in both(InfoNceConfig::default().with_directions(directions, partition)) {
             let output = problem.run(&*loss, DType::F32);
             let masked = 6 * directions.iter().count();
-            assert_eq!((output.loss, output.masked, output.accuracy), (0.0, masked, 1.0));
+            assert_eq!((output.loss, output.masked, output.diagnostics.accuracy), (0.0, masked, 1.0));
             assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|&g| g == 0.0));
         }
     }
@@ -111,7 +111,7 @@ fn ids_are_ignored_when_masking_is_off() {
         let output = problem.run(&*loss, DType::F32);
         assert_eq!(output.masked, 0);
         // Both passages tie for either query, and a tie is a miss.
-        assert_eq!(output.accuracy, 0.0);
+        assert_eq!(output.diagnostics.accuracy, 0.0);
         assert!((output.loss - 2.0_f64.ln()).abs() < 1e-6);
     }
 }
@@ -235,7 +235,7 @@ fn a_batch_s_own_temperature_counts() {
         loss.loss_and_gradients(rows.clone(), rows.clone(), &known).loss
     };
     let config = InfoNceConfig::default();
-    for (cold, warm) in both(config.with_temperature(0.05)).iter().zip(both(config.with_temperature(0.5))) {
+    for (cold, warm) in both(config.clone().with_temperature(0.05)).iter().zip(both(config.with_temperature(0.5))) {
         assert_eq!(of(&**cold, Some(0.5)), of(&*warm, None));
         assert_eq!(of(&*warm, Some(0.05)), of(&**cold, None));
     }

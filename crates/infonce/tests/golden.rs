@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use support::{Output, Problem, Tolerance};
 
-const DOUBLE: Tolerance = Tolerance { relative: 1e-10, floor: 1e-3 };
+/// Where a positive is far ahead, torch's softmax − 1 leaves some ε/(bτ) of rounding.
+const DOUBLE: Tolerance = Tolerance { relative: 1e-10, floor: 1e-2 };
 
 #[derive(Deserialize)]
 struct Golden {
@@ -37,7 +38,7 @@ impl Case {
     }
 
     fn config(&self) -> InfoNceConfig {
-        self.config.with_percentile(true)
+        self.config.clone().with_percentile(true)
     }
 
     /// At least 1e-5. A logit of size 1/τ is rounded by ε/τ in f32, and the softmax of a pair has the error of two
@@ -51,7 +52,7 @@ impl Case {
 fn cases() -> Vec<Case> {
     let json = include_str!("golden/infonce.json");
     let golden: Golden = serde_json::from_str(json).expect("the golden file parses");
-    assert!(golden.cases.len() >= 90);
+    assert!(golden.cases.len() >= 206);
     golden.cases
 }
 

@@ -5,10 +5,13 @@ mod support;
 use burn::backend::Autodiff;
 use burn::tensor::DType;
 use burn_flex::Flex;
-use infonce::{Dense, Direction, Directions, Guide, InfoNceConfig, Partition, Tiled};
+use infonce::{
+    ContrastiveLoss, Dense, Direction, Directions, Guide, InfoNceConfig, KnownPositives, LossAndGradients, Partition,
+    Prefix, Ranks, Similarity, Tiled,
+};
 use proptest::{collection::vec, prelude::*};
 
-use support::{GuideProblem, Output, Problem, Tolerance, assert_rows_close};
+use support::{GuideProblem, Output, Problem, Tolerance, assert_rows_close, rows, tensor};
 
 const DOUBLE: Tolerance = Tolerance { relative: 1e-9, floor: 1e-3 };
 /// For τ ≥ 0.05: a logit is rounded by ε/τ, and the dense softmax − 1 by ε/(bτ).
@@ -29,9 +32,10 @@ impl Scenario {
         self.config.build_dense().expect("the settings are valid")
     }
 
-    /// Without hardness, which is no part of the gradient and scales with no score.
+    /// Without hardness, which is no part of the gradient and scales with no score, and without norms, of which short prefixes have small ones.
     fn plain(mut self) -> Self {
         self.config.hardness = 0.0;
+        self.config.similarity = Similarity::Dot;
         self
     }
 
@@ -70,22 +74,42 @@ fn directions() -> impl Strategy<Value = Directions> {
     ]
 }
 
-fn config(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = InfoNceConfig> {
+/// No prefixes, or some of rows of this width.
+fn matryoshka(width: usize) -> impl Strategy<Value = Vec<Prefix>> {
+    let widths = prop::sample::subsequence((1..=width).collect::<Vec<_>>(), 1..=width.min(3));
+    let prefixes = widths.prop_flat_map(|widths| {
+        let weights = vec(0.25..2.0_f32, widths.len());
+        weights.prop_map(move |weights| {
+            widths.iter().zip(weights).map(|(&width, weight)| Prefix { width, weight }).collect()
+        })
+    });
+    prop_oneof![Just(Vec::new()), prefixes]
+}
+
+fn config(temperatures: std::ops::Range<f32>, width: usize) -> impl Strategy<Value = InfoNceConfig> {
     let partition = prop_oneof![Just(Partition::Joint), Just(Partition::Separate)];
     let guide =
         prop::option::of((0.0..0.3_f32, any::<bool>()).prop_map(|(margin, relative)| Guide { margin, relative }));
     let hardness = prop_oneof![Just(0.0), 0.0..5.0_f32];
-    let masks = (any::<bool>(), guide, hardness);
-    (temperatures, directions(), partition, masks, 1..20_usize).prop_map(
-        |(temperature, directions, partition, (mask, guide, hardness), tile)| InfoNceConfig {
-            guide,
-            ..InfoNceConfig::default()
-                .with_temperature(temperature)
-                .with_directions(directions, partition)
-                .with_mask_duplicates(mask)
-                .with_hardness(hardness)
-                .with_percentile(true)
-                .with_tile(tile)
+    let known = prop_oneof![Just(KnownPositives::Masked), Just(KnownPositives::Positives)];
+    let similarity = prop_oneof![Just(Similarity::Dot), Just(Similarity::Cosine)];
+    let masks = (any::<bool>(), known, guide, hardness);
+    let rows = (similarity, matryoshka(width));
+    (temperatures, directions(), partition, masks, rows, 1..20_usize).prop_map(
+        |(temperature, directions, partition, (mask, known, guide, hardness), (similarity, matryoshka), tile)| {
+            InfoNceConfig {
+                guide,
+                ..InfoNceConfig::default()
+                    .with_temperature(temperature)
+                    .with_directions(directions, partition)
+                    .with_similarity(similarity)
+                    .with_matryoshka(matryoshka)
+                    .with_mask_duplicates(mask)
+                    .with_known_positives(known)
+                    .with_hardness(hardness)
+                    .with_percentile(true)
+                    .with_tile(tile)
+            }
         },
     )
 }
@@ -96,21 +120,41 @@ fn guide(b: usize, n: usize) -> impl Strategy<Value = Option<GuideProblem>> {
     prop::option::of((rows(b), rows(n)).prop_map(|(queries, passages)| GuideProblem { queries, passages }))
 }
 
-fn scenario(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = Scenario> {
-    (config(temperatures), 1..24_usize, 1..10_usize, 0..3_usize, 0..6_usize).prop_flat_map(
-        |(config, b, d, hard, extra)| {
-            let n = b * (1 + hard) + extra;
-            (unit_rows(b, d), unit_rows(n, d), ids(b), ids(n), known_positives(b, n), guide(b, n)).prop_map(
-                move |(queries, passages, query_ids, passage_ids, known, guide)| {
-                    let known_positives = if passage_ids.is_empty() { Vec::new() } else { known };
-                    let hard_negatives = hard;
-                    let problem =
-                        Problem { queries, passages, query_ids, passage_ids, known_positives, hard_negatives, guide };
-                    Scenario { config, problem }
-                },
-            )
-        },
+/// No strata, or one of each of `b` pairs.
+fn strata(b: usize) -> impl Strategy<Value = Vec<u32>> {
+    prop_oneof![Just(Vec::new()), vec(0..3_u32, b)]
+}
+
+/// All of `b` pairs, or some.
+fn part(b: usize) -> impl Strategy<Value = Option<[usize; 2]>> {
+    prop::option::of(
+        (0..b).prop_flat_map(move |first| (Just(first), 1..=b - first).prop_map(|(first, pairs)| [first, pairs])),
     )
+}
+
+fn scenario(temperatures: std::ops::Range<f32>) -> impl Strategy<Value = Scenario> {
+    (1..24_usize, 1..10_usize, 0..3_usize, 0..6_usize).prop_flat_map(move |(b, d, hard, extra)| {
+        let n = b * (1 + hard) + extra;
+        let texts = (ids(b), ids(n), known_positives(b, n), guide(b, n));
+        (config(temperatures.clone(), d), unit_rows(b, d), unit_rows(n, d), texts, strata(b), part(b)).prop_map(
+            move |(config, queries, passages, (query_ids, passage_ids, known, guide), strata, part)| {
+                let known_positives = if passage_ids.is_empty() { Vec::new() } else { known };
+                let hard_negatives = hard;
+                let problem = Problem {
+                    queries,
+                    passages,
+                    query_ids,
+                    passage_ids,
+                    known_positives,
+                    hard_negatives,
+                    guide,
+                    strata,
+                    part,
+                };
+                Scenario { config, problem }
+            },
+        )
+    })
 }
 
 proptest! {
@@ -132,7 +176,7 @@ proptest! {
 
     #[test]
     fn the_tile_changes_nothing(scenario in scenario(0.02..1.0)) {
-        let whole = Scenario { config: scenario.config.with_tile(1000), ..scenario.clone() };
+        let whole = Scenario { config: scenario.config.clone().with_tile(1000), ..scenario.clone() };
         scenario.run(DType::F64).assert_close(&whole.run(DType::F64), DOUBLE);
     }
 
@@ -141,12 +185,14 @@ proptest! {
         let output = scenario.run(DType::F32);
         let whole = scenario.config.partition == Partition::Joint || scenario.config.directions == Directions::SYMMETRIC;
         prop_assert!(output.loss.is_finite() && (output.loss >= 0.0 || !whole));
-        prop_assert!((0.0..=1.0).contains(&output.accuracy));
+        prop_assert!((0.0..=1.0).contains(&output.diagnostics.accuracy));
         prop_assert!(output.query_gradient.iter().chain(&output.passage_gradient).flatten().all(|g| g.is_finite()));
     }
 
     #[test]
     fn a_permuted_batch_has_permuted_gradients(scenario in scenario(0.02..1.0), shift in 1..24_usize) {
+        let mut scenario = scenario;
+        scenario.problem.part = None;
         let b = scenario.problem.queries.len();
         let order: Vec<usize> = (0..b).map(|i| (i + shift) % b).rev().collect();
         let mut permuted = scenario.clone();
@@ -159,6 +205,57 @@ proptest! {
             ..plain
         };
         permuted.assert_close(&expected, DOUBLE);
+    }
+
+    /// Ranks in threads of their own, each with its rows and all that it gathers, compute what one device does.
+    #[test]
+    fn ranks_add_up_to_one_device(scenario in scenario(0.02..1.0), cuts in vec(1..24_usize, 0..4)) {
+        let mut scenario = scenario;
+        scenario.problem.part = None;
+        // Percentiles of ranks are bounds of the whole.
+        scenario.config.percentile = false;
+        let problem = &scenario.problem;
+        let (b, hard) = (problem.queries.len(), problem.hard_negatives);
+        let mut starts: Vec<usize> = cuts.iter().map(|cut| cut % b).chain([0, b]).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let pairs: Vec<usize> = starts.windows(2).map(|ends| ends[1] - ends[0]).collect();
+        // All further passages are the first rank's.
+        let mut further = vec![0; pairs.len()];
+        further[0] = problem.passages.len() - b * (1 + hard);
+        let ranks = Ranks::new(pairs.clone(), hard).with_further(further.clone());
+        let held: Vec<[Vec<Vec<f64>>; 2]> =
+            (0..pairs.len()).map(|rank| local(problem, starts[rank], pairs[rank], further[rank])).collect();
+        let loss = scenario.tiled();
+        let of_rank = |rank: usize| -> LossAndGradients<Flex> {
+            let side = |side: usize| held.iter().map(|rows| tensor::<Flex>(&rows[side], DType::F64)).collect();
+            let (queries, passages) = (ranks.gather_queries(side(0)), ranks.gather_passages(side(1)));
+            let part = ranks.part(rank);
+            let problem = Problem { part: Some([part.first, part.pairs]), ..problem.clone() };
+            problem.with_batch(|batch| loss.loss_and_gradients(queries, passages, batch))
+        };
+        let outputs: Vec<LossAndGradients<Flex>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..pairs.len()).map(|rank| scope.spawn(move || of_rank(rank))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("the rank is done")).collect()
+        });
+        let summed = outputs.into_iter().reduce(LossAndGradients::with).expect("there is a rank");
+        let one = scenario.run(DType::F64);
+        for (rank, [queries, passages]) in held.iter().enumerate() {
+            let gradients = Problem {
+                queries: one.query_gradient.clone(),
+                passages: one.passage_gradient.clone(),
+                ..problem.clone()
+            };
+            let expected = local(&gradients, starts[rank], pairs[rank], further[rank]);
+            prop_assert_eq!([queries.len(), passages.len()], expected.each_ref().map(Vec::len));
+            let queries = rows(ranks.own_queries(summed.query_gradient.clone(), rank));
+            let passages = rows(ranks.own_passages(summed.passage_gradient.clone(), rank));
+            assert_rows_close(&queries, &expected[0], DOUBLE);
+            assert_rows_close(&passages, &expected[1], DOUBLE);
+        }
+        let summed = Output::of(summed);
+        summed.assert_close(&one, DOUBLE);
+        summed.assert_similarities_close(&one, problem);
     }
 
     /// The loss is `f32`, so differences of it are coarse: they would show a wrong term, not the last digits.
@@ -189,9 +286,9 @@ proptest! {
     fn a_temperature_only_divides_the_scores(scenario in scenario(0.1..1.0).prop_map(Scenario::plain)) {
         // Queries divided by τ at a temperature of 1 have the same loss, and gradients τ times as large; scores within a side would not scale.
         let mut scenario = scenario;
-        scenario.config = scenario.config.with_directions(Directions::SYMMETRIC, scenario.config.partition);
+        scenario.config.directions = Directions::SYMMETRIC;
         let temperature = f64::from(scenario.config.temperature);
-        let mut scaled = Scenario { config: scenario.config.with_temperature(1.0), ..scenario.clone() };
+        let mut scaled = Scenario { config: scenario.config.clone().with_temperature(1.0), ..scenario.clone() };
         for value in scaled.problem.queries.iter_mut().flatten() {
             *value /= temperature;
         }
@@ -235,5 +332,18 @@ fn permute(problem: &Problem, order: &[usize]) -> Problem {
             passages: reorder_passages(problem, &guide.passages, order),
         }),
         hard_negatives: problem.hard_negatives,
+        strata: reorder(&problem.strata, order),
+        part: None,
     }
+}
+
+/// What a rank holds, of which the whole batch is gathered: its queries, and its passages as a batch of its own.
+fn local(problem: &Problem, first: usize, pairs: usize, further: usize) -> [Vec<Vec<f64>>; 2] {
+    let (b, hard) = (problem.queries.len(), problem.hard_negatives);
+    let of_pairs = [first..first + pairs, b + first * hard..b + (first + pairs) * hard];
+    let mut passages: Vec<Vec<f64>> = of_pairs.into_iter().flat_map(|rows| problem.passages[rows].to_vec()).collect();
+    if first == 0 {
+        passages.extend_from_slice(&problem.passages[b * (1 + hard)..][..further]);
+    }
+    [problem.queries[first..first + pairs].to_vec(), passages]
 }

@@ -3,13 +3,12 @@
 use vectors::simd::{exp, vectorised};
 
 use super::product::{Matrix, product};
-use crate::similarities::Histogram;
 use crate::softmax::RowSum;
 
 /// In the place of a similarity that is no negative's: far below any, and far above −∞, of which 0 times were not a number.
 pub(super) const LEFT_OUT: f32 = -1e30;
 /// Above [`LEFT_OUT`] and below every similarity.
-const NO_SIMILARITY: f32 = -1e29;
+pub(super) const NO_SIMILARITY: f32 = -1e29;
 
 /// What a row's negatives among some columns come to.
 #[derive(Debug, Clone, Copy)]
@@ -56,14 +55,15 @@ impl Columns {
     }
 
     /// Fills in the exponentials of the negatives, 0 elsewhere: of all candidates but those that `left_out` lists for each row, of which the
-    /// columns are those from `first` on, and those that `guided` leaves out of a row, which says how many.
+    /// columns are those from `first` on, and those that `guided` leaves out of a row, which says how many. `see` is shown each row's
+    /// similarities before.
     pub(super) fn fill(
         &mut self,
         [anchors, candidates]: [Matrix<'_>; 2],
         (left_out, first): (&[Vec<u32>], usize),
         guided: impl Fn(usize, &mut [f32]) -> u32,
         (sharpness, own): (f32, &[f32]),
-        mut histogram: Option<&mut Histogram>,
+        mut see: impl FnMut(usize, &[f32]),
     ) {
         let columns = candidates.count();
         self.values.resize(own.len() * columns, 0.0);
@@ -76,9 +76,7 @@ impl Columns {
                 values[column as usize - first] = LEFT_OUT;
             }
             let guided = guided(row, values);
-            if let Some(histogram) = &mut histogram {
-                values.iter().filter(|&&value| value > NO_SIMILARITY).for_each(|&value| histogram.add(value));
-            }
+            see(row, values);
             let found = vectorised(
                 #[inline(always)]
                 || exponentials(values, sharpness, own),

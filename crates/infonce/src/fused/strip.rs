@@ -8,13 +8,14 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::columns::{Columns, RowFound};
+use super::columns::{Columns, NO_SIMILARITY, RowFound};
 use super::guide::{Products, Scores};
 use super::product::Matrix;
 use crate::block::{Block, Blocks, Side};
+use crate::histogram::Histogram;
 use crate::negatives::Negatives;
-use crate::similarities::{Histogram, Similarities, Sums};
-use crate::softmax::{Pick, RowSum};
+use crate::softmax::{Picks, RowSum};
+use crate::tally::{Diagnosis, Strata, Tally, diagnose};
 use crate::{InBatch, InfoNceConfig};
 
 /// Bytes that the exponentials of a strip take where its rows allow it.
@@ -33,8 +34,7 @@ pub(super) struct Output {
     pub(super) gradients: [Vec<f32>; 2],
     pub(super) scale_gradient: f32,
     pub(super) masked: usize,
-    pub(super) accuracy: f32,
-    pub(super) similarities: Similarities,
+    pub(super) diagnosis: Diagnosis,
 }
 
 /// A batch, and what is the same for all of its strips.
@@ -46,6 +46,9 @@ struct Run<'a> {
     sides: [Matrix<'a>; 2],
     guide: Option<Guided<'a>>,
     queries: usize,
+    /// The pairs whose loss is asked for.
+    pairs: Range<usize>,
+    strata: Strata,
     width: usize,
     /// The similarity of each pair.
     own: Vec<f32>,
@@ -66,13 +69,26 @@ struct Candidates<'a> {
     gradient: &'a mut [f32],
     /// One for each block that has these candidates.
     columns: Vec<(usize, Columns)>,
-    histogram: Histogram,
+    /// Of each stratum's pairs, in the direction from query to passage; empty where no percentile is asked for.
+    histograms: Vec<Histogram>,
 }
 
-/// What is known of a strip's rows once all of its columns are filled.
+/// What is known of a pair once all columns of its strip are filled.
 struct Settled {
-    /// Of each row and group the sums over all of its negatives, and what they make of the pair.
-    picks: Vec<Vec<(RowSum, Pick)>>,
+    /// Of each group the sums over all of its negatives, and their probability.
+    groups: Vec<(RowSum, f64)>,
+    /// Minus the derivative of its loss with respect to its own logit.
+    own: f64,
+    /// The same for each further positive.
+    further: Vec<Further>,
+}
+
+/// A positive beside the pair's own.
+struct Further {
+    anchors: Side,
+    row: usize,
+    candidate: usize,
+    pull: f64,
 }
 
 pub(super) fn run(
@@ -91,8 +107,7 @@ pub(super) fn run(
         gradients,
         scale_gradient: (totals.scale_slope / pairs) as f32,
         masked: totals.masked,
-        accuracy: (totals.hits as f64 / pairs) as f32,
-        similarities: totals.sums.finish(run.queries, sides[1].count(), totals.histogram.as_ref()),
+        diagnosis: diagnose(&run.strata, &totals.tallies, totals.histograms.as_deref(), sides[1].count()),
     }
 }
 
@@ -101,9 +116,9 @@ struct Totals {
     loss: f64,
     scale_slope: f64,
     masked: usize,
-    hits: usize,
-    sums: Sums,
-    histogram: Option<Histogram>,
+    /// Of each stratum.
+    tallies: Vec<Tally>,
+    histograms: Option<Vec<Histogram>>,
 }
 
 impl<'a> Run<'a> {
@@ -119,7 +134,9 @@ impl<'a> Run<'a> {
         let longest = |side: Matrix<'_>| (0..side.count()).map(|row| vectors::norm(side.row(row))).fold(0.0, f64::max);
         Self {
             blocks,
-            negatives: Negatives::new(queries, known, config.mask_duplicates),
+            negatives: Negatives::new(queries, known, config),
+            pairs: known.rows(queries),
+            strata: Strata::new(known.strata),
             own: (0..queries).map(own).collect(),
             bound: if config.percentile { (longest(sides[0]) * longest(sides[1])) as f32 } else { 0.0 },
             config,
@@ -146,7 +163,7 @@ impl<'a> Run<'a> {
     fn rows(&self) -> usize {
         let columns: usize = self.blocks.blocks.iter().map(|block| self.candidates(block.candidates)).sum();
         let fitting = STRIP / (size_of::<f32>() * columns);
-        fitting.clamp(LEAST_ROWS, PARTIAL_ROWS / 8).min(self.config.tile).min(self.queries)
+        fitting.clamp(LEAST_ROWS, PARTIAL_ROWS / 8).min(self.config.tile).min(self.pairs.len())
     }
 
     /// All candidates of both sides, some at a time.
@@ -160,12 +177,13 @@ impl<'a> Run<'a> {
                 self.blocks.blocks.iter().enumerate().filter(of_side).map(|(place, _)| place).collect();
             for (part, gradient) in gradient.chunks_mut(each * self.width).enumerate() {
                 let start = part * each;
+                let counted = if side == Side::Passages && self.config.percentile { self.strata.count() } else { 0 };
                 all.push(Candidates {
                     side,
                     rows: start..start + gradient.len() / self.width,
                     gradient,
                     columns: blocks.iter().map(|&block| (block, Columns::new())).collect(),
-                    histogram: Histogram::new(if side == Side::Passages { self.bound } else { 0.0 }),
+                    histograms: vec![Histogram::new(self.bound); counted],
                 });
             }
         }
@@ -175,20 +193,21 @@ impl<'a> Run<'a> {
     fn strips(&self, [queries, passages]: &mut [Vec<f32>; 2]) -> Totals {
         let mut candidates = self.split([queries, passages]);
         let rows = self.rows();
-        let mut totals =
-            Totals { loss: 0.0, scale_slope: 0.0, masked: 0, hits: 0, sums: Sums::default(), histogram: None };
+        let tallies = vec![Tally::default(); self.strata.count()];
+        let mut totals = Totals { loss: 0.0, scale_slope: 0.0, masked: 0, tallies, histograms: None };
         let worked_on = candidates.iter().filter(|part| !part.columns.is_empty()).count();
         let parts = (PARTIAL_ROWS / rows.next_power_of_two()).clamp(1, worked_on);
         let mut partial: Vec<[Vec<f32>; 2]> = self.partial_sums(parts, rows);
-        for start in (0..self.queries).step_by(rows) {
-            let strip = start..self.queries.min(start + rows);
+        for start in self.pairs.clone().step_by(rows) {
+            let strip = start..self.pairs.end.min(start + rows);
             self.fill(&strip, &mut candidates, &mut totals);
             let settled = self.settle(&strip, &candidates, &mut totals);
             self.pull(&strip, &settled, &mut candidates, &mut partial);
         }
         if self.config.percentile {
-            let counted = candidates.into_iter().filter(|part| part.side == Side::Passages);
-            totals.histogram = counted.map(|part| part.histogram).reduce(Histogram::with);
+            let counted = candidates.into_iter().map(|part| part.histograms).filter(|counted| !counted.is_empty());
+            let both = |a: Vec<Histogram>, b: Vec<Histogram>| a.into_iter().zip(b).map(|(a, b)| a.with(b)).collect();
+            totals.histograms = counted.reduce(both);
         }
         totals
     }
@@ -226,47 +245,84 @@ impl<'a> Run<'a> {
                 };
                 let rows =
                     [self.side(block.anchors).slice(strip.clone()), self.side(part.side).slice(part.rows.clone())];
-                let histogram = (*place == 0 && self.config.percentile).then_some(&mut part.histogram);
-                columns.fill(rows, (left_out, part.rows.start), guided, (block.sharpness as f32, own), histogram);
+                let histograms = if *place == 0 { &mut *part.histograms } else { &mut [] };
+                let see = |row: usize, values: &[f32]| {
+                    if let Some(histogram) = histograms.get_mut(self.strata.place(strip.start + row)) {
+                        values.iter().filter(|&&value| value > NO_SIMILARITY).for_each(|&value| histogram.add(value));
+                    }
+                };
+                columns.fill(rows, (left_out, part.rows.start), guided, (block.sharpness as f32, own), see);
             }
         });
     }
 
     /// The softmaxes of a strip's pairs.
-    fn settle(&self, strip: &Range<usize>, candidates: &[Candidates<'_>], totals: &mut Totals) -> Settled {
-        let temperature = f64::from(self.config.temperature);
-        let mut picks = Vec::with_capacity(strip.len());
-        for (row, &own) in self.own[strip.clone()].iter().enumerate() {
+    fn settle(&self, strip: &Range<usize>, candidates: &[Candidates<'_>], totals: &mut Totals) -> Vec<Settled> {
+        let settle = |(place, row): (usize, usize)| {
+            let own = self.own[row];
             let mut sums = vec![RowSum::EMPTY; self.blocks.groups.len()];
             let mut hardest = f32::NEG_INFINITY;
-            totals.sums.positive(own);
-            for (place, columns) in candidates.iter().flat_map(|part| &part.columns) {
-                let (block, found) = (&self.blocks.blocks[*place], &columns.found[row]);
+            let tally = &mut totals.tallies[self.strata.place(row)];
+            for (block, columns) in candidates.iter().flat_map(|part| &part.columns) {
+                let (in_first, block) = (*block == 0, &self.blocks.blocks[*block]);
+                let found = &columns.found[place];
                 sums[block.group] = sums[block.group].with(found.sum(block.sharpness));
                 totals.masked += found.guided as usize;
-                if *place == 0 && found.negatives > 0 {
+                if in_first && found.negatives > 0 {
                     hardest = hardest.max(found.hardest);
-                    totals.sums.negatives(found.negatives, found.similarities, found.harder);
+                    tally.negatives(found.negatives, found.similarities, found.harder);
                 }
             }
-            totals.hits += usize::from(own > hardest);
-            let positive = f64::from(own) / temperature;
-            let pick = |(&group, &sum)| (sum, Pick::new(group, sum, positive, temperature));
-            let of_row: Vec<(RowSum, Pick)> = self.blocks.groups.iter().zip(&sums).map(pick).collect();
-            for (group, (_, pick)) in self.blocks.groups.iter().zip(&of_row) {
-                totals.loss += group.share * pick.loss;
-                totals.scale_slope += group.share * pick.scale_slope;
-            }
-            picks.push(of_row);
+            tally.pair(own, own > hardest);
+            let (settled, loss, scale_slope) = self.pick(row, sums);
+            totals.loss += loss;
+            totals.scale_slope += scale_slope;
+            settled
+        };
+        strip.clone().enumerate().map(settle).collect()
+    }
+
+    /// What becomes of a pair with these sums over the negatives of each group: its loss and the slope of that beside.
+    fn pick(&self, row: usize, sums: Vec<RowSum>) -> (Settled, f64, f64) {
+        let temperature = f64::from(self.config.temperature);
+        let mut settled = Settled { groups: Vec::with_capacity(sums.len()), own: 0.0, further: Vec::new() };
+        let (mut loss, mut scale_slope) = (0.0, 0.0);
+        for (place, (&group, sum)) in self.blocks.groups.iter().zip(sums).enumerate() {
+            let blocks = self.blocks.blocks.iter().filter(|block| block.group == place);
+            let further = blocks.flat_map(|block| {
+                let positives = self.negatives.positives(block, row).iter();
+                positives.map(|&candidate| Further {
+                    anchors: block.anchors,
+                    row,
+                    candidate: candidate as usize,
+                    pull: 0.0,
+                })
+            });
+            let mut further: Vec<Further> = further.collect();
+            let logits: Vec<f64> = further.iter().map(|further| self.similarity(further) / temperature).collect();
+            let picks = Picks::new(group, sum, f64::from(self.own[row]) / temperature, &logits, temperature);
+            loss += group.share * picks.mean.loss;
+            scale_slope += group.share * picks.mean.scale_slope;
+            settled.groups.push((sum, picks.mean.pull));
+            settled.own += group.share * picks.own;
+            further.iter_mut().zip(picks.further).for_each(|(further, pull)| further.pull = group.share * pull);
+            settled.further.append(&mut further);
         }
-        Settled { picks }
+        (settled, loss, scale_slope)
+    }
+
+    /// Of a further positive.
+    fn similarity(&self, &Further { anchors, row, candidate, .. }: &Further) -> f64 {
+        let product = vectors::inner_product(self.side(anchors).row(row), self.side(anchors.other()).row(candidate));
+        // As the pair's own: a single number.
+        f64::from(product as f32)
     }
 
     /// What a strip adds to the gradients.
     fn pull(
         &self,
         strip: &Range<usize>,
-        settled: &Settled,
+        settled: &[Settled],
         candidates: &mut [Candidates<'_>],
         partial: &mut [[Vec<f32>; 2]],
     ) {
@@ -292,18 +348,23 @@ impl<'a> Run<'a> {
     }
 
     /// Derivatives of the mean loss with respect to the similarities, over the exponentials of a block's columns.
-    fn factors(&self, settled: &Settled, block: &Block, columns: &Columns) -> Vec<f32> {
+    fn factors(&self, settled: &[Settled], block: &Block, columns: &Columns) -> Vec<f32> {
         let group = self.blocks.groups[block.group];
-        let scale = group.share / (self.queries as f64 * f64::from(self.config.temperature));
-        let factor = |(picks, found): (&Vec<(RowSum, Pick)>, &RowFound)| {
-            let (sum, pick) = &picks[block.group];
+        let scale = group.share * self.scale();
+        let factor = |(settled, found): (&Settled, &RowFound)| {
+            let (sum, pull) = &settled.groups[block.group];
             let local = found.sum(block.sharpness);
             match local.sum > 0.0 {
-                true => (scale * pick.pull * (local.largest - sum.largest).exp() / sum.sum) as f32,
+                true => (scale * pull * (local.largest - sum.largest).exp() / sum.sum) as f32,
                 false => 0.0,
             }
         };
-        settled.picks.iter().zip(&columns.found).map(factor).collect()
+        settled.iter().zip(&columns.found).map(factor).collect()
+    }
+
+    /// What a similarity weighs in the mean over all pairs.
+    fn scale(&self) -> f64 {
+        1.0 / (self.queries as f64 * f64::from(self.config.temperature))
     }
 
     /// Adds the sums of the strip's anchors to their gradients.
@@ -322,17 +383,25 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes from each gradient of a pair the pull of the other.
-    fn pull_positives(&self, strip: &Range<usize>, settled: &Settled, candidates: &mut [Candidates<'_>]) {
-        for (side, other) in [(Side::Queries, Side::Passages), (Side::Passages, Side::Queries)] {
+    /// Takes from each gradient of a pair the pull of the other, and that of further positives.
+    fn pull_positives(&self, strip: &Range<usize>, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
+        for side in [Side::Queries, Side::Passages] {
             for (row, gradient) in gradient_rows(candidates, side, strip, self.width) {
-                let pulls = self.blocks.groups.iter().zip(&settled.picks[row]);
-                let pull: f64 = pulls.map(|(group, (_, pick))| group.share * pick.pull).sum();
-                let pull = (pull / (self.queries as f64 * f64::from(self.config.temperature))) as f32;
-                let other = self.side(other).row(strip.start + row);
-                gradient.iter_mut().zip(other).for_each(|(gradient, value)| *gradient -= pull * value);
+                self.take(gradient, settled[row].own, self.side(side.other()).row(strip.start + row));
             }
         }
+        for Further { anchors, row, candidate, pull } in settled.iter().flat_map(|settled| &settled.further) {
+            for (side, of, other) in [(*anchors, *row, *candidate), (anchors.other(), *candidate, *row)] {
+                let row = of..of + 1;
+                let only = gradient_rows(candidates, side, &row, self.width);
+                only.for_each(|(_, gradient)| self.take(gradient, *pull, self.side(side.other()).row(other)));
+            }
+        }
+    }
+
+    fn take(&self, gradient: &mut [f32], pull: f64, row: &[f32]) {
+        let pull = (pull * self.scale()) as f32;
+        gradient.iter_mut().zip(row).for_each(|(gradient, value)| *gradient -= pull * value);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
-use infonce::{ContrastiveLoss, GuideRows, InBatch};
+use infonce::{ContrastiveLoss, GuideRows, InBatch, LossAndGradients, Part, Similarities};
 use serde::Deserialize;
 
 /// One batch on the host.
@@ -17,6 +17,9 @@ pub(crate) struct Problem {
     pub(crate) known_positives: Vec<Vec<u64>>,
     pub(crate) hard_negatives: usize,
     pub(crate) guide: Option<GuideProblem>,
+    pub(crate) strata: Vec<u32>,
+    /// The first of some pairs, and how many.
+    pub(crate) part: Option<[usize; 2]>,
 }
 
 /// The guide's rows.
@@ -42,7 +45,16 @@ pub(crate) struct Output {
     pub(crate) passage_gradient: Vec<Vec<f64>>,
     pub(crate) scale_gradient: f64,
     pub(crate) masked: usize,
+    #[serde(flatten)]
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) by_stratum: Vec<OfStratum>,
+}
+
+/// What it says of some pairs.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Diagnostics {
     pub(crate) accuracy: f64,
+    pub(crate) negatives: u64,
     pub(crate) positive_similarity: f64,
     pub(crate) negative_similarity: Option<f64>,
     pub(crate) negative_p95: Option<f64>,
@@ -50,34 +62,35 @@ pub(crate) struct Output {
     pub(crate) masked_share: f64,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct OfStratum {
+    pub(crate) stratum: u32,
+    pub(crate) pairs: usize,
+    #[serde(flatten)]
+    pub(crate) diagnostics: Diagnostics,
+}
+
 impl Problem {
     pub(crate) fn run<B: Backend>(&self, loss: &dyn ContrastiveLoss<B>, dtype: DType) -> Output {
+        let [queries, passages] = [&self.queries, &self.passages].map(|rows| tensor(rows, dtype));
+        Output::of(self.with_batch(|batch| loss.loss_and_gradients(queries, passages, batch)))
+    }
+
+    /// What is known of the rows.
+    pub(crate) fn with_batch<T>(&self, then: impl FnOnce(&InBatch<'_>) -> T) -> T {
         let known: Vec<&[u64]> = self.known_positives.iter().map(Vec::as_slice).collect();
         let guide = self.guide.as_ref().map(|guide| [guide.queries.concat(), guide.passages.concat()]);
         let width = self.guide.as_ref().map_or(0, |guide| guide.queries[0].len());
-        let ids = InBatch {
+        then(&InBatch {
             query_ids: &self.query_ids,
             passage_ids: &self.passage_ids,
             known_positives: &known,
             hard_negatives: self.hard_negatives,
             temperature: None,
+            strata: &self.strata,
+            part: self.part.map(|[first, pairs]| Part { first, pairs }),
             guide: guide.as_ref().map(|[queries, passages]| GuideRows { queries, passages, width }),
-        };
-        let output = loss.loss_and_gradients(tensor(&self.queries, dtype), tensor(&self.passages, dtype), &ids);
-        let similarities = output.similarities;
-        Output {
-            loss: f64::from(output.loss),
-            query_gradient: rows(output.query_gradient),
-            passage_gradient: rows(output.passage_gradient),
-            scale_gradient: f64::from(output.scale_gradient),
-            masked: output.masked,
-            accuracy: f64::from(output.accuracy),
-            positive_similarity: f64::from(similarities.positive),
-            negative_similarity: similarities.negative.map(f64::from),
-            negative_p95: similarities.negative_p95.map(f64::from),
-            harder_share: similarities.harder.map(f64::from),
-            masked_share: f64::from(similarities.masked),
-        }
+        })
     }
 
     /// The largest similarity that there can be.
@@ -88,6 +101,23 @@ impl Problem {
 }
 
 impl Output {
+    pub(crate) fn of<B: Backend>(output: LossAndGradients<B>) -> Self {
+        let of_stratum = |one: &infonce::OfStratum| OfStratum {
+            stratum: one.stratum,
+            pairs: one.similarities.pairs,
+            diagnostics: Diagnostics::of(one.accuracy, one.similarities),
+        };
+        Self {
+            loss: f64::from(output.loss),
+            query_gradient: rows(output.query_gradient),
+            passage_gradient: rows(output.passage_gradient),
+            scale_gradient: f64::from(output.scale_gradient),
+            masked: output.masked,
+            diagnostics: Diagnostics::of(output.accuracy, output.similarities),
+            by_stratum: output.by_stratum.iter().map(of_stratum).collect(),
+        }
+    }
+
     /// Panics unless the losses and the slope of the scale agree to the relative tolerance of the larger of 1 and the expected, the
     /// gradients to `tolerance`, the counts exactly. A loss is `f32` on both sides, hence to 1e-6 at best.
     pub(crate) fn assert_close(&self, expected: &Output, tolerance: Tolerance) {
@@ -99,17 +129,44 @@ impl Output {
         assert_rows_close(&self.query_gradient, &expected.query_gradient, tolerance);
         assert_rows_close(&self.passage_gradient, &expected.passage_gradient, tolerance);
         assert_eq!(self.masked, expected.masked);
-        close("accuracy", self.accuracy, expected.accuracy, 1e-6);
+        close("accuracy", self.diagnostics.accuracy, expected.diagnostics.accuracy, 1e-6);
     }
 
     /// Panics unless what is said of the similarities agrees, the percentile to a bin of its histogram.
     pub(crate) fn assert_similarities_close(&self, expected: &Output, problem: &Problem) {
+        // Rows may be compared as cosines.
+        let bin = 2.01 * problem.bound().max(1.0) / 4096.0;
+        self.diagnostics.assert_close(&expected.diagnostics, bin);
+        assert_eq!(self.by_stratum.len(), expected.by_stratum.len());
+        for (actual, expected) in self.by_stratum.iter().zip(&expected.by_stratum) {
+            assert_eq!((actual.stratum, actual.pairs), (expected.stratum, expected.pairs));
+            actual.diagnostics.assert_close(&expected.diagnostics, bin);
+        }
+    }
+}
+
+impl Diagnostics {
+    fn of(accuracy: f32, similarities: Similarities) -> Self {
+        Self {
+            accuracy: f64::from(accuracy),
+            negatives: similarities.negatives,
+            positive_similarity: f64::from(similarities.positive),
+            negative_similarity: similarities.negative.map(f64::from),
+            negative_p95: similarities.negative_p95.map(f64::from),
+            harder_share: similarities.harder.map(f64::from),
+            masked_share: f64::from(similarities.masked),
+        }
+    }
+
+    fn assert_close(&self, expected: &Self, bin: f64) {
+        assert_eq!(self.negatives, expected.negatives);
+        close("accuracy", self.accuracy, expected.accuracy, 1e-6);
         close("positive similarity", self.positive_similarity, expected.positive_similarity, 1e-6);
         close("masked share", self.masked_share, expected.masked_share, 1e-6);
         for (name, actual, expected, allowed) in [
             ("negative similarity", self.negative_similarity, expected.negative_similarity, 1e-6),
             ("harder share", self.harder_share, expected.harder_share, 1e-6),
-            ("percentile", self.negative_p95, expected.negative_p95, 2.01 * problem.bound() / 4096.0),
+            ("percentile", self.negative_p95, expected.negative_p95, bin),
         ] {
             match (actual, expected) {
                 (Some(actual), Some(expected)) => close(name, actual, expected, allowed),
@@ -136,12 +193,12 @@ pub(crate) fn assert_rows_close(actual: &[Vec<f64>], expected: &[Vec<f64>], tole
     }
 }
 
-fn tensor<B: Backend>(rows: &[Vec<f64>], dtype: DType) -> Tensor<B, 2> {
+pub(crate) fn tensor<B: Backend>(rows: &[Vec<f64>], dtype: DType) -> Tensor<B, 2> {
     let data = TensorData::new(rows.concat(), [rows.len(), rows[0].len()]);
     Tensor::from_data(data, (&Default::default(), dtype))
 }
 
-fn rows<B: Backend>(tensor: Tensor<B, 2>) -> Vec<Vec<f64>> {
+pub(crate) fn rows<B: Backend>(tensor: Tensor<B, 2>) -> Vec<Vec<f64>> {
     let [_, width] = tensor.dims();
     let values: Vec<f64> = tensor.into_data().iter::<f64>().collect();
     values.chunks(width).map(<[f64]>::to_vec).collect()

@@ -1,0 +1,62 @@
+//! Counts of similarities, and their quantiles.
+
+/// Counts of similarities, evenly over what there can be.
+#[derive(Debug, Clone)]
+pub(crate) struct Histogram {
+    bound: f32,
+    counts: Vec<u64>,
+}
+
+impl Histogram {
+    pub(crate) const BINS: usize = 4096;
+
+    /// Of similarities of at most `bound`, whichever sign; of none for a bound of 0.
+    pub(crate) fn new(bound: f32) -> Self {
+        Self { bound, counts: if bound > 0.0 { vec![0; Self::BINS] } else { Vec::new() } }
+    }
+
+    /// That with these counts, one for each of [`BINS`](Self::BINS).
+    pub(crate) fn of(bound: f32, counts: Vec<u64>) -> Self {
+        Self { bound, counts }
+    }
+
+    pub(crate) fn add(&mut self, similarity: f32) {
+        let place = (similarity / self.bound + 1.0) * (0.5 * Self::BINS as f32);
+        // A cast to an integer takes what is below 0 to 0.
+        if let Some(count) = self.counts.get_mut((place as usize).min(Self::BINS - 1)) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
+        self
+    }
+
+    /// The upper end of the bin in which the share of the counts is reached.
+    pub(crate) fn quantile(&self, share: f64) -> Option<f32> {
+        let all: u64 = self.counts.iter().sum();
+        let wanted = (share * all as f64).ceil() as u64;
+        let mut below = 0;
+        let reached = self.counts.iter().position(|&count| {
+            below += count;
+            below >= wanted && below > 0
+        })?;
+        Some(((reached + 1) as f32 / (0.5 * Self::BINS as f32) - 1.0) * self.bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_within_a_bin_of_the_exact_one() {
+        let mut histogram = Histogram::new(2.0);
+        (0..1000).for_each(|i| histogram.add(i as f32 * 0.002 - 1.0));
+        let p95 = histogram.quantile(0.95).unwrap();
+        assert!((p95 - 0.898).abs() <= 2.0 * 2.0 / 4096.0, "{p95}");
+        assert_eq!(Histogram::new(1.0).quantile(0.95), None);
+        assert_eq!(Histogram::new(0.0).quantile(0.95), None);
+    }
+}
