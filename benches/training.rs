@@ -47,6 +47,8 @@ impl BackendTask for Bench<'_> {
                 sampler: &sampler,
                 loss: &loss,
                 guide: None,
+                hard_negatives: None,
+                strata: None,
                 loss_config: &InfoNceConfig::default(),
                 config: &config,
                 device: &device,

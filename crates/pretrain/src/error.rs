@@ -70,6 +70,22 @@ pub enum PretrainError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A query has too few passages to be told from.
+    #[error("loss.hard_negatives = {wanted}: a query has only {found} training passages that do not answer it")]
+    TooFewNegatives {
+        /// How many each is to have.
+        wanted: usize,
+        /// How many one has at most.
+        found: usize,
+    },
+    /// A prefix of more columns than the student has.
+    #[error("loss.matryoshka: a prefix of width {width} of a student of dimension {dim}")]
+    WidePrefix {
+        /// Columns of the prefix.
+        width: usize,
+        /// Columns of the student's vectors.
+        dim: usize,
+    },
     /// The keys of an arm make no configuration.
     #[error("arm `{arm}`")]
     Arm {

@@ -66,4 +66,4 @@ pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};
 pub use stale::Stale;
 pub use student::{Origin, Student};
-pub use train::{BatchTokens, PairGuide, PairTokens, Schedule, StepReport, Training};
+pub use train::{BatchTokens, HardNegatives, PairGuide, PairTokens, Schedule, StepReport, Training};

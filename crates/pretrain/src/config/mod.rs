@@ -230,6 +230,7 @@ mod tests {
         ("student.init_std", &["0.0", "101.0", "nan"]),
         ("loss.temperature", &["0.0", "-0.1", "1e-30", "9e-7", "1e-46", "inf", "nan"]),
         ("loss.hardness", &["-0.1", "1000001.0", "inf", "nan"]),
+        ("loss.hard_negatives", &["-1", "1025"]),
         ("loss.tile", &[]),
         ("train.epochs", &["0", "1000001", "1000000000000000000"]),
         ("train.learning_rate", &["0.0", "-1.0", "1e-13", "11.0", "1e30", "inf", "nan"]),

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Display;
 
 use embed::LexicalConfig;
+use infonce::Similarity;
 use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::SamplerError;
 
@@ -25,6 +26,9 @@ const MOST_TOKENS: usize = 1 << 20;
 
 /// Pairs of a batch: the loss tells so many texts apart.
 const MOST_PAIRS: usize = 1 << 24;
+
+/// Hard negatives of a query: each is a text to encode.
+const MOST_HARD_NEGATIVES: usize = 1024;
 
 /// Whether `value` is one of 1 to [`MOST`].
 fn size(key: &'static str, value: usize) -> Result<()> {
@@ -200,7 +204,13 @@ impl Config {
 
     fn validate_training(&self) -> Result<()> {
         let train = &self.train;
-        self.loss.validate().map_err(|error| self.refused_of("loss", error.setting(), error))?;
+        let loss = &self.loss;
+        loss.validate().map_err(|error| self.refused_of("loss", error.setting(), error))?;
+        let cosines = loss.matryoshka.is_empty() || loss.similarity == Similarity::Cosine;
+        // Prefixes of unit vectors are none.
+        require(cosines, "loss.similarity", "dot", "cosine, with loss.matryoshka")?;
+        let hard = loss.hard_negatives;
+        require(hard <= MOST_HARD_NEGATIVES, "loss.hard_negatives", hard, "0 to 1024")?;
         require((1..=1_000_000).contains(&train.epochs), "train.epochs", train.epochs, "1 to 1000000")?;
         // A step of AdamW moves a value by up to the rate: below, f32 rounds it to nothing; above, nothing is learned.
         let rate = train.learning_rate.unwrap_or_else(|| self.student.learning_rate());

@@ -215,7 +215,7 @@ impl Clusters {
 }
 
 impl ClusteredRows {
-    fn distinct(items: impl Iterator<Item = u32>) -> Self {
+    pub(super) fn distinct(items: impl Iterator<Item = u32>) -> Self {
         let mut rows = Self { items: Vec::new(), row_of_pair: Vec::new() };
         let mut row_of = FxHashMap::default();
         for item in items {

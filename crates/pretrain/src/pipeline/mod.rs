@@ -4,6 +4,7 @@ mod cluster;
 mod compare;
 mod embed_texts;
 mod evaluate;
+mod hard_negatives;
 mod initial;
 mod inspect;
 mod plan;
@@ -173,6 +174,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             if arm.config.train.evaluate_every > 0 && self.dataset.validation.is_empty() {
                 return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
             }
+            self.check_hard_negatives(&arm.config.loss)?;
             if arm.config.student.from.is_some() {
                 self.model(&arm.config.student, seed)?;
             }

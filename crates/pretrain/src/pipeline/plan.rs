@@ -84,6 +84,16 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         }
     }
 
+    /// For each training pair its stratum in what an arm draws from first of all that has strata; `None` if there is none.
+    pub(super) fn labels(&self, arm: &Arm) -> Result<Option<Vec<u32>>> {
+        for draw in arm.draws.iter().filter(|draw| draw.sampler.kind != SamplerKind::Uniform) {
+            if let Some(labels) = self.strata(&draw.cluster)?.labels {
+                return Ok(Some(labels));
+            }
+        }
+        Ok(None)
+    }
+
     /// For each training pair the number of what it may not share with another of its batch.
     fn keys(&self, key: UniqueKey) -> Vec<u32> {
         let of = |pair: &Pair| match key {

@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
+use infonce::{Guide, InfoNceConfig};
 
 use super::Pipeline;
 use super::evaluate::Baseline;
@@ -42,6 +43,23 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         }
     }
 
+    pub(super) fn hard_negatives_stage(&self, loss: &InfoNceConfig) -> Result<Stage> {
+        let of_guide = match loss.guide {
+            None => String::new(),
+            Some(Guide { margin, relative: false }) => format!(", margin {margin}"),
+            Some(Guide { margin, relative: true }) => format!(", relative margin {margin}"),
+        };
+        let name = format!("hard negatives, {} each{of_guide}", loss.hard_negatives);
+        let file = self.run.file("hard-negatives").join(format!("{}.npy", name.replace(", ", "-").replace(' ', "-")));
+        let stage = self
+            .stage(name, "train")?
+            .with_settings("loss.hard_negatives", &loss.hard_negatives)?
+            .with_settings("loss.guide", &loss.guide)?
+            .reading("data", &self.data_hash)
+            .writing([file]);
+        Ok(stage.after("embeddings", self.embed_stage()?))
+    }
+
     pub(super) fn vocabulary_stage(&self, config: &StudentConfig) -> Result<Stage> {
         let (name, file) = match config.vocab_size == self.config.student.vocab_size {
             true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
@@ -70,6 +88,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         }
         if config.loss.guide.is_some() {
             stage = stage.after("embeddings", self.embed_stage()?);
+        }
+        if config.loss.hard_negatives > 0 {
+            stage = stage.after("hard negatives", self.hard_negatives_stage(&config.loss)?);
         }
         if train.keep == Keep::Best {
             stage = self.with_judgement(stage)?;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use embed::{ExportOptions, SaveFolder, Side};
+use embed::{Encoder, ExportOptions, SaveFolder, Side};
+use infonce::Prefix;
 use stratified_sampler::BatchSampler;
 use vectors::NpyVectors;
 
@@ -33,6 +34,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.require_pairs()?;
         let mut start = None;
         for member in self.run.members() {
+            self.mine_hard_negatives(&member.arm.config.loss)?;
             self.run.stage(&self.train_stage(member)?, || {
                 let start = Start::of_arm(&mut start, self, &member.arm.config)?;
                 self.train_member(member, start)
@@ -49,6 +51,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             std::fs::remove_dir_all(&checkpoints).map_err(|source| PretrainError::io(&checkpoints, source))?;
         }
         let student = self.initial_encoder(config, member.seed, start)?;
+        let dim = student.dim();
+        if let Some(&Prefix { width, .. }) = config.loss.matryoshka.iter().find(|prefix| prefix.width > dim) {
+            return Err(PretrainError::WidePrefix { width, dim });
+        }
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;
         let loss = self.parts.loss(&config.loss)?;
@@ -56,12 +62,16 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             Some(_) => Some([self.vectors(Side::Query)?, self.vectors(Side::Passage)?]),
             None => None,
         };
+        let hard_negatives = self.hard_negatives(&config.loss)?;
+        let strata = if config.loss.by_stratum { self.labels(member.arm)? } else { None };
         let training = Training::<B> {
             tokens: &start.tokens,
             sampler: &*sampler,
             loss: &*loss,
             loss_config: &config.loss,
             guide: guide.as_ref().map(|rows| self.guide(rows)).transpose()?,
+            hard_negatives: hard_negatives.as_ref(),
+            strata: strata.as_deref(),
             config: &config.training(),
             device: &self.device,
         };

@@ -1,5 +1,6 @@
 use ndarray::ArrayView2;
 
+use super::HardNegatives;
 use crate::data::Pair;
 
 /// Embeddings of the pairs' texts by another model, those that were clustered: what the loss finds false negatives by, where
@@ -15,7 +16,7 @@ use crate::data::Pair;
 /// let (queries, passages) = (array![[1.0, 0.0], [0.0, 1.0]], array![[0.6, 0.8]]);
 /// let pairs = [Pair { query: 1, passage: 0 }, Pair { query: 0, passage: 0 }];
 /// let guide = PairGuide { queries: queries.view(), passages: passages.view(), pairs: &pairs };
-/// assert_eq!(guide.rows(&[1]), [vec![1.0, 0.0], vec![0.6, 0.8]]);
+/// assert_eq!(guide.rows(&[1], None), [vec![1.0, 0.0], vec![0.6, 0.8]]);
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct PairGuide<'a> {
@@ -28,18 +29,21 @@ pub struct PairGuide<'a> {
 }
 
 impl PairGuide<'_> {
-    /// The rows of a batch's queries and of its passages, `[b, g]` each.
+    /// The rows of a batch's queries, `[b, g]`, and of its passages, `[b (1 + h), g]` with `h` hard negatives behind the positives.
     ///
     /// # Panics
-    /// If an index is past the last pair, or a pair has no row.
-    pub fn rows(&self, batch: &[u32]) -> [Vec<f32>; 2] {
-        let picked = |side: &ArrayView2<'_, f32>, row_of: fn(&Pair) -> u32| {
-            let mut rows = Vec::with_capacity(batch.len() * side.ncols());
-            for &pair in batch {
-                rows.extend(side.row(row_of(&self.pairs[pair as usize]) as usize));
-            }
+    /// If an index is past the last pair, or a text has no row.
+    pub fn rows(&self, batch: &[u32], hard_negatives: Option<&HardNegatives>) -> [Vec<f32>; 2] {
+        let queries: Vec<u32> = batch.iter().map(|&pair| self.pairs[pair as usize].query).collect();
+        let passages = match hard_negatives {
+            Some(negatives) => negatives.behind(self.pairs, batch),
+            None => batch.iter().map(|&pair| self.pairs[pair as usize].passage).collect(),
+        };
+        let picked = |side: &ArrayView2<'_, f32>, texts: &[u32]| {
+            let mut rows = Vec::with_capacity(texts.len() * side.ncols());
+            texts.iter().for_each(|&text| rows.extend(side.row(text as usize)));
             rows
         };
-        [picked(&self.queries, |pair| pair.query), picked(&self.passages, |pair| pair.passage)]
+        [picked(&self.queries, &queries), picked(&self.passages, &passages)]
     }
 }

@@ -5,6 +5,7 @@ mod clip;
 #[cfg(feature = "cpu")]
 mod flex;
 mod guide;
+mod hard_negatives;
 mod schedule;
 mod temperature;
 mod tokens;
@@ -17,12 +18,13 @@ use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use embed::Encoder;
-use infonce::{ContrastiveLoss, GuideRows, InBatch, InfoNceConfig, Similarities};
+use infonce::{ContrastiveLoss, GuideRows, InBatch, InfoNceConfig, OfStratum, Similarities};
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
 use adamw::AdamW;
 pub use guide::PairGuide;
+pub use hard_negatives::HardNegatives;
 pub use schedule::Schedule;
 use temperature::Temperature;
 pub use tokens::{BatchTokens, PairTokens};
@@ -45,6 +47,10 @@ pub struct Training<'a, B: AutodiffBackend> {
     pub loss_config: &'a InfoNceConfig,
     /// What the loss finds false negatives by beside known positives; `None` where its configuration has no guide.
     pub guide: Option<PairGuide<'a>>,
+    /// Passages that every pair brings along to be told from; `None` where the loss has in-batch negatives alone.
+    pub hard_negatives: Option<&'a HardNegatives>,
+    /// The stratum of each pair, where reports are to say of each how hard its negatives were.
+    pub strata: Option<&'a [u32]>,
     /// The optimisation.
     pub config: &'a TrainConfig,
     /// Where the encoder lives.
@@ -52,7 +58,7 @@ pub struct Training<'a, B: AutodiffBackend> {
 }
 
 /// What one step did.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     /// The step, counted from 0.
     pub step: usize,
@@ -69,6 +75,9 @@ pub struct StepReport {
     pub temperature: f32,
     /// How hard the negatives were.
     pub similarities: Similarities,
+    /// The same of each stratum of the batch, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_stratum: Vec<OfStratum>,
     /// The norm of the gradient of all parameters together, before clipping.
     pub gradient_norm: f32,
     /// The learning rate.
@@ -134,12 +143,16 @@ impl<B: AutodiffBackend> Training<'_, B> {
     where
         E: Encoder<B> + AutodiffModule<B>,
     {
-        let tokens = self.tokens.batch(batch);
+        let tokens = self.tokens.batch(batch, self.hard_negatives);
         let texts = encoder.forward(&tokens.texts, self.device);
         let embeddings = texts.clone().inner();
         let [queries, passages] = [&tokens.queries, &tokens.passages].map(|rows| indices(rows, self.device));
         let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
-        let guide = self.guide.map(|guide| (guide.rows(batch), guide.queries.ncols()));
+        let guide = self.guide.map(|guide| (guide.rows(batch, self.hard_negatives), guide.queries.ncols()));
+        let strata: Vec<u32> = match self.strata {
+            Some(strata) => batch.iter().map(|&pair| strata[pair as usize]).collect(),
+            None => Vec::new(),
+        };
         let known_positives: Vec<&[u64]> = tokens.known_positives.iter().map(Vec::as_slice).collect();
         let loss = self.loss.loss_and_gradients(
             embeddings.clone().select(0, queries.clone()),
@@ -148,13 +161,15 @@ impl<B: AutodiffBackend> Training<'_, B> {
                 query_ids: &query_ids,
                 passage_ids: &passage_ids,
                 known_positives: &known_positives,
+                hard_negatives: self.hard_negatives.map_or(0, |negatives| negatives.each),
+                strata: &strata,
+                part: None,
                 temperature,
                 guide: guide.as_ref().map(|([queries, passages], width)| GuideRows {
                     queries,
                     passages,
                     width: *width,
                 }),
-                ..InBatch::default()
             },
         );
         let gradient = embeddings
@@ -172,6 +187,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
             masked: loss.masked,
             temperature: temperature.unwrap_or(self.loss_config.temperature),
             similarities: loss.similarities,
+            by_stratum: loss.by_stratum,
             gradient_norm,
             learning_rate: 0.0,
             pairs: batch.len(),

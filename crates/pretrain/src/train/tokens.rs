@@ -3,6 +3,7 @@
 use embed::{Prompts, Side, TextTokenizer, TokenBatch, TokenLimits, inverse_document_frequency};
 use rustc_hash::FxHashMap;
 
+use super::HardNegatives;
 use crate::data::{Dataset, Pair, Positives, Texts};
 use crate::error::Result;
 
@@ -13,6 +14,8 @@ pub struct PairTokens {
     passages: TokenBatch,
     /// Each as rows of the two.
     pairs: Vec<Pair>,
+    /// Of each passage of the data set its row, if it is of a pair.
+    row_of_passage: FxHashMap<u32, u32>,
     positives: Positives,
 }
 
@@ -23,7 +26,7 @@ pub struct BatchTokens {
     pub texts: TokenBatch,
     /// For each pair the row of its query in `texts`.
     pub queries: Vec<u32>,
-    /// For each pair the row of its passage in `texts`.
+    /// For each pair the row of its passage in `texts`; behind these, pair by pair, the rows of its hard negatives.
     pub passages: Vec<u32>,
     /// For each pair the rows in `texts` of all passages that answer its query in training, its own among them.
     pub known_positives: Vec<Vec<u64>>,
@@ -44,6 +47,7 @@ impl PairTokens {
             positives: Positives::new(queries.texts.len(), &pairs),
             queries: encode(Side::Query, &queries.of(&dataset.queries))?,
             passages: encode(Side::Passage, &passages.of(&dataset.passages))?,
+            row_of_passage: passages.of_text,
             pairs,
         })
     }
@@ -65,15 +69,17 @@ impl PairTokens {
         inverse_document_frequency(&texts, vocab_size)
     }
 
-    /// The pairs `indices` as one batch.
+    /// The pairs `indices` as one batch, with their hard negatives if there are any.
     ///
     /// # Panics
-    /// If an index is past the last pair.
-    pub fn batch(&self, indices: &[u32]) -> BatchTokens {
+    /// If an index is past the last pair, or a hard negative is the passage of no pair.
+    pub fn batch(&self, indices: &[u32], hard_negatives: Option<&HardNegatives>) -> BatchTokens {
         let pairs = || indices.iter().map(|&pair| self.pairs[pair as usize]);
+        let hard = indices.iter().flat_map(|&pair| hard_negatives.map_or(&[][..], |negatives| negatives.of(pair)));
+        let hard = hard.map(|passage| self.row_of_passage[passage]);
         let mut texts = TokenBatch::default();
         let queries = Places::new(pairs().map(|pair| pair.query), &self.queries, &mut texts);
-        let passages = Places::new(pairs().map(|pair| pair.passage), &self.passages, &mut texts);
+        let passages = Places::new(pairs().map(|pair| pair.passage).chain(hard), &self.passages, &mut texts);
         let known = |pair: Pair| {
             let positives = self.positives.of(pair.query).iter();
             positives.filter_map(|passage| passages.of_row.get(passage)).map(|&place| place.into()).collect()
@@ -142,7 +148,7 @@ mod tests {
         let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(24, 64))
             .expect("texts are tokenised");
 
-        let batch = tokens.batch(&[3, 2, 1]);
+        let batch = tokens.batch(&[3, 2, 1], None);
         assert_eq!(batch.texts.len(), 4);
         for (row, pair) in [3, 2, 1].map(|pair: usize| dataset.train[pair]).iter().enumerate() {
             let query = tokenizer.encode(&[dataset.queries.text(pair.query)], 24).expect("tokens");
@@ -153,6 +159,13 @@ mod tests {
         // "green pear" is answered by both passages, "plum" by "apple pear" alone.
         let both = [batch.passages[0], batch.passages[1]].map(u64::from);
         assert_eq!(batch.known_positives, [both.to_vec(), vec![both[1]], both.to_vec()]);
-        assert_eq!(tokens.batch(&[1, 0]).known_positives.concat().len(), 3);
+        assert_eq!(tokens.batch(&[1, 0], None).known_positives.concat().len(), 3);
+
+        // Of pair 0, which has passage 1, the other one is a hard negative.
+        let negatives = HardNegatives { each: 1, passages: vec![0, 1, 1, 0] };
+        let batch = tokens.batch(&[0, 2], Some(&negatives));
+        let [own, other, hard, other_hard] = batch.passages[..] else { panic!("{:?}", batch.passages) };
+        assert_eq!((own, other), (other_hard, hard));
+        assert_eq!((batch.texts.len(), batch.queries.len()), (4, 2));
     }
 }
