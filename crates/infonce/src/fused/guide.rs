@@ -7,7 +7,7 @@
 //!
 //! # Inequality
 //! For rows of norms `m` and `n` the score is within `m n (r + (1 + r) s + SLACK)` of `m n x̂·ĉ`, with `r` and `s` for the largest residues of
-//! anchors and candidates (`docs/vectors.md`, as directions have norm 1). What is that far above the threshold is masked, what is that far below is not,
+//! a strip's anchors and of all candidates (`docs/vectors.md`, as directions have norm 1). What is that far above the threshold is masked, what is that far below is not,
 //! and what lies between is multiplied exactly.
 //!
 //! # Floating point
@@ -32,35 +32,55 @@ const SLACK: f32 = 4e-6;
 pub(super) struct Scores<'a> {
     /// Of queries and passages.
     sides: [Matrix<'a>; 2],
-    /// `None` where a row has no direction, as it is not finite, or too many columns: then all is multiplied exactly.
-    fixed: Option<FixedSides>,
+    /// The same in fixed point, where they are candidates of a block, in parts; `None` where a row has no direction, as it is not finite, or too
+    /// many columns: then the part is multiplied exactly.
+    candidates: [Vec<Option<Fixed<Panels>>>; 2],
+    /// Rows of a part of each side.
+    part_rows: [usize; 2],
 }
 
-/// Both sides in fixed point.
-struct FixedSides {
-    sides: [Fixed; 2],
-    /// How far a product of two directions may be off.
-    error: f32,
-}
-
-/// One side in fixed point.
-struct Fixed {
-    /// One row after another, where they are anchors.
-    words: Vec<i32>,
-    /// Side by side, where they are candidates.
-    panels: Option<Panels>,
+/// Some rows in fixed point.
+pub(super) struct Fixed<T> {
+    values: T,
     norms: Vec<f32>,
+    /// The largest of a row.
     residue: f32,
 }
+
+/// Both sides' anchors of a strip, one row after another, as `candidates` of [`Scores`].
+pub(super) type Anchors = [Option<Fixed<Vec<i32>>>; 2];
 
 /// The scores of a strip's anchors and of some candidates, in fixed point.
 pub(super) struct Products(Vec<i32>);
 
 impl<'a> Scores<'a> {
-    /// The rows, as these blocks read them.
-    pub(super) fn new(rows: GuideRows<'a>, blocks: &Blocks) -> Self {
+    /// The rows, as these blocks read them: candidates in parts of so many, which begin with a panel.
+    pub(super) fn new(rows: GuideRows<'a>, blocks: &Blocks, part_rows: [usize; 2]) -> Self {
         let sides = [rows.queries, rows.passages].map(|values| Matrix::rows(values, rows.width));
-        Self { sides, fixed: FixedSides::new(sides, rows.width, blocks) }
+        let panels = |rows: Matrix<'_>| -> Option<Fixed<Panels>> {
+            let Fixed { values, norms, residue } = quantised(rows)?;
+            let each = words(rows.width());
+            Some(Fixed { values: Panels::new(values.chunks_exact(each), each), norms, residue })
+        };
+        let candidates = [0, 1].map(|side| {
+            let rows = sides[side];
+            let starts = (0..if blocks.are_candidates()[side] { rows.count() } else { 0 })
+                .into_par_iter()
+                .step_by(part_rows[side]);
+            starts.map(|start| panels(rows.slice(start..rows.count().min(start + part_rows[side])))).collect()
+        });
+        Self { sides, candidates, part_rows }
+    }
+
+    /// The part of one side that has these rows.
+    fn part(&self, side: Side, rows: &Range<usize>) -> Option<&Fixed<Panels>> {
+        self.candidates[side as usize][rows.start / self.part_rows[side as usize]].as_ref()
+    }
+
+    /// The anchors of a strip, as these blocks read them.
+    pub(super) fn anchors(&self, strip: &Range<usize>, blocks: &Blocks) -> Anchors {
+        let of = |side: usize| blocks.are_anchors()[side].then(|| quantised(self.sides[side].slice(strip.clone())))?;
+        [of(0), of(1)]
     }
 
     /// Inner product of two rows.
@@ -69,23 +89,22 @@ impl<'a> Scores<'a> {
         vectors::inner_product(a, b) as f32
     }
 
-    /// Fills `products` for a strip and some columns, which begin with a panel.
+    /// Fills `products` for a strip and a part's columns.
     pub(super) fn multiply(
         &self,
-        [anchors, candidates]: [Side; 2],
-        strip: &Range<usize>,
+        (anchors, side): (&Anchors, Side),
+        candidates: Side,
         columns: &Range<usize>,
         products: &mut Products,
     ) {
-        let Some(FixedSides { sides, .. }) = &self.fixed else { return };
-        let (all, each) = (&sides[anchors as usize].words, words(self.sides[0].width()));
-        products.0.resize(strip.len() * columns.len(), 0);
-        let Some(panels) = &sides[candidates as usize].panels else { return };
+        let (Some(anchors), Some(candidates)) = (&anchors[side as usize], self.part(candidates, columns)) else {
+            return;
+        };
+        products.0.resize(anchors.norms.len() * columns.len(), 0);
         dispatch(Multiply {
-            anchors: &all[strip.start * each..strip.end * each],
-            each,
-            panels,
-            columns: columns.clone(),
+            anchors: &anchors.values,
+            each: words(self.sides[0].width()),
+            panels: &candidates.values,
             out: &mut products.0,
         });
     }
@@ -93,7 +112,7 @@ impl<'a> Scores<'a> {
     /// Leaves out the candidates of one anchor, a row of the strip, that are at or above its threshold; how many were not left out before.
     pub(super) fn mask(
         &self,
-        sides: [Side; 2],
+        (anchors, sides): (&Anchors, [Side; 2]),
         (row, anchor, threshold): (usize, usize, f32),
         columns: &Range<usize>,
         products: &Products,
@@ -105,23 +124,24 @@ impl<'a> Scores<'a> {
             *value = LEFT_OUT;
             guided += 1;
         };
-        let anchors = |fixed: &FixedSides| fixed.sides[sides[0] as usize].norms[anchor];
         // A threshold over the norm of a row of zeros says nothing.
-        let Some(FixedSides { sides: fixed, error }) = self.fixed.as_ref().filter(|fixed| anchors(fixed) > 0.0) else {
+        let anchors = anchors[sides[0] as usize].as_ref().filter(|anchors| anchors.norms[row] > 0.0);
+        let (Some(anchors), Some(candidates)) = (anchors, self.part(sides[1], columns)) else {
             let negatives = values.iter_mut().enumerate().filter(|(_, value)| **value > LEFT_OUT);
             negatives.filter(|&(column, _)| is_masked(column)).for_each(|(_, value)| leave_out(value));
             return guided;
         };
         let sums = &products.0[row * columns.len()..(row + 1) * columns.len()];
-        let norms = &fixed[sides[1] as usize].norms[columns.clone()];
-        let over_norm = threshold / fixed[sides[0] as usize].norms[anchor];
+        let norms = &candidates.norms;
+        let over_norm = threshold / anchors.norms[row];
+        let error = anchors.residue + (1.0 + anchors.residue) * candidates.residue + SLACK;
         let (clear, open) = vectorised(
             #[inline(always)]
-            || mask_clear(values, sums, norms, over_norm, *error),
+            || mask_clear(values, sums, norms, over_norm, error),
         );
         if open > 0 {
             for (column, ((value, &sum), &norm)) in values.iter_mut().zip(sums).zip(norms).enumerate() {
-                let (masked, possible) = compare(sum, norm, over_norm, *error);
+                let (masked, possible) = compare(sum, norm, over_norm, error);
                 if possible && !masked && *value > LEFT_OUT && is_masked(column) {
                     leave_out(value);
                 }
@@ -152,41 +172,31 @@ fn mask_clear(values: &mut [f32], sums: &[i32], norms: &[f32], threshold: f32, e
     (guided, open)
 }
 
-impl FixedSides {
-    fn new(sides: [Matrix<'_>; 2], width: usize, blocks: &Blocks) -> Option<Self> {
-        if !holds(width) {
-            return None;
+impl Fixed<Vec<i32>> {
+    /// Of directions whose words are these.
+    fn of(words: Vec<i32>, directions: &[Direction]) -> Self {
+        Self {
+            values: words,
+            norms: directions.iter().map(|direction| direction.norm).collect(),
+            residue: directions.iter().map(|direction| direction.residue).fold(0.0, f32::max),
         }
-        let (are_anchors, are_candidates) = (blocks.are_anchors(), blocks.are_candidates());
-        let [queries, passages] =
-            [0, 1].map(|side| Fixed::new(sides[side], width, are_anchors[side], are_candidates[side]));
-        let sides = [queries?, passages?];
-        let residue = sides[0].residue.max(sides[1].residue);
-        Some(Self { sides, error: residue + (1.0 + residue) * residue + SLACK })
     }
 }
 
-impl Fixed {
-    fn new(rows: Matrix<'_>, width: usize, is_anchor: bool, is_candidate: bool) -> Option<Self> {
-        const PART_ROWS: usize = 64;
-        let (count, each) = (rows.count(), words(width));
-        let mut all = vec![0; count * each];
-        let parts = all.par_chunks_mut(PART_ROWS * each).enumerate();
-        let directions: Option<Vec<Vec<Direction>>> = parts
-            .map(|(part, words)| {
-                let rows = (part * PART_ROWS..count).map(|row| rows.row(row));
-                words.chunks_exact_mut(each).zip(rows).map(|(words, row)| Direction::quantise(row, words)).collect()
-            })
-            .collect();
-        let directions: Vec<Direction> = directions?.concat();
-        let panels = is_candidate.then(|| Panels::new(all.chunks_exact(each), each));
-        Some(Self {
-            words: if is_anchor { all } else { Vec::new() },
-            panels,
-            norms: directions.iter().map(|direction| direction.norm).collect(),
-            residue: directions.iter().map(|direction| direction.residue).fold(0.0, f32::max),
-        })
+/// Rows in fixed point, one after another; `None` if one has no direction, or there are too many columns.
+fn quantised(rows: Matrix<'_>) -> Option<Fixed<Vec<i32>>> {
+    let (count, width) = (rows.count(), rows.width());
+    if !holds(width) {
+        return None;
     }
+    let each = words(width);
+    let mut all = vec![0; count * each];
+    let directions: Option<Vec<Direction>> = all
+        .chunks_exact_mut(each)
+        .zip(0..count)
+        .map(|(words, row)| Direction::quantise(rows.row(row), words))
+        .collect();
+    Some(Fixed::of(all, &directions?))
 }
 
 impl Products {
@@ -199,7 +209,6 @@ struct Multiply<'a> {
     anchors: &'a [i32],
     each: usize,
     panels: &'a Panels,
-    columns: Range<usize>,
     out: &'a mut [i32],
 }
 
@@ -208,13 +217,12 @@ impl WithIntegerSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with<I: IntegerSimd>(self, simd: I) {
-        let Self { anchors, each, panels, columns, out } = self;
-        let (rows, width) = (anchors.len() / each, columns.len());
+        let Self { anchors, each, panels, out } = self;
+        let (rows, width) = (anchors.len() / each, panels.len());
         let panel_len = Panels::panel_len();
-        debug_assert!(columns.start.is_multiple_of(panel_len) && panel_len == 2 * lanes::<I>());
-        for (place, start) in (columns.start..columns.end).step_by(panel_len).enumerate() {
-            let panel = panels.panel::<I>(start / panel_len);
-            let at = place * panel_len;
+        debug_assert!(panel_len == 2 * lanes::<I>());
+        for (place, at) in (0..width).step_by(panel_len).enumerate() {
+            let panel = panels.panel::<I>(place);
             let count = panel_len.min(width - at);
             for first in (0..rows).step_by(TILE) {
                 let row = |place: usize| &anchors[(first + place).min(rows - 1) * each..][..each];
@@ -243,16 +251,18 @@ mod tests {
         };
         let (queries, passages) = (values(rows, 1), values(candidates, 3));
         let guide = GuideRows { queries: &queries, passages: &passages, width };
-        let scores = Scores::new(guide, &Blocks::new(&InfoNceConfig::default()));
+        let blocks = Blocks::new(&InfoNceConfig::default());
+        let scores = Scores::new(guide, &blocks, [32, 32]);
         let (sides, mut products) = ([Side::Queries, Side::Passages], Products::new());
-        let (strip, columns) = (2..rows, 32..candidates);
-        scores.multiply(sides, &strip, &columns, &mut products);
+        let (strip, columns) = (2..rows, 64..candidates);
+        let anchors = scores.anchors(&strip, &blocks);
+        scores.multiply((&anchors, sides[0]), sides[1], &columns, &mut products);
         for (row, anchor) in strip.enumerate() {
             let exact: Vec<f32> = columns.clone().map(|column| scores.exact(sides, [anchor, column])).collect();
             for &threshold in &exact {
                 let mut values = vec![0.5; columns.len()];
                 values[0] = LEFT_OUT;
-                let guided = scores.mask(sides, (row, anchor, threshold), &columns, &products, &mut values);
+                let guided = scores.mask((&anchors, sides), (row, anchor, threshold), &columns, &products, &mut values);
                 let expected: Vec<f32> = exact
                     .iter()
                     .enumerate()
@@ -267,13 +277,13 @@ mod tests {
     #[test]
     fn a_row_of_zeros_is_compared_too() {
         let guide = GuideRows { queries: &[0.0, 0.0], passages: &[1.0, 0.0, -1.0, 0.0], width: 2 };
-        let (scores, sides) =
-            (Scores::new(guide, &Blocks::new(&InfoNceConfig::default())), [Side::Queries, Side::Passages]);
-        let mut products = Products::new();
-        scores.multiply(sides, &(0..1), &(0..2), &mut products);
+        let blocks = Blocks::new(&InfoNceConfig::default());
+        let (scores, sides) = (Scores::new(guide, &blocks, [32, 32]), [Side::Queries, Side::Passages]);
+        let (anchors, mut products) = (scores.anchors(&(0..1), &blocks), Products::new());
+        scores.multiply((&anchors, sides[0]), sides[1], &(0..2), &mut products);
         for (threshold, expected) in [(0.0, 2), (0.1, 0)] {
             let mut values = [0.5, 0.5];
-            assert_eq!(scores.mask(sides, (0, 0, threshold), &(0..2), &products, &mut values), expected);
+            assert_eq!(scores.mask((&anchors, sides), (0, 0, threshold), &(0..2), &products, &mut values), expected);
         }
     }
 }

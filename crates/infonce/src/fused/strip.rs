@@ -24,7 +24,7 @@ const STRIP: usize = 16 << 20;
 const LEAST_ROWS: usize = 64;
 /// Rows of all partial sums of the anchors' gradients together, whatever the rows of a strip.
 const PARTIAL_ROWS: usize = 2048;
-/// Columns that are worked on at once: whole panels of a guide.
+/// Columns that are worked on at once.
 const COLUMNS: Range<usize> = 64..256;
 
 /// What a batch gives.
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         let queries = sides[0].count();
         let blocks = Blocks::new(config);
         let guide = config.guide.zip(known.guide).map(|(guide, rows)| {
-            let scores = Scores::new(rows, &blocks);
+            let scores = Scores::new(rows, &blocks, sides.map(|side| part_rows(side.count())));
             let own = |pair| guide.threshold(scores.exact([Side::Queries, Side::Passages], [pair, pair]));
             Guided { thresholds: (0..queries).map(own).collect(), scores }
         });
@@ -170,8 +170,7 @@ impl<'a> Run<'a> {
     fn split<'g>(&self, [queries, passages]: [&'g mut [f32]; 2]) -> Vec<Candidates<'g>> {
         let mut all = Vec::new();
         for (side, gradient) in [(Side::Queries, queries), (Side::Passages, passages)] {
-            let count = self.candidates(side);
-            let each = count.div_ceil(8).next_multiple_of(32).clamp(COLUMNS.start, COLUMNS.end);
+            let each = part_rows(self.candidates(side));
             let of_side = |(_, block): &(usize, &Block)| block.candidates == side;
             let blocks: Vec<usize> =
                 self.blocks.blocks.iter().enumerate().filter(of_side).map(|(place, _)| place).collect();
@@ -229,17 +228,18 @@ impl<'a> Run<'a> {
             left_out.push(lists);
         }
         let own = &self.own[strip.clone()];
+        let guide = self.guide.as_ref().map(|guide| (guide, guide.scores.anchors(strip, &self.blocks)));
         candidates.par_iter_mut().for_each_init(Products::new, |products, part| {
             for (place, columns) in &mut part.columns {
                 let (block, left_out) = (&self.blocks.blocks[*place], &left_out[*place]);
                 let sides = [block.anchors, part.side];
-                if let Some(guide) = &self.guide {
-                    guide.scores.multiply(sides, strip, &part.rows, products);
+                if let Some((Guided { scores, .. }, anchors)) = &guide {
+                    scores.multiply((anchors, block.anchors), part.side, &part.rows, products);
                 }
-                let guided = |row: usize, values: &mut [f32]| match &self.guide {
-                    Some(Guided { scores, thresholds }) => {
-                        let anchor = strip.start + row;
-                        scores.mask(sides, (row, anchor, thresholds[anchor]), &part.rows, products, values)
+                let guided = |row: usize, values: &mut [f32]| match &guide {
+                    Some((Guided { scores, thresholds }, anchors)) => {
+                        let of_row = (row, strip.start + row, thresholds[strip.start + row]);
+                        scores.mask((anchors, sides), of_row, &part.rows, products, values)
                     }
                     None => 0,
                 };
@@ -343,8 +343,8 @@ impl<'a> Run<'a> {
                 }
             }
         });
-        self.add_anchors(strip, candidates, partial);
-        self.pull_positives(strip, settled, candidates);
+        self.add_pairs(strip, settled, candidates, partial);
+        self.add_further(settled, candidates);
     }
 
     /// Derivatives of the mean loss with respect to the similarities, over the exponentials of a block's columns.
@@ -367,34 +367,36 @@ impl<'a> Run<'a> {
         1.0 / (self.queries as f64 * f64::from(self.config.temperature))
     }
 
-    /// Adds the sums of the strip's anchors to their gradients.
-    fn add_anchors(&self, strip: &Range<usize>, candidates: &mut [Candidates<'_>], partial: &[[Vec<f32>; 2]]) {
-        for side in [Side::Queries, Side::Passages] {
-            if partial[0][side as usize].is_empty() {
-                continue;
+    /// Adds to the gradients of a strip's pairs their sums as anchors, and takes from each the pull of the other.
+    fn add_pairs(
+        &self,
+        strip: &Range<usize>,
+        settled: &[Settled],
+        candidates: &mut [Candidates<'_>],
+        partial: &[[Vec<f32>; 2]],
+    ) {
+        const ROWS: usize = 16;
+        let sums = [Side::Queries, Side::Passages].map(|side| -> Vec<&[f32]> {
+            partial.iter().map(|sums| &*sums[side as usize]).filter(|sums| !sums.is_empty()).collect()
+        });
+        let rows: Vec<(Side, usize, &mut [f32])> = gradient_rows(candidates, strip, self.width).collect();
+        rows.into_par_iter().with_min_len(ROWS).for_each(|(side, row, gradient)| {
+            let place = row - strip.start;
+            for sums in &sums[side as usize] {
+                let sums = &sums[place * self.width..(place + 1) * self.width];
+                gradient.iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
             }
-            for (row, gradient) in gradient_rows(candidates, side, strip, self.width) {
-                for sums in partial {
-                    let at = row * self.width;
-                    let sums = &sums[side as usize][at..at + self.width];
-                    gradient.iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
-                }
-            }
-        }
+            self.take(gradient, settled[place].own, self.side(side.other()).row(row));
+        });
     }
 
-    /// Takes from each gradient of a pair the pull of the other, and that of further positives.
-    fn pull_positives(&self, strip: &Range<usize>, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
-        for side in [Side::Queries, Side::Passages] {
-            for (row, gradient) in gradient_rows(candidates, side, strip, self.width) {
-                self.take(gradient, settled[row].own, self.side(side.other()).row(strip.start + row));
-            }
-        }
+    /// Takes from the gradients what further positives pull.
+    fn add_further(&self, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
         for Further { anchors, row, candidate, pull } in settled.iter().flat_map(|settled| &settled.further) {
             for (side, of, other) in [(*anchors, *row, *candidate), (anchors.other(), *candidate, *row)] {
                 let row = of..of + 1;
-                let only = gradient_rows(candidates, side, &row, self.width);
-                only.for_each(|(_, gradient)| self.take(gradient, *pull, self.side(side.other()).row(other)));
+                let only = gradient_rows(candidates, &row, self.width).filter(|&(of, ..)| of == side);
+                only.for_each(|(_, _, gradient)| self.take(gradient, *pull, self.side(side.other()).row(other)));
             }
         }
     }
@@ -405,19 +407,23 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The gradients of a strip's rows of one side, with their places in the strip.
+/// Rows of a side that are worked on at once, of so many: whole panels of a guide.
+fn part_rows(rows: usize) -> usize {
+    rows.div_ceil(8).next_multiple_of(32).clamp(COLUMNS.start, COLUMNS.end)
+}
+
+/// The gradients of some rows of both sides.
 fn gradient_rows<'a, 'g>(
     candidates: &'a mut [Candidates<'g>],
-    side: Side,
-    strip: &Range<usize>,
+    rows: &Range<usize>,
     width: usize,
-) -> impl Iterator<Item = (usize, &'a mut [f32])> {
-    let strip = strip.clone();
-    candidates.iter_mut().filter(move |part| part.side == side).flat_map(move |part| {
-        let (start, end) = (part.rows.start.max(strip.start), part.rows.end.min(strip.end));
-        let (from, first) = (part.rows.start, strip.start);
-        let places = start..end.max(start);
-        let values = &mut part.gradient[(places.start.min(part.rows.end) - from) * width..];
-        values.chunks_exact_mut(width).zip(places).map(move |(gradient, row)| (row - first, gradient))
+) -> impl Iterator<Item = (Side, usize, &'a mut [f32])> {
+    let rows = rows.clone();
+    candidates.iter_mut().flat_map(move |part| {
+        let (start, end) = (part.rows.start.max(rows.start), part.rows.end.min(rows.end));
+        let (side, from) = (part.side, part.rows.start);
+        let inside = start..end.max(start);
+        let values = &mut part.gradient[(inside.start.min(part.rows.end) - from) * width..];
+        values.chunks_exact_mut(width).zip(inside).map(move |(gradient, row)| (side, row, gradient))
     })
 }
