@@ -121,7 +121,7 @@ class Batch:
     def masked(self, direction: str, config: Config) -> torch.Tensor:
         """What is no negative for another reason."""
         own = self.own(direction)
-        mask = self.further_positives(direction, config)
+        mask = self.known(direction, config)
         if config.mask_duplicates:
             for i, j in own.logical_not().nonzero().tolist():
                 mask[i, j] = self.ids.same(i, j) or self.ids.known_positive(direction, i, j)
@@ -129,13 +129,21 @@ class Batch:
             mask |= self.guided(direction, config.guide)
         return mask & ~own
 
-    def further_positives(self, direction: str, config: Config) -> torch.Tensor:
+    def known(self, direction: str, config: Config) -> torch.Tensor:
         """Known positives if they count as more than masked."""
         own = self.own(direction)
         mask = torch.zeros_like(own)
         if config.known_positives == "positives":
             for i, j in own.logical_not().nonzero().tolist():
                 mask[i, j] = self.ids.known_positive(direction, i, j)
+        return mask
+
+    def further_positives(self, direction: str, config: Config) -> torch.Tensor:
+        """Those of them that are no copies of the pair's own text."""
+        mask = self.known(direction, config)
+        texts = {"query-to-passage": self.ids.passages, "passage-to-query": self.ids.queries}.get(direction, [])
+        for i, j in mask.nonzero().tolist():
+            mask[i, j] = not texts or texts[i] != texts[j]
         return mask
 
     def guided(self, direction: str, guide: dict) -> torch.Tensor:

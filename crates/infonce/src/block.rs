@@ -37,6 +37,13 @@ pub(crate) struct Group {
     pub(crate) share: f64,
 }
 
+impl Group {
+    /// How often the pair itself is among its positives.
+    pub(crate) fn times(self) -> f64 {
+        f64::from(self.own.max(1))
+    }
+}
+
 /// The blocks of a loss and the softmaxes that they make.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Blocks {
@@ -63,6 +70,11 @@ impl Blocks {
             }
         };
         Self { blocks, groups }
+    }
+
+    /// The blocks of one softmax.
+    pub(crate) fn of_group(&self, group: usize) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(move |block| block.group == group)
     }
 
     /// Whether queries and passages are anchors of a block.

@@ -205,7 +205,7 @@ impl Masks {
                     let masked = !own && (by_text || is_guided(config, &block, ids, row, column));
                     masks.masked += usize::from(masked);
                     left_out.push(own || masked);
-                    positives.push(row == column || known);
+                    positives.push(row == column || known && !is_copy(&block, ids, row, column));
                 }
             }
             masks.left_out.push(left_out);
@@ -219,12 +219,13 @@ impl Masks {
         let all = || self.blocks.blocks.iter().zip(&self.positives);
         let across = || all().filter(|(other, _)| other.group == block.group && other.anchors != other.candidates);
         let (_, own) = across().find(|(other, positives)| *other == block && !positives.is_empty())?;
-        let count = |positives: &[bool], row: usize| {
-            let candidates = positives.len() / rows;
-            positives[row * candidates..(row + 1) * candidates].iter().filter(|&&positive| positive).count()
-        };
-        let of_row = |row: usize| across().map(|(_, positives)| count(positives, row)).sum::<usize>() as f64;
-        let share = |(place, &positive): (usize, &bool)| f64::from(u8::from(positive)) / of_row(place / candidates);
+        let mut counts = vec![0.0; rows];
+        for (_, positives) in across() {
+            for (count, positives) in counts.iter_mut().zip(positives.chunks_exact(positives.len() / rows)) {
+                *count += positives.iter().filter(|&&positive| positive).count() as f64;
+            }
+        }
+        let share = |(place, &positive): (usize, &bool)| f64::from(u8::from(positive)) / counts[place / candidates];
         Some(own.iter().enumerate().map(share).collect())
     }
 
@@ -276,6 +277,15 @@ fn is_own_hard_negative(block: &Block, queries: usize, each: usize, row: usize, 
 fn is_same_text(ids: &InBatch<'_>, row: usize, column: usize) -> bool {
     let same = |ids: &[u64]| ids.get(row).is_some_and(|id| ids.get(column) == Some(id));
     same(ids.query_ids) || same(ids.passage_ids)
+}
+
+/// Whether a candidate has the text that the anchor's own partner has.
+fn is_copy(block: &Block, ids: &InBatch<'_>, row: usize, column: usize) -> bool {
+    let texts = match block.candidates {
+        Side::Queries => ids.query_ids,
+        Side::Passages => ids.passage_ids,
+    };
+    !texts.is_empty() && texts[row] == texts[column]
 }
 
 /// Whether a candidate is known to belong to the anchor ([`InBatch`]).

@@ -10,9 +10,10 @@ pub(crate) struct Histogram {
 impl Histogram {
     pub(crate) const BINS: usize = 4096;
 
-    /// Of similarities of at most `bound`, whichever sign; of none for a bound of 0.
+    /// Of similarities of at most `bound`, whichever sign.
     pub(crate) fn new(bound: f32) -> Self {
-        Self { bound, counts: if bound > 0.0 { vec![0; Self::BINS] } else { Vec::new() } }
+        // Rows of zeros have similarities of 0, whatever they are divided by.
+        Self { bound: bound.max(f32::MIN_POSITIVE), counts: vec![0; Self::BINS] }
     }
 
     /// That with these counts, one for each of [`BINS`](Self::BINS).
@@ -23,9 +24,7 @@ impl Histogram {
     pub(crate) fn add(&mut self, similarity: f32) {
         let place = (similarity / self.bound + 1.0) * (0.5 * Self::BINS as f32);
         // A cast to an integer takes what is below 0 to 0.
-        if let Some(count) = self.counts.get_mut((place as usize).min(Self::BINS - 1)) {
-            *count += 1;
-        }
+        self.counts[(place as usize).min(Self::BINS - 1)] += 1;
     }
 
     pub(crate) fn with(mut self, other: Self) -> Self {
@@ -57,6 +56,8 @@ mod tests {
         let p95 = histogram.quantile(0.95).unwrap();
         assert!((p95 - 0.898).abs() <= 2.0 * 2.0 / 4096.0, "{p95}");
         assert_eq!(Histogram::new(1.0).quantile(0.95), None);
-        assert_eq!(Histogram::new(0.0).quantile(0.95), None);
+        let mut zeros = Histogram::new(0.0);
+        zeros.add(0.0);
+        assert!(zeros.quantile(0.95).unwrap() < 1e-37);
     }
 }

@@ -67,7 +67,7 @@ pub struct InBatch<'a> {
 /// Some neighbouring pairs of a batch.
 ///
 /// The loss of a part is the sum of its pairs' losses over the number of *all* pairs, so that the losses and gradients of parts that make up
-/// the batch add up to those of the batch ([`LossAndGradients::with`](crate::LossAndGradients::with)).
+/// the batch add up to those of the batch ([`LossAndGradients::merge`](crate::LossAndGradients::merge)).
 ///
 /// # Examples
 ///
@@ -80,7 +80,7 @@ pub struct InBatch<'a> {
 /// let rows = Tensor::<Flex, 2>::from_floats([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], &Default::default());
 /// let loss = InfoNceConfig::default().with_temperature(1.0).build()?;
 /// let of = |part| loss.loss_and_gradients(rows.clone(), rows.clone(), &InBatch { part, ..InBatch::default() });
-/// let parts = of(Some(Part { first: 0, pairs: 2 })).with(of(Some(Part { first: 2, pairs: 1 })));
+/// let parts = of(Some(Part { first: 0, pairs: 2 })).merge(of(Some(Part { first: 2, pairs: 1 })));
 /// assert!((parts.loss - of(None).loss).abs() < 1e-6);
 /// # Ok(())
 /// # }

@@ -80,7 +80,7 @@ pub struct LossAndGradients<B: Backend> {
     pub passage_gradient: Tensor<B, 2>,
     /// Derivative of `loss` with respect to the logarithm of `1 / τ`, by which a temperature is learned (CLIP).
     pub scale_gradient: f32,
-    /// Candidates of all directions that were masked as false negatives.
+    /// Candidates of all directions that were left out as false negatives; known positives that count as positives are among them.
     pub masked: usize,
     /// Share of queries that score their own passage above every other unmasked one, in `[0, 1]`; a tie is a miss.
     pub accuracy: f32,
@@ -96,7 +96,10 @@ impl<B: Backend> LossAndGradients<B> {
     /// # Panics
     /// If the gradients differ in shape.
     #[must_use]
-    pub fn with(self, other: Self) -> Self {
+    #[track_caller]
+    pub fn merge(self, other: Self) -> Self {
+        let shapes = [&self, &other].map(|one| [one.query_gradient.dims(), one.passage_gradient.dims()]);
+        assert!(shapes[0] == shapes[1], "gradients of {:?} and of {:?}", shapes[0], shapes[1]);
         let pairs = [&self, &other].map(|one| (one.accuracy, one.similarities.pairs as f64));
         Self {
             loss: self.loss + other.loss,
@@ -105,7 +108,7 @@ impl<B: Backend> LossAndGradients<B> {
             scale_gradient: self.scale_gradient + other.scale_gradient,
             masked: self.masked + other.masked,
             accuracy: mean(pairs),
-            similarities: self.similarities.with(other.similarities),
+            similarities: self.similarities.merge(other.similarities),
             by_stratum: merged(self.by_stratum, other.by_stratum),
         }
     }
@@ -115,7 +118,7 @@ impl<B: Backend> LossAndGradients<B> {
 fn merged(mut some: Vec<OfStratum>, others: Vec<OfStratum>) -> Vec<OfStratum> {
     for other in others {
         match some.binary_search_by_key(&other.stratum, |one| one.stratum) {
-            Ok(place) => some[place] = some[place].with(other),
+            Ok(place) => some[place] = some[place].merge(other),
             Err(place) => some.insert(place, other),
         }
     }

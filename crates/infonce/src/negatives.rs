@@ -14,8 +14,8 @@ pub(crate) struct Negatives {
     answers: Vec<Vec<u32>>,
     /// Of each passage the queries that it is known to answer; empty if of none.
     answered: Vec<Vec<u32>>,
-    /// Whether these are positives.
-    further: bool,
+    /// Those of both that are positives, of each row; empty if none are.
+    further: [Vec<Vec<u32>>; 2],
 }
 
 /// Rows with the text of another row.
@@ -63,7 +63,7 @@ impl Negatives {
             same_passage: Repeats::default(),
             answers: Vec::new(),
             answered: Vec::new(),
-            further,
+            further: [Vec::new(), Vec::new()],
         };
         if config.mask_duplicates {
             negatives.same_query = Repeats::new(batch.query_ids);
@@ -71,6 +71,10 @@ impl Negatives {
         }
         if config.mask_duplicates || further {
             negatives.know(batch);
+        }
+        if further {
+            negatives.further =
+                [others(&negatives.answers, batch.passage_ids), others(&negatives.answered, batch.query_ids)];
         }
         negatives
     }
@@ -95,14 +99,16 @@ impl Negatives {
         }
     }
 
-    /// The candidates of pair `row` in a block that are positives too, ascending; in blocks without the pair itself there are none.
+    /// The candidates of pair `row` in a block that are positives too, ascending: known ones that are no copies of its own text. In blocks
+    /// without the pair itself there are none.
     pub(crate) fn positives(&self, block: &Block, row: usize) -> &[u32] {
+        let [of_queries, of_passages] = &self.further;
         let known = match block.direction {
-            Direction::QueryToPassage => &self.answers,
-            Direction::PassageToQuery => &self.answered,
+            Direction::QueryToPassage => of_queries,
+            Direction::PassageToQuery => of_passages,
             Direction::QueryToQuery | Direction::PassageToPassage => return &[],
         };
-        known.get(row).filter(|_| self.further).map_or(&[], Vec::as_slice)
+        known.get(row).map_or(&[], Vec::as_slice)
     }
 
     /// Puts into `columns` the candidates of pair `row` that are no negatives, ascending, each once, and returns how many of them are so as
@@ -137,6 +143,13 @@ impl Negatives {
         let first = (self.queries + row * hard) as u32;
         first..first + hard as u32
     }
+}
+
+/// Of each row's candidates those with another id than the row, if there are ids of both.
+fn others(candidates: &[Vec<u32>], ids: &[u64]) -> Vec<Vec<u32>> {
+    let differs = |row: usize, candidate: u32| ids.get(row).is_none_or(|id| ids.get(candidate as usize) != Some(id));
+    let of_row = |(row, known): (usize, &Vec<u32>)| known.iter().copied().filter(|&one| differs(row, one)).collect();
+    candidates.iter().enumerate().map(of_row).collect()
 }
 
 #[cfg(test)]
@@ -178,7 +191,8 @@ mod tests {
         };
         assert_eq!(positives(&config, 0).concat(), Vec::<u32>::new());
         let config = config.with_known_positives(KnownPositives::Positives);
-        assert_eq!(positives(&config, 0), [vec![1, 2, 3, 4], vec![2], vec![], vec![]]);
+        // Row 3 has the own passage of query 0 again.
+        assert_eq!(positives(&config, 0), [vec![1, 2, 4], vec![2], vec![], vec![]]);
         assert_eq!(positives(&config, 2), [vec![0, 3], vec![0], vec![], vec![]]);
     }
 

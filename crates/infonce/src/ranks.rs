@@ -22,7 +22,7 @@ use crate::Part;
 /// with its query.
 ///
 /// # Source
-/// Negatives of all devices: Qu et al. (2021), "RocketQA", arXiv 2010.08191, §4.1.
+/// Negatives of all devices: Qu et al. (2021), "RocketQA", arXiv 2010.08191.
 ///
 /// # Examples
 ///
@@ -46,7 +46,7 @@ use crate::Part;
 ///     let batch = InBatch { hard_negatives: 1, part, ..InBatch::default() };
 ///     loss.loss_and_gradients(queries.clone(), passages.clone(), &batch)
 /// };
-/// let summed = of(Some(ranks.part(0))).with(of(Some(ranks.part(1))));
+/// let summed = of(Some(ranks.part(0))).merge(of(Some(ranks.part(1))));
 /// let one: LossAndGradients<Flex> = of(None);
 /// assert!((summed.loss - one.loss).abs() < 1e-6);
 /// assert_eq!(ranks.own_passages(summed.passage_gradient, 1).dims(), [2, 2]);
@@ -92,6 +92,7 @@ impl Ranks {
     ///
     /// # Panics
     /// If there is no such rank.
+    #[track_caller]
     pub fn part(&self, rank: usize) -> Part {
         Part { first: self.pairs[..rank].iter().sum(), pairs: self.pairs[rank] }
     }
@@ -103,7 +104,7 @@ impl Ranks {
     #[track_caller]
     pub fn gather_queries<B: Backend>(&self, ranks: Vec<Tensor<B, 2>>) -> Tensor<B, 2> {
         let counts: Vec<usize> = ranks.iter().map(|rows| rows.dims()[0]).collect();
-        assert!(counts == self.pairs, "ranks with {counts:?} queries, of {:?} pairs", self.pairs);
+        assert!(counts == self.pairs, "ranks with {counts:?} queries in place of {:?}", self.pairs);
         Tensor::cat(ranks, 0)
     }
 
@@ -113,8 +114,8 @@ impl Ranks {
     /// Unless each rank has its rows.
     #[track_caller]
     pub fn gather_passages<B: Backend>(&self, ranks: Vec<Tensor<B, 2>>) -> Tensor<B, 2> {
-        self.check(ranks.iter().map(|rows| rows.dims()[0]));
-        Tensor::cat(self.order().map(|(rank, rows)| ranks[rank].clone().slice(rows)).collect(), 0)
+        self.check(ranks.iter().map(|rows| rows.dims()[0]), 1);
+        Tensor::cat(self.order().map(|Piece { rank, own, .. }| ranks[rank].clone().slice(own)).collect(), 0)
     }
 
     /// The same of values on the host, `width` for each passage: ids, or rows of a guide.
@@ -123,18 +124,19 @@ impl Ranks {
     /// Unless each rank has the values of its passages.
     #[track_caller]
     pub fn gather_passage_values<T: Clone>(&self, ranks: &[&[T]], width: usize) -> Vec<T> {
-        self.check(ranks.iter().map(|values| values.len() / width));
-        self.order()
-            .flat_map(|(rank, rows)| ranks[rank][rows.start * width..rows.end * width].iter().cloned())
-            .collect()
+        self.check(ranks.iter().map(|values| values.len()), width);
+        let values = |Piece { rank, own, .. }: Piece| ranks[rank][own.start * width..own.end * width].iter().cloned();
+        self.order().flat_map(values).collect()
     }
 
     /// Of a gradient of all queries the rows of one rank.
     ///
     /// # Panics
     /// If there is no such rank, or the gradient is not of the whole batch.
+    #[track_caller]
     pub fn own_queries<B: Backend>(&self, gradient: Tensor<B, 2>, rank: usize) -> Tensor<B, 2> {
-        let Part { first, pairs } = self.part(rank);
+        let (Part { first, pairs }, all) = (self.part(rank), self.pairs.iter().sum::<usize>());
+        assert!(gradient.dims()[0] == all, "a gradient of {} queries in place of {all}", gradient.dims()[0]);
         gradient.slice(first..first + pairs)
     }
 
@@ -142,23 +144,29 @@ impl Ranks {
     ///
     /// # Panics
     /// If there is no such rank, or the gradient is not of the whole batch.
+    #[track_caller]
     pub fn own_passages<B: Backend>(&self, gradient: Tensor<B, 2>, rank: usize) -> Tensor<B, 2> {
-        let mut start = 0;
-        let mut own = Vec::new();
-        for (of, rows) in self.order() {
-            let end = start + rows.len();
-            if of == rank && start < end {
-                own.push(gradient.clone().slice(start..end));
-            }
-            start = end;
-        }
-        Tensor::cat(own, 0)
+        let all: usize = self.passages().iter().sum();
+        assert!(rank < self.pairs.len(), "rank {rank} of {}", self.pairs.len());
+        assert!(gradient.dims()[0] == all, "a gradient of {} passages in place of {all}", gradient.dims()[0]);
+        let own = self.order().filter(|piece| piece.rank == rank);
+        Tensor::cat(own.map(|piece| gradient.clone().slice(piece.whole)).collect(), 0)
     }
 
-    /// Where the passages of the whole batch come from, in its order: a rank, and rows of its own.
-    fn order(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+    /// The pieces of the whole batch's passages, in its order.
+    fn order(&self) -> impl Iterator<Item = Piece> {
         let of = move |kind: usize| (0..self.pairs.len()).map(move |rank| (rank, self.rows(rank)[kind].clone()));
-        (0..3).flat_map(of).filter(|(_, rows)| !rows.is_empty())
+        let pieces = (0..3).flat_map(of).filter(|(_, own)| !own.is_empty());
+        pieces.scan(0, |start, (rank, own)| {
+            let whole = *start..*start + own.len();
+            *start = whole.end;
+            Some(Piece { rank, own, whole })
+        })
+    }
+
+    /// How many passages each rank has.
+    fn passages(&self) -> Vec<usize> {
+        (0..self.pairs.len()).map(|rank| self.rows(rank)[2].end).collect()
     }
 
     /// Of a rank's own passages the positives, the hard negatives and further ones.
@@ -168,12 +176,21 @@ impl Ranks {
         [0..pairs, pairs..hard, hard..hard + self.further[rank]]
     }
 
+    /// Panics unless there are so many values of each rank's passages, `width` for each.
     #[track_caller]
-    fn check(&self, counts: impl Iterator<Item = usize>) {
+    fn check(&self, counts: impl Iterator<Item = usize>, width: usize) {
         let counts: Vec<usize> = counts.collect();
-        let expected: Vec<usize> = (0..self.pairs.len()).map(|rank| self.rows(rank)[2].end).collect();
-        assert!(counts == expected, "ranks with {counts:?} passages in place of {expected:?}");
+        let expected: Vec<usize> = self.passages().iter().map(|passages| passages * width).collect();
+        assert!(counts == expected, "ranks with {counts:?} values of passages in place of {expected:?}");
     }
+}
+
+/// Neighbouring passages of one rank.
+struct Piece {
+    rank: usize,
+    /// Its rows there, and in the whole batch.
+    own: Range<usize>,
+    whole: Range<usize>,
 }
 
 #[cfg(test)]
@@ -199,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "ranks with [3, 1] passages in place of [4, 2]")]
+    #[should_panic(expected = "ranks with [3, 1] values of passages in place of [4, 2]")]
     fn a_rank_without_its_hard_negatives_is_refused() {
         Ranks::new(vec![2, 1], 1).gather_passage_values(&[&[0; 3], &[0; 1]], 1);
     }

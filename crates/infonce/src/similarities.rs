@@ -32,7 +32,7 @@ pub struct Similarities {
     pub negative_p95: Option<f32>,
     /// Share of negatives that are more similar to the query than its own passage is, in `[0, 1]`, if there is any.
     pub harder: Option<f32>,
-    /// Share of a query's candidates, its own passage not counted, that are masked as false negatives, in `[0, 1]`.
+    /// Share of a query's candidates, its own passage not counted, that are no negatives, in `[0, 1]`.
     pub masked: f32,
 }
 
@@ -46,10 +46,10 @@ impl Similarities {
     /// use infonce::Similarities;
     ///
     /// let of = |pairs, positive| Similarities { pairs, positive, ..Similarities::default() };
-    /// assert_eq!(of(1, 0.5).with(of(3, 0.9)).positive, 0.8);
+    /// assert_eq!(of(1, 0.5).merge(of(3, 0.9)).positive, 0.8);
     /// ```
     #[must_use]
-    pub fn with(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         let by_pairs = |a: f32, b: f32| mean([(a, self.pairs as f64), (b, other.pairs as f64)]);
         let by_negatives = |a: Option<f32>, b: Option<f32>| match (a, b) {
             (Some(a), Some(b)) => Some(mean([(a, self.negatives as f64), (b, other.negatives as f64)])),
@@ -100,10 +100,10 @@ pub struct OfStratum {
 
 impl OfStratum {
     /// That of these pairs and of others of the same stratum.
-    pub(crate) fn with(self, other: Self) -> Self {
+    pub(crate) fn merge(self, other: Self) -> Self {
         Self {
             accuracy: mean([self, other].map(|one| (one.accuracy, one.similarities.pairs as f64))),
-            similarities: self.similarities.with(other.similarities),
+            similarities: self.similarities.merge(other.similarities),
             ..self
         }
     }

@@ -89,7 +89,7 @@ impl Picks {
     /// Of a pair with this positive logit, and those of further positives, each against the same negatives.
     pub(crate) fn new(group: Group, negatives: RowSum, own: f64, further: &[f64], temperature: f64) -> Self {
         let pick = |logit: f64| Pick::new(group, negatives, logit, temperature);
-        let times = f64::from(group.own.max(1));
+        let times = group.times();
         let part = 1.0 / (times + further.len() as f64);
         let own = pick(own).times(times * part);
         let further: Vec<Pick> = further.iter().map(|&logit| pick(logit).times(part)).collect();

@@ -15,7 +15,7 @@ use histogram::DeviceHistograms;
 use softmax::Softmax;
 
 use crate::batch::Batch;
-use crate::block::{Block, Blocks, Side};
+use crate::block::{Block, Blocks};
 use crate::negatives::Negatives;
 use crate::tally::{Diagnosis, Strata, Tally, diagnose};
 use crate::{InBatch, InfoNceConfig, LossAndGradients};
@@ -69,28 +69,18 @@ pub(crate) fn loss_and_gradients<B: Backend>(
 ) -> LossAndGradients<B> {
     let run = Run::new(config, batch, known);
     let (pairs, passages) = (known.rows(run.queries), run.sides[1].dims()[0]);
-    let (mut masked, mut numbers, mut additions) = (0, Vec::new(), Vec::new());
+    let (mut masked, mut numbers) = (0, Vec::new());
     let mut histograms = config.percentile.then(|| DeviceHistograms::new(&run.sides, run.strata.count()));
-    let mut gradients = [run.queries, passages].map(|rows| Gradient::new(rows, config.tile));
+    let mut gradients = run.sides.each_ref().map(|side| Gradient::new(side, config.tile));
     for rows in tiles(pairs.clone(), config.tile) {
         let left_out = run.left_out(&rows, &mut masked);
         let settled = run.settle(&rows, &left_out, &mut histograms);
         run.pull(&rows, &left_out, &settled, &mut gradients);
         numbers.push(settled.numbers);
-        additions.extend(settled.additions);
+        settled.additions.into_iter().for_each(|addition| gradients[addition.side as usize].add_rows(addition));
     }
     let own: Vec<f32> = run.own.clone().slice(pairs.clone()).into_data().iter::<f32>().collect();
-    let mut sides = run.sides.iter();
-    let [mut query_gradient, mut passage_gradient] = gradients.map(|gradient| match sides.next() {
-        Some(side) => gradient.finish(side),
-        None => unreachable!("a gradient for each side"),
-    });
-    for addition in additions {
-        match addition.side {
-            Side::Queries => query_gradient = addition.add_to(query_gradient),
-            Side::Passages => passage_gradient = addition.add_to(passage_gradient),
-        }
-    }
+    let [query_gradient, passage_gradient] = gradients.map(Gradient::finish);
     let numbers: Vec<f64> = Tensor::cat(numbers, 0).into_data().iter::<f64>().collect();
 
     let (mut tallies, mut totals) = (vec![Tally::default(); run.strata.count()], [0.0_f64; COLUMNS]);
@@ -198,6 +188,7 @@ impl<'a, B: Backend> Run<'a, B> {
         let none = own.zeros_like();
         let mut softmaxes = vec![Softmax::empty(&own, self.config.temperature); self.blocks.groups.len()];
         let mut hardest = none.full_like(LEFT_OUT);
+        let strata = self.strata(rows);
         let [mut sum, mut negatives, mut harder, mut guided] = [none.clone(), none.clone(), none.clone(), none];
         for (place, block) in self.blocks.blocks.iter().enumerate() {
             for columns in self.columns(block) {
@@ -212,7 +203,7 @@ impl<'a, B: Backend> Run<'a, B> {
                     let above = similarities.clone().greater(own.clone()).float().cast(similarities.dtype());
                     harder = harder + above.sum_dim(1);
                     if let Some(histograms) = histograms {
-                        histograms.add(similarities.clone(), negative.clone(), self.strata(rows));
+                        histograms.add(similarities.clone(), negative.clone(), strata.clone());
                     }
                     negatives = negatives + negative.sum_dim(1);
                 }
@@ -254,12 +245,12 @@ impl<'a, B: Backend> Run<'a, B> {
 
     /// The further positives of some rows in one group, a block each, and what the pair itself then has of the mean: all where there are none.
     fn further(&self, group: usize, rows: &Range<usize>) -> (Option<Tensor<B, 2>>, Vec<Further<B>>) {
-        let blocks = || self.blocks.blocks.iter().filter(|block| block.group == group);
+        let blocks = || self.blocks.of_group(group);
         let positives =
             |block: &Block| -> Vec<&[u32]> { rows.clone().map(|row| self.negatives.positives(block, row)).collect() };
         let of_blocks: Vec<Vec<&[u32]>> = blocks().map(positives).collect();
         let counts = (0..rows.len()).map(|row| of_blocks.iter().map(|lists| lists[row].len()).sum::<usize>());
-        let times = f64::from(self.blocks.groups[group].own.max(1));
+        let times = self.blocks.groups[group].times();
         let shares: Vec<f64> = counts.map(|count| 1.0 / (times + count as f64)).collect();
         let further =
             |(block, lists): (&Block, &Vec<&[u32]>)| Further::new(block.anchors, &self.sides, rows, lists, &shares);

@@ -65,6 +65,7 @@ impl<B: Backend> ContrastiveLoss<B> for Tiled {
 }
 
 /// The weighted sum over prefixes, with what the widest says of the similarities.
+#[track_caller]
 fn of_prefixes<B: Backend>(config: &InfoNceConfig, batch: &Batch<B>, ids: &InBatch<'_>) -> LossAndGradients<B> {
     let sides = [&batch.queries, &batch.passages];
     let (all, widest) = prefixes(config, sides[0].dims()[1]);

@@ -20,11 +20,14 @@ impl<B: Backend> View<B> {
         if similarity == Similarity::Dot {
             return Self { rows, norms: None };
         }
-        let squares = rows.clone().square().sum_dim(1);
-        let zero = squares.clone().equal_elem(0.0);
-        let norms = squares.mask_fill(zero.clone(), 1.0).sqrt();
-        let rows = (rows / norms.clone()).mask_fill(zero.clone().expand([count, width]), 0.0);
-        Self { rows, norms: Some(norms.mask_fill(zero, 0.0)) }
+        // Over the largest value first, since the squares of small ones are 0 and of large ones infinite. It is a constant to the gradient.
+        let largest = rows.clone().detach().abs().max_dim(1);
+        let zero = largest.clone().equal_elem(0.0);
+        let largest = largest.mask_fill(zero.clone(), 1.0);
+        let scaled = rows / largest.clone();
+        let norms = scaled.clone().square().sum_dim(1).mask_fill(zero.clone(), 1.0).sqrt();
+        let rows = (scaled / norms.clone()).mask_fill(zero.clone().expand([count, width]), 0.0);
+        Self { rows, norms: Some((norms * largest).mask_fill(zero, 0.0)) }
     }
 
     /// The gradient with respect to the columns before, of one with respect to these: `[n, width]` both.
@@ -45,6 +48,15 @@ mod tests {
     use burn_flex::Flex;
 
     use super::*;
+
+    #[test]
+    fn the_smallest_and_the_largest_rows_have_directions() {
+        for size in [1e-30, 1e30] {
+            let rows = Tensor::<Flex, 2>::from_floats([[3.0 * size, -4.0 * size]], &Default::default());
+            let found = View::new(&rows, 2, Similarity::Cosine).rows.to_data().to_vec::<f32>().unwrap();
+            assert!((found[0] - 0.6).abs() < 1e-6 && (found[1] + 0.8).abs() < 1e-6, "{found:?}");
+        }
+    }
 
     #[test]
     fn gradients_of_unit_prefixes_are_across_them_and_rows_of_zeros_have_none() {

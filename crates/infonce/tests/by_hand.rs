@@ -4,7 +4,7 @@ mod support;
 
 use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
-use infonce::{ContrastiveLoss, Directions, GuideRows, InBatch, InfoNceConfig, Partition};
+use infonce::{ContrastiveLoss, Directions, GuideRows, InBatch, InfoNceConfig, Part, Partition, Prefix};
 
 use support::{Diagnostics, Output, Problem, Tolerance};
 
@@ -194,6 +194,41 @@ fn known_positives_without_passage_ids_are_refused() {
 fn known_positives_of_some_queries_only_are_refused() {
     let ids = InBatch { passage_ids: &[1, 2], known_positives: &[&[1]], ..InBatch::default() };
     run([2, 2], [2, 2], &ids);
+}
+
+#[test]
+#[should_panic(expected = "strata of 3 pairs for 2 pairs")]
+fn strata_of_other_pairs_are_refused() {
+    run([2, 2], [2, 2], &InBatch { strata: &[1, 1, 1], ..InBatch::default() });
+}
+
+#[test]
+#[should_panic(expected = "0 pairs from 1 on, of 2")]
+fn a_part_without_pairs_is_refused() {
+    run([2, 2], [2, 2], &InBatch { part: Some(Part { first: 1, pairs: 0 }), ..InBatch::default() });
+}
+
+#[test]
+#[should_panic(expected = "2 pairs from 1 on, of 2")]
+fn a_part_beyond_the_batch_is_refused() {
+    run([2, 2], [2, 2], &InBatch { part: Some(Part { first: 1, pairs: 2 }), ..InBatch::default() });
+}
+
+#[test]
+#[should_panic(expected = "a prefix of width 3 of rows of width 2")]
+fn a_prefix_wider_than_the_rows_is_refused() {
+    let loss = InfoNceConfig::default().with_matryoshka(vec![Prefix::new(1), Prefix::new(3)]).build();
+    let rows = Tensor::<Flex, 2>::ones([2, 2], &Default::default());
+    loss.expect("the settings are valid").loss_and_gradients(rows.clone(), rows, &InBatch::default());
+}
+
+#[test]
+#[should_panic(expected = "gradients of [[2, 2], [2, 2]] and of [[1, 2], [2, 2]]")]
+fn gradients_of_two_batches_are_not_merged() {
+    let loss = InfoNceConfig::default().build().expect("the defaults are valid");
+    let rows = Tensor::<Flex, 2>::ones([2, 2], &Default::default());
+    let of = |pairs: usize| loss.loss_and_gradients(rows.clone().slice(0..pairs), rows.clone(), &InBatch::default());
+    let _ = of(2).merge(of(1));
 }
 
 #[test]

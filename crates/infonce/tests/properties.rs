@@ -238,7 +238,7 @@ proptest! {
             let threads: Vec<_> = (0..pairs.len()).map(|rank| scope.spawn(move || of_rank(rank))).collect();
             threads.into_iter().map(|thread| thread.join().expect("the rank is done")).collect()
         });
-        let summed = outputs.into_iter().reduce(LossAndGradients::with).expect("there is a rank");
+        let summed = outputs.into_iter().reduce(LossAndGradients::merge).expect("there is a rank");
         let one = scenario.run(DType::F64);
         for (rank, [queries, passages]) in held.iter().enumerate() {
             let gradients = Problem {

@@ -71,7 +71,9 @@ pub enum PretrainError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A query has too few passages to be told from.
-    #[error("loss.hard_negatives = {wanted}: a query has only {found} training passages that do not answer it")]
+    #[error(
+        "loss.hard_negatives = {wanted}: of a query only {found} training passages were found that do not answer it"
+    )]
     TooFewNegatives {
         /// How many each is to have.
         wanted: usize,

@@ -168,7 +168,7 @@ pub trait Parts<B: AutodiffBackend> {
         Self::Encoder::from_config(config, origin, seed, device)
     }
 
-    /// What finds the nearest of `documents`, `[n, dim]`, for judging and asking a model.
+    /// What finds the nearest of `documents`, `[n, dim]`, for judging and asking a model and for mining hard negatives.
     ///
     /// # Errors
     /// There are more documents than can be numbered.

@@ -1,5 +1,7 @@
 //! What one strip of rows has in some columns of one block: similarities, then exponentials, then weights.
 
+use std::ops::Range;
+
 use vectors::simd::{exp, vectorised};
 
 use super::product::{Matrix, product};
@@ -85,24 +87,27 @@ impl Columns {
         }
     }
 
-    /// Multiplies each row by its factor, then adds the weights times the candidates to `anchors` and the transposed weights times the
-    /// anchors to `candidates`, both gradients.
-    pub(super) fn pull(
+    /// Multiplies each row by its factor, which makes the exponentials weights, and adds the transposed weights times the anchors to the
+    /// gradient of the candidates.
+    pub(super) fn pull_candidates(
         &mut self,
         factors: impl Iterator<Item = f32>,
-        [anchors, candidates]: [Matrix<'_>; 2],
-        [anchor_gradient, candidate_gradient]: [&mut [f32]; 2],
+        anchors: Matrix<'_>,
+        gradient: &mut [f32],
     ) {
-        let columns = candidates.count();
+        let columns = self.values.len() / anchors.count();
         for (values, factor) in self.values.chunks_exact_mut(columns).zip(factors) {
             vectorised(
                 #[inline(always)]
                 || values.iter_mut().for_each(|value| *value *= factor),
             );
         }
-        let weights = Matrix::rows(&self.values, columns);
-        product(anchor_gradient, weights, candidates, true);
-        product(candidate_gradient, weights.transposed(), anchors, true);
+        product(gradient, Matrix::rows(&self.values, columns).transposed(), anchors, true);
+    }
+
+    /// Adds the weights of some rows times the candidates to the gradient of these rows.
+    pub(super) fn pull_anchors(&self, rows: Range<usize>, candidates: Matrix<'_>, gradient: &mut [f32]) {
+        product(gradient, Matrix::rows(&self.values, candidates.count()).slice(rows), candidates, true);
     }
 }
 

@@ -94,4 +94,27 @@ mod tests {
         product(&mut one, a.slice(1..2), b.slice(1..2).transposed(), true);
         assert_eq!((one, a.row(1), a.count()), ([13.5], &[4.0, 5.0, 6.0][..], 2));
     }
+
+    /// What makes a gradient the same on any number of processors.
+    #[test]
+    fn a_row_is_the_same_among_few_and_among_many() {
+        let values = |count: usize, salt: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
+        };
+        for (inner, width) in [(256, 384), (96, 768), (256, 100), (31, 5)] {
+            let (a, b) = (values(256 * inner, 1), values(inner * width, 2));
+            let (a, b) = (Matrix::rows(&a, inner), Matrix::rows(&b, width));
+            let mut whole = values(256 * width, 3);
+            let begun = whole.clone();
+            product(&mut whole, a, b, true);
+            for rows in [16, 22, 32, 43, 100, 128] {
+                let mut sums = begun.clone();
+                for (slab, sums) in sums.chunks_mut(rows * width).enumerate() {
+                    let start = slab * rows;
+                    product(sums, a.slice(start..256.min(start + rows)), b, true);
+                }
+                assert!(sums == whole, "{rows} rows of {inner} x {width}");
+            }
+        }
+    }
 }

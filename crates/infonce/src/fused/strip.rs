@@ -5,6 +5,7 @@
 //! its own columns; [`Run::factors`] brings each part to the largest logit of the whole row. No exponential is above 1.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -22,8 +23,12 @@ use crate::{InBatch, InfoNceConfig};
 const STRIP: usize = 16 << 20;
 /// Rows of a strip at least, as long as the batch has them: with fewer, a product is bound by reading the candidates.
 const LEAST_ROWS: usize = 64;
-/// Rows of all partial sums of the anchors' gradients together, whatever the rows of a strip.
-const PARTIAL_ROWS: usize = 2048;
+const MOST_ROWS: usize = 256;
+/// Anchors whose gradients are summed at once: some for each processor, and enough that packing the candidates for them costs little. A row's
+/// gradient is the same among few and among many (a test of [`product`](super::product) holds that).
+const SLAB: Range<usize> = 32..128;
+/// Histograms of all strata together at least, so that not all processors wait for the same.
+const HISTOGRAMS: usize = 8;
 /// Columns that are worked on at once.
 const COLUMNS: Range<usize> = 64..256;
 
@@ -52,8 +57,9 @@ struct Run<'a> {
     width: usize,
     /// The similarity of each pair.
     own: Vec<f32>,
-    /// The largest similarity that there can be.
-    bound: f32,
+    /// Of each stratum in the direction from query to passage, as often as makes [`HISTOGRAMS`]: counts do not depend on who takes which. Empty where no
+    /// percentile is asked for.
+    histograms: Vec<Mutex<Histogram>>,
 }
 
 /// A guide and each pair's lowest score that is masked.
@@ -69,8 +75,30 @@ struct Candidates<'a> {
     gradient: &'a mut [f32],
     /// One for each block that has these candidates.
     columns: Vec<(usize, Columns)>,
-    /// Of each stratum's pairs, in the direction from query to passage; empty where no percentile is asked for.
-    histograms: Vec<Histogram>,
+}
+
+/// Some candidates and their weights in each block.
+struct Weights<'a> {
+    side: Side,
+    rows: Range<usize>,
+    columns: &'a [(usize, Columns)],
+}
+
+/// The gradient of some candidates.
+struct Gradient<'a> {
+    side: Side,
+    rows: Range<usize>,
+    values: &'a mut [f32],
+}
+
+impl Candidates<'_> {
+    fn split(&mut self) -> (Weights<'_>, Gradient<'_>) {
+        let (side, rows) = (self.side, self.rows.clone());
+        (
+            Weights { side, rows: rows.clone(), columns: &self.columns },
+            Gradient { side, rows, values: &mut *self.gradient },
+        )
+    }
 }
 
 /// What is known of a pair once all columns of its strip are filled.
@@ -107,7 +135,7 @@ pub(super) fn run(
         gradients,
         scale_gradient: (totals.scale_slope / pairs) as f32,
         masked: totals.masked,
-        diagnosis: diagnose(&run.strata, &totals.tallies, totals.histograms.as_deref(), sides[1].count()),
+        diagnosis: diagnose(&run.strata, &totals.tallies, run.histograms().as_deref(), sides[1].count()),
     }
 }
 
@@ -118,13 +146,12 @@ struct Totals {
     masked: usize,
     /// Of each stratum.
     tallies: Vec<Tally>,
-    histograms: Option<Vec<Histogram>>,
 }
 
 impl<'a> Run<'a> {
     fn new(config: &'a InfoNceConfig, sides: [Matrix<'a>; 2], width: usize, known: &InBatch<'a>) -> Self {
         let queries = sides[0].count();
-        let blocks = Blocks::new(config);
+        let (blocks, strata) = (Blocks::new(config), Strata::new(known.strata));
         let guide = config.guide.zip(known.guide).map(|(guide, rows)| {
             let scores = Scores::new(rows, &blocks, sides.map(|side| part_rows(side.count())));
             let own = |pair| guide.threshold(scores.exact([Side::Queries, Side::Passages], [pair, pair]));
@@ -132,13 +159,16 @@ impl<'a> Run<'a> {
         });
         let own = |pair: usize| vectors::inner_product(sides[0].row(pair), sides[1].row(pair)) as f32;
         let longest = |side: Matrix<'_>| (0..side.count()).map(|row| vectors::norm(side.row(row))).fold(0.0, f64::max);
+        let copies = if config.percentile { HISTOGRAMS.div_ceil(strata.count()) } else { 0 };
+        let bound = if config.percentile { (longest(sides[0]) * longest(sides[1])) as f32 } else { 0.0 };
+        let histograms = (0..copies * strata.count()).map(|_| Mutex::new(Histogram::new(bound))).collect();
         Self {
             blocks,
             negatives: Negatives::new(queries, known, config),
             pairs: known.rows(queries),
-            strata: Strata::new(known.strata),
+            strata,
             own: (0..queries).map(own).collect(),
-            bound: if config.percentile { (longest(sides[0]) * longest(sides[1])) as f32 } else { 0.0 },
+            histograms,
             config,
             sides,
             guide,
@@ -163,7 +193,7 @@ impl<'a> Run<'a> {
     fn rows(&self) -> usize {
         let columns: usize = self.blocks.blocks.iter().map(|block| self.candidates(block.candidates)).sum();
         let fitting = STRIP / (size_of::<f32>() * columns);
-        fitting.clamp(LEAST_ROWS, PARTIAL_ROWS / 8).min(self.config.tile).min(self.pairs.len())
+        fitting.clamp(LEAST_ROWS, MOST_ROWS).min(self.config.tile).min(self.pairs.len())
     }
 
     /// All candidates of both sides, some at a time.
@@ -176,13 +206,11 @@ impl<'a> Run<'a> {
                 self.blocks.blocks.iter().enumerate().filter(of_side).map(|(place, _)| place).collect();
             for (part, gradient) in gradient.chunks_mut(each * self.width).enumerate() {
                 let start = part * each;
-                let counted = if side == Side::Passages && self.config.percentile { self.strata.count() } else { 0 };
                 all.push(Candidates {
                     side,
                     rows: start..start + gradient.len() / self.width,
                     gradient,
                     columns: blocks.iter().map(|&block| (block, Columns::new())).collect(),
-                    histograms: vec![Histogram::new(self.bound); counted],
                 });
             }
         }
@@ -193,28 +221,14 @@ impl<'a> Run<'a> {
         let mut candidates = self.split([queries, passages]);
         let rows = self.rows();
         let tallies = vec![Tally::default(); self.strata.count()];
-        let mut totals = Totals { loss: 0.0, scale_slope: 0.0, masked: 0, tallies, histograms: None };
-        let worked_on = candidates.iter().filter(|part| !part.columns.is_empty()).count();
-        let parts = (PARTIAL_ROWS / rows.next_power_of_two()).clamp(1, worked_on);
-        let mut partial: Vec<[Vec<f32>; 2]> = self.partial_sums(parts, rows);
+        let mut totals = Totals { loss: 0.0, scale_slope: 0.0, masked: 0, tallies };
         for start in self.pairs.clone().step_by(rows) {
             let strip = start..self.pairs.end.min(start + rows);
             self.fill(&strip, &mut candidates, &mut totals);
             let settled = self.settle(&strip, &candidates, &mut totals);
-            self.pull(&strip, &settled, &mut candidates, &mut partial);
-        }
-        if self.config.percentile {
-            let counted = candidates.into_iter().map(|part| part.histograms).filter(|counted| !counted.is_empty());
-            let both = |a: Vec<Histogram>, b: Vec<Histogram>| a.into_iter().zip(b).map(|(a, b)| a.with(b)).collect();
-            totals.histograms = counted.reduce(both);
+            self.pull(&strip, &settled, &mut candidates);
         }
         totals
-    }
-
-    /// Room for the gradients of a strip's anchors, of the sides that are anchors.
-    fn partial_sums(&self, parts: usize, rows: usize) -> Vec<[Vec<f32>; 2]> {
-        let room = |side: Side| vec![0.0; if self.blocks.are_anchors()[side as usize] { rows * self.width } else { 0 }];
-        (0..parts).map(|_| [room(Side::Queries), room(Side::Passages)]).collect()
     }
 
     /// Exponentials of a strip in all columns.
@@ -229,7 +243,7 @@ impl<'a> Run<'a> {
         }
         let own = &self.own[strip.clone()];
         let guide = self.guide.as_ref().map(|guide| (guide, guide.scores.anchors(strip, &self.blocks)));
-        candidates.par_iter_mut().for_each_init(Products::new, |products, part| {
+        candidates.par_iter_mut().enumerate().for_each_init(Products::new, |products, (number, part)| {
             for (place, columns) in &mut part.columns {
                 let (block, left_out) = (&self.blocks.blocks[*place], &left_out[*place]);
                 let sides = [block.anchors, part.side];
@@ -245,15 +259,33 @@ impl<'a> Run<'a> {
                 };
                 let rows =
                     [self.side(block.anchors).slice(strip.clone()), self.side(part.side).slice(part.rows.clone())];
-                let histograms = if *place == 0 { &mut *part.histograms } else { &mut [] };
                 let see = |row: usize, values: &[f32]| {
-                    if let Some(histogram) = histograms.get_mut(self.strata.place(strip.start + row)) {
-                        values.iter().filter(|&&value| value > NO_SIMILARITY).for_each(|&value| histogram.add(value));
+                    if *place == 0 {
+                        self.count(strip.start + row, number, values);
                     }
                 };
                 columns.fill(rows, (left_out, part.rows.start), guided, (block.sharpness as f32, own), see);
             }
         });
+    }
+
+    /// Counts the similarities of a pair to the candidates of one part.
+    fn count(&self, pair: usize, part: usize, similarities: &[f32]) {
+        let strata = self.strata.count();
+        let copy = part % (self.histograms.len() / strata).max(1);
+        let Some(histogram) = self.histograms.get(copy * strata + self.strata.place(pair)) else { return };
+        let mut histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);
+        similarities.iter().filter(|&&value| value > NO_SIMILARITY).for_each(|&value| histogram.add(value));
+    }
+
+    /// Those of each stratum, if a percentile is asked for.
+    fn histograms(&self) -> Option<Vec<Histogram>> {
+        let strata = self.strata.count();
+        let of = |place: usize| {
+            let copies = self.histograms.iter().skip(place).step_by(strata);
+            copies.map(|copy| copy.lock().unwrap_or_else(PoisonError::into_inner).clone()).reduce(Histogram::with)
+        };
+        (0..strata).map(of).collect()
     }
 
     /// The softmaxes of a strip's pairs.
@@ -288,8 +320,7 @@ impl<'a> Run<'a> {
         let mut settled = Settled { groups: Vec::with_capacity(sums.len()), own: 0.0, further: Vec::new() };
         let (mut loss, mut scale_slope) = (0.0, 0.0);
         for (place, (&group, sum)) in self.blocks.groups.iter().zip(sums).enumerate() {
-            let blocks = self.blocks.blocks.iter().filter(|block| block.group == place);
-            let further = blocks.flat_map(|block| {
+            let further = self.blocks.of_group(place).flat_map(|block| {
                 let positives = self.negatives.positives(block, row).iter();
                 positives.map(|&candidate| Further {
                     anchors: block.anchors,
@@ -318,33 +349,52 @@ impl<'a> Run<'a> {
         f64::from(product as f32)
     }
 
-    /// What a strip adds to the gradients.
-    fn pull(
-        &self,
-        strip: &Range<usize>,
-        settled: &[Settled],
-        candidates: &mut [Candidates<'_>],
-        partial: &mut [[Vec<f32>; 2]],
-    ) {
-        let rows = strip.len();
-        let mut worked_on: Vec<_> = candidates.iter_mut().filter(|part| !part.columns.is_empty()).collect();
-        let each = worked_on.len().div_ceil(partial.len());
-        worked_on.par_chunks_mut(each).zip(&mut *partial).for_each(|(parts, sums)| {
-            sums.iter_mut().for_each(|sums| sums.fill(0.0));
-            for part in parts {
-                for (place, columns) in &mut part.columns {
-                    let block = &self.blocks.blocks[*place];
-                    let factors: Vec<f32> = self.factors(settled, block, columns);
-                    let matrices =
-                        [self.side(block.anchors).slice(strip.clone()), self.side(part.side).slice(part.rows.clone())];
-                    let sums = &mut sums[block.anchors as usize];
-                    let filled = sums.len().min(rows * self.width);
-                    columns.pull(factors.into_iter(), matrices, [&mut sums[..filled], &mut *part.gradient]);
-                }
+    /// What a strip adds to the gradients: first to those of the candidates, a part on each processor, then to those of the strip's pairs, some
+    /// rows on each.
+    fn pull(&self, strip: &Range<usize>, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
+        candidates.par_iter_mut().for_each(|part| {
+            for (place, columns) in &mut part.columns {
+                let block = &self.blocks.blocks[*place];
+                let anchors = self.side(block.anchors).slice(strip.clone());
+                let factors: Vec<f32> = self.factors(settled, block, columns);
+                columns.pull_candidates(factors.into_iter(), anchors, part.gradient);
             }
         });
-        self.add_pairs(strip, settled, candidates, partial);
-        self.add_further(settled, candidates);
+        self.pull_pairs(strip, settled, candidates);
+        self.pull_further(settled, candidates);
+    }
+
+    /// Adds to the gradients of a strip's pairs what they have as anchors, and takes from each the pull of the other.
+    fn pull_pairs(&self, strip: &Range<usize>, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
+        let slab = strip.len().div_ceil(rayon::current_num_threads()).clamp(SLAB.start, SLAB.end);
+        // Of even sizes: a row alone is multiplied in another order.
+        let slab = strip.len().div_ceil(strip.len().div_ceil(slab));
+        let (weights, gradients): (Vec<Weights<'_>>, Vec<Gradient<'_>>) =
+            candidates.iter_mut().map(Candidates::split).unzip();
+        let mut rows: Vec<(Side, usize, &mut [f32])> = gradient_rows(gradients, strip, self.width).collect();
+        let slabs: Vec<&mut [(Side, usize, &mut [f32])]> = rows
+            .chunk_by_mut(|(side, row, _), (other, next, _)| {
+                side == other && (row - strip.start) / slab == (next - strip.start) / slab
+            })
+            .collect();
+        slabs.into_par_iter().for_each_init(Vec::new, |sums: &mut Vec<f32>, slab| {
+            let (side, places) = (slab[0].0, slab[0].1 - strip.start..slab[slab.len() - 1].1 + 1 - strip.start);
+            if self.blocks.are_anchors()[side as usize] {
+                sums.clear();
+                sums.resize(slab.len() * self.width, 0.0);
+                for Weights { side: candidates, rows, columns } in &weights {
+                    let candidates = self.side(*candidates).slice(rows.clone());
+                    let of_side = columns.iter().filter(|(place, _)| self.blocks.blocks[*place].anchors == side);
+                    of_side.for_each(|(_, columns)| columns.pull_anchors(places.clone(), candidates, sums));
+                }
+                for ((_, _, gradient), sums) in slab.iter_mut().zip(sums.chunks_exact(self.width)) {
+                    gradient.iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
+                }
+            }
+            for (_, row, gradient) in slab {
+                self.take(gradient, settled[*row - strip.start].own, self.side(side.other()).row(*row));
+            }
+        });
     }
 
     /// Derivatives of the mean loss with respect to the similarities, over the exponentials of a block's columns.
@@ -367,38 +417,25 @@ impl<'a> Run<'a> {
         1.0 / (self.queries as f64 * f64::from(self.config.temperature))
     }
 
-    /// Adds to the gradients of a strip's pairs their sums as anchors, and takes from each the pull of the other.
-    fn add_pairs(
-        &self,
-        strip: &Range<usize>,
-        settled: &[Settled],
-        candidates: &mut [Candidates<'_>],
-        partial: &[[Vec<f32>; 2]],
-    ) {
-        const ROWS: usize = 16;
-        let sums = [Side::Queries, Side::Passages].map(|side| -> Vec<&[f32]> {
-            partial.iter().map(|sums| &*sums[side as usize]).filter(|sums| !sums.is_empty()).collect()
-        });
-        let rows: Vec<(Side, usize, &mut [f32])> = gradient_rows(candidates, strip, self.width).collect();
-        rows.into_par_iter().with_min_len(ROWS).for_each(|(side, row, gradient)| {
-            let place = row - strip.start;
-            for sums in &sums[side as usize] {
-                let sums = &sums[place * self.width..(place + 1) * self.width];
-                gradient.iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
-            }
-            self.take(gradient, settled[place].own, self.side(side.other()).row(row));
-        });
-    }
-
     /// Takes from the gradients what further positives pull.
-    fn add_further(&self, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
+    fn pull_further(&self, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
         for Further { anchors, row, candidate, pull } in settled.iter().flat_map(|settled| &settled.further) {
             for (side, of, other) in [(*anchors, *row, *candidate), (anchors.other(), *candidate, *row)] {
-                let row = of..of + 1;
-                let only = gradient_rows(candidates, &row, self.width).filter(|&(of, ..)| of == side);
-                only.for_each(|(_, _, gradient)| self.take(gradient, *pull, self.side(side.other()).row(other)));
+                let gradient = self.gradient_row(candidates, side, of);
+                self.take(gradient, *pull, self.side(side.other()).row(other));
             }
         }
+    }
+
+    /// The gradient of one row.
+    fn gradient_row<'c>(&self, candidates: &'c mut [Candidates<'_>], side: Side, row: usize) -> &'c mut [f32] {
+        let parts_before = match side {
+            Side::Queries => 0,
+            Side::Passages => self.queries.div_ceil(part_rows(self.queries)),
+        };
+        let part = &mut candidates[parts_before + row / part_rows(self.candidates(side))];
+        let start = (row - part.rows.start) * self.width;
+        &mut part.gradient[start..start + self.width]
     }
 
     fn take(&self, gradient: &mut [f32], pull: f64, row: &[f32]) {
@@ -413,17 +450,16 @@ fn part_rows(rows: usize) -> usize {
 }
 
 /// The gradients of some rows of both sides.
-fn gradient_rows<'a, 'g>(
-    candidates: &'a mut [Candidates<'g>],
+fn gradient_rows<'a>(
+    gradients: impl IntoIterator<Item = Gradient<'a>>,
     rows: &Range<usize>,
     width: usize,
 ) -> impl Iterator<Item = (Side, usize, &'a mut [f32])> {
     let rows = rows.clone();
-    candidates.iter_mut().flat_map(move |part| {
-        let (start, end) = (part.rows.start.max(rows.start), part.rows.end.min(rows.end));
-        let (side, from) = (part.side, part.rows.start);
+    gradients.into_iter().flat_map(move |Gradient { side, rows: of, values }| {
+        let (start, end) = (of.start.max(rows.start), of.end.min(rows.end));
         let inside = start..end.max(start);
-        let values = &mut part.gradient[(inside.start.min(part.rows.end) - from) * width..];
+        let values = &mut values[(inside.start.min(of.end) - of.start) * width..];
         values.chunks_exact_mut(width).zip(inside).map(move |(gradient, row)| (side, row, gradient))
     })
 }

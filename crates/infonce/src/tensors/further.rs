@@ -20,11 +20,11 @@ pub(super) struct Further<B: Backend> {
     values: [Tensor<B, 2>; 2],
 }
 
-/// What is added to some rows of one side's gradient in the end.
+/// What is added to some rows of one side's gradient.
 pub(super) struct Addition<B: Backend> {
     pub(super) side: Side,
-    rows: Tensor<B, 1, Int>,
-    values: Tensor<B, 2>,
+    pub(super) rows: Tensor<B, 1, Int>,
+    pub(super) values: Tensor<B, 2>,
 }
 
 impl<B: Backend> Further<B> {
@@ -75,12 +75,6 @@ impl<B: Backend> Further<B> {
             Addition { side: self.anchors, rows: self.anchor, values: candidates * pulls.clone() },
             Addition { side: self.anchors.other(), rows: self.candidate, values: anchors * pulls },
         ]
-    }
-}
-
-impl<B: Backend> Addition<B> {
-    pub(super) fn add_to(self, gradient: Tensor<B, 2>) -> Tensor<B, 2> {
-        gradient.select_assign(0, self.rows, self.values, IndexingUpdateOp::Add)
     }
 }
 

@@ -19,8 +19,10 @@ use crate::train::HardNegatives;
 
 /// Queries that are searched for at once.
 const BLOCK: usize = 1024;
-/// How many times deeper a query is searched for that found too few.
-const DEEPER: usize = 4;
+/// Passages that are looked at first beside those that are known to answer, for each that is wanted and as a guide leaves some out.
+const FIRST: usize = 4;
+/// Those that are looked at for a query of which a guide left too few.
+const DEEP: usize = 1024;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Mines those that a loss asks for, unless they are there or it asks for none.
@@ -81,25 +83,28 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         tracing::info!("hard negatives: {each} of {} passages for each query", count(passages.items.len()));
         let bar = bar(queries.items.len() as u64, "hard negatives");
         let mut mined = vec![0; train.len() * each];
-        let mut depth = mining.first_depth();
+        let first = if loss.guide.is_some() { FIRST * each } else { each };
         let mut pending: Vec<usize> = (0..queries.items.len()).collect();
-        while !pending.is_empty() {
+        for (depth, is_last) in [(first, false), (first.max(DEEP), true)] {
             let mut lacking = Vec::new();
+            bar.inc_length(if is_last { pending.len() as u64 } else { 0 });
             for block in pending.chunks(BLOCK) {
                 let asked: Vec<u32> = block.iter().map(|&query| queries.items[query]).collect();
                 for ((&place, &query), hits) in block.iter().zip(&asked).zip(mining.search(&asked, depth)?) {
                     for &pair in &pairs_of[place] {
-                        let found = mining.hard(query, train[pair].passage, &hits);
-                        mined[pair * each..][..found.len()].copy_from_slice(&found);
-                        if found.len() < each && lacking.last() != Some(&place) {
+                        let found = mining.hard(query, train[pair].passage, &hits, is_last);
+                        if found.len() == each {
+                            mined[pair * each..][..each].copy_from_slice(&found);
+                        } else if is_last {
+                            return Err(PretrainError::TooFewNegatives { wanted: each, found: found.len() });
+                        } else if lacking.last() != Some(&place) {
                             lacking.push(place);
                         }
                     }
                 }
                 bar.inc(block.len() as u64);
             }
-            bar.inc_length(lacking.len() as u64);
-            (pending, depth) = (lacking, depth * DEEPER);
+            pending = lacking;
         }
         bar.finish_and_clear();
         Ok(mined)
@@ -118,33 +123,28 @@ struct Mining<'a> {
 }
 
 impl Mining<'_> {
-    /// Passages of a query that are looked at first.
-    fn first_depth(&self) -> usize {
-        let room = if self.loss.guide.is_some() { DEEPER } else { 1 };
-        self.loss.hard_negatives * room + DEEPER
-    }
-
-    /// The nearest passages of some queries, best first.
+    /// The nearest passages of some queries, best first: so many beside those that are known to answer.
     fn search(&self, queries: &[u32], depth: usize) -> Result<Vec<Vec<Hit>>> {
+        let known = queries.iter().map(|&query| self.positives.of(query).len()).max().unwrap_or(0);
         let rows: Vec<usize> = queries.iter().map(|&query| query as usize).collect();
         let rows = self.rows[0].select(Axis(0), &rows);
-        Ok(self.searcher.search(rows.view(), depth.min(self.passages.len()))?)
+        Ok(self.searcher.search(rows.view(), (depth + known).min(self.passages.len()))?)
     }
 
     /// The first of these that are hard negatives of a pair: that do not answer its query, and that the loss's guide does not take for such
-    /// as do. Where all passages were looked at and too few are below the guide's threshold, the last ones, which it will mask.
-    fn hard(&self, query: u32, passage: u32, hits: &[Hit]) -> Vec<u32> {
+    /// as do. Where too few are, and this is the last look, the last ones that do not answer: the guide masks those.
+    fn hard(&self, query: u32, passage: u32, hits: &[Hit], is_last: bool) -> Vec<u32> {
         let wanted = self.loss.hard_negatives;
         let known = self.positives.of(query);
         let others = || hits.iter().filter(|hit| known.binary_search(&self.passage(hit)).is_err());
         let threshold = self.loss.guide.map_or(f32::INFINITY, |guide| guide.threshold(self.score(query, passage)));
         let below = others().filter(|hit| hit.score < threshold).map(|hit| self.passage(hit));
         let found: Vec<u32> = below.take(wanted).collect();
-        if found.len() == wanted || hits.len() < self.passages.len() {
+        if found.len() == wanted || !is_last {
             return found;
         }
         let all: Vec<u32> = others().map(|hit| self.passage(hit)).collect();
-        all[all.len() - wanted..].to_vec()
+        all[all.len().saturating_sub(wanted)..].to_vec()
     }
 
     fn passage(&self, hit: &Hit) -> u32 {

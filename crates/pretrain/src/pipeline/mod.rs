@@ -15,6 +15,8 @@ mod train_arm;
 mod validation;
 
 use burn::tensor::backend::AutodiffBackend;
+use embed::Encoder;
+use infonce::{InfoNceConfig, Prefix};
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
@@ -175,9 +177,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
             }
             self.check_hard_negatives(&arm.config.loss)?;
-            if arm.config.student.from.is_some() {
-                self.model(&arm.config.student, seed)?;
-            }
+            let dim = match arm.config.student.from {
+                Some(_) => self.model(&arm.config.student, seed)?.encoder.dim(),
+                None => arm.config.student.dim(),
+            };
+            check_prefixes(&arm.config.loss, dim)?;
         }
         Ok(())
     }
@@ -206,6 +210,14 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     fn passage_texts(&self) -> Vec<&str> {
         self.dataset.passages.iter().map(|passage| passage.text).collect()
+    }
+}
+
+/// Whether a student of this dimension has the columns of every prefix.
+fn check_prefixes(loss: &InfoNceConfig, dim: usize) -> Result<()> {
+    match loss.matryoshka.iter().find(|prefix| prefix.width > dim) {
+        Some(&Prefix { width, .. }) => Err(PretrainError::WidePrefix { width, dim }),
+        None => Ok(()),
     }
 }
 

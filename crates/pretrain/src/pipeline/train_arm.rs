@@ -5,14 +5,13 @@ use std::path::Path;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Encoder, ExportOptions, SaveFolder, Side};
-use infonce::Prefix;
 use stratified_sampler::BatchSampler;
 use vectors::NpyVectors;
 
-use super::Pipeline;
 use super::initial::Start;
 use super::recorder::Recorder;
 use super::validation::Validation;
+use super::{Pipeline, check_prefixes};
 use crate::config::Keep;
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
@@ -51,9 +50,12 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             std::fs::remove_dir_all(&checkpoints).map_err(|source| PretrainError::io(&checkpoints, source))?;
         }
         let student = self.initial_encoder(config, member.seed, start)?;
-        let dim = student.dim();
-        if let Some(&Prefix { width, .. }) = config.loss.matryoshka.iter().find(|prefix| prefix.width > dim) {
-            return Err(PretrainError::WidePrefix { width, dim });
+        let (dim, prefixes) = (student.dim(), &config.loss.matryoshka);
+        check_prefixes(&config.loss, dim)?;
+        if !prefixes.is_empty() && prefixes.iter().all(|prefix| prefix.width < dim) {
+            tracing::warn!(
+                "train {member}: no prefix of loss.matryoshka has all {dim} columns; those beyond the widest learn nothing"
+            );
         }
         let sampler = self.sampler(member)?;
         write_json(&folder.join("plan.json"), &sampler.report(0))?;

@@ -36,7 +36,7 @@ impl PairGuide<'_> {
     pub fn rows(&self, batch: &[u32], hard_negatives: Option<&HardNegatives>) -> [Vec<f32>; 2] {
         let queries: Vec<u32> = batch.iter().map(|&pair| self.pairs[pair as usize].query).collect();
         let passages = match hard_negatives {
-            Some(negatives) => negatives.behind(self.pairs, batch),
+            Some(negatives) => negatives.passages_of(self.pairs, batch),
             None => batch.iter().map(|&pair| self.pairs[pair as usize].passage).collect(),
         };
         let picked = |side: &ArrayView2<'_, f32>, texts: &[u32]| {

@@ -12,7 +12,7 @@ use crate::data::Pair;
 /// let pairs = [Pair { query: 0, passage: 4 }, Pair { query: 1, passage: 5 }];
 /// let negatives = HardNegatives { each: 2, passages: vec![5, 6, 4, 7] };
 /// assert_eq!(negatives.of(1), [4, 7]);
-/// assert_eq!(negatives.behind(&pairs, &[1, 0]), [5, 4, 4, 7, 5, 6]);
+/// assert_eq!(negatives.passages_of(&pairs, &[1, 0]), [5, 4, 4, 7, 5, 6]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HardNegatives {
@@ -36,7 +36,7 @@ impl HardNegatives {
     ///
     /// # Panics
     /// If an index is past the last pair.
-    pub fn behind(&self, pairs: &[Pair], batch: &[u32]) -> Vec<u32> {
+    pub fn passages_of(&self, pairs: &[Pair], batch: &[u32]) -> Vec<u32> {
         let own = batch.iter().map(|&pair| pairs[pair as usize].passage);
         own.chain(batch.iter().flat_map(|&pair| self.of(pair)).copied()).collect()
     }
