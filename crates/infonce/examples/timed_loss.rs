@@ -4,7 +4,7 @@
 //! cargo run --release -p infonce --example timed_loss -- queries.npy passages.npy guide_queries.npy guide_passages.npy
 //! ```
 //!
-//! The files hold f32 rows. Each line on stdin, `tiled`, `guided` or `dense`, is one loss; the answer is one JSON line on stdout: seconds,
+//! The files hold f32 rows. Each line on stdin is one loss: `tiled`, `guided`, `prefixes` (cosines of all columns, a third and a sixth of them) or `dense`; the answer is one JSON line on stdout: seconds,
 //! loss, the first value of each gradient, and the memory in MB that it took at most beside its inputs and outputs.
 //! `benches/peers/infonce.py` speaks to it.
 
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use infonce::{ContrastiveLoss, Guide, GuideRows, InBatch, InfoNceConfig};
+use infonce::{ContrastiveLoss, Guide, GuideRows, InBatch, InfoNceConfig, Prefix, Similarity};
 use vectors::NpyVectors;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,12 +33,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (queries, passages) = (tensor(queries)?, tensor(passages)?);
     let config = InfoNceConfig::default().with_temperature(0.05);
+    let width = queries.dims()[1];
+    let prefixes: Vec<Prefix> = [1, 3, 6].map(|part| Prefix::new(width / part)).to_vec();
     for line in stdin().lines() {
         let loss: Box<dyn ContrastiveLoss<Flex>> = match line?.as_str() {
             "tiled" => Box::new(config.build()?),
             "guided" => Box::new(config.clone().with_guide(Guide { margin: 0.05, relative: true }).build()?),
+            "prefixes" => {
+                Box::new(config.clone().with_similarity(Similarity::Cosine).with_matryoshka(prefixes.clone()).build()?)
+            }
             "dense" => Box::new(config.build_dense()?),
-            other => return Err(format!("{other:?} is not tiled, guided or dense").into()),
+            other => return Err(format!("{other:?} is not tiled, guided, prefixes or dense").into()),
         };
         // Linux begins to count the largest resident size anew.
         std::fs::write("/proc/self/clear_refs", "5")?;

@@ -26,6 +26,8 @@ pub(crate) struct Block {
     pub(crate) group: usize,
     /// What a similarity is multiplied by in the exponent, for a negative.
     pub(crate) sharpness: f64,
+    /// The prefix of the rows that is compared.
+    pub(crate) prefix: usize,
 }
 
 /// A softmax over the candidates of some blocks.
@@ -35,6 +37,8 @@ pub(crate) struct Group {
     pub(crate) own: u32,
     /// Its weight in the loss.
     pub(crate) share: f64,
+    /// The prefix of the rows that is compared.
+    pub(crate) prefix: usize,
 }
 
 impl Group {
@@ -52,24 +56,36 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
+    /// Those of the rows as they come.
     pub(crate) fn new(config: &InfoNceConfig) -> Self {
+        Self::of_prefixes(config, &[1.0])
+    }
+
+    /// Those of prefixes with these weights, one prefix after another.
+    pub(crate) fn of_prefixes(config: &InfoNceConfig, weights: &[f32]) -> Self {
         let scale = 1.0 / f64::from(config.temperature);
-        let joint = config.partition == Partition::Joint;
-        let block = |(place, direction): (usize, Direction)| {
-            let (anchors, candidates) = sides(direction);
-            let weighted = direction == Direction::QueryToPassage;
-            let sharpness = scale + if weighted { f64::from(config.hardness) } else { 0.0 };
-            Block { direction, anchors, candidates, group: if joint { 0 } else { place }, sharpness }
-        };
-        let blocks: Vec<Block> = config.directions.iter().enumerate().map(block).collect();
-        let groups = match joint {
-            true => vec![Group { own: blocks.iter().map(|block| holds_pair(block.direction)).sum(), share: 1.0 }],
-            false => {
-                let share = 1.0 / blocks.len() as f64;
-                blocks.iter().map(|block| Group { own: holds_pair(block.direction), share }).collect()
+        let directions: Vec<Direction> = config.directions.iter().collect();
+        let mut all = Self { blocks: Vec::new(), groups: Vec::new() };
+        for (prefix, &weight) in weights.iter().enumerate() {
+            let first = all.groups.len();
+            let mut group = |own: u32, count: usize| {
+                let share = f64::from(weight) / count as f64;
+                all.groups.push(Group { own, share, prefix });
+            };
+            let joint = config.partition == Partition::Joint;
+            match joint {
+                true => group(directions.iter().copied().map(holds_pair).sum(), 1),
+                false => directions.iter().for_each(|&direction| group(holds_pair(direction), directions.len())),
             }
-        };
-        Self { blocks, groups }
+            all.blocks.extend(directions.iter().enumerate().map(|(place, &direction)| {
+                let (anchors, candidates) = sides(direction);
+                let weighted = direction == Direction::QueryToPassage;
+                let sharpness = scale + if weighted { f64::from(config.hardness) } else { 0.0 };
+                let group = first + if joint { 0 } else { place };
+                Block { direction, anchors, candidates, group, sharpness, prefix }
+            }));
+        }
+        all
     }
 
     /// The blocks of one softmax.
@@ -112,10 +128,19 @@ mod tests {
     fn a_pair_is_a_candidate_once_for_each_direction_across() {
         let config = InfoNceConfig::default().with_hardness(3.0).with_temperature(0.5);
         let joint = Blocks::new(&config.clone().with_directions(Directions::ALL, Partition::Joint));
-        assert_eq!(joint.groups, [Group { own: 2, share: 1.0 }]);
+        assert_eq!(joint.groups, [Group { own: 2, share: 1.0, prefix: 0 }]);
         assert_eq!(joint.blocks.iter().map(|block| block.sharpness).collect::<Vec<_>>(), [5.0, 2.0, 2.0, 2.0]);
         let separate = Blocks::new(&config.with_directions(Directions::ALL, Partition::Separate));
         assert_eq!(separate.groups.iter().map(|group| group.own).collect::<Vec<_>>(), [1, 1, 0, 0]);
         assert_eq!(separate.blocks[3].group, 3);
+    }
+
+    #[test]
+    fn every_prefix_has_softmaxes_of_its_own() {
+        let config = InfoNceConfig::default().with_directions(Directions::SYMMETRIC, Partition::Separate);
+        let blocks = Blocks::of_prefixes(&config, &[0.5, 1.0]);
+        let groups: Vec<(f64, usize)> = blocks.groups.iter().map(|group| (group.share, group.prefix)).collect();
+        assert_eq!(groups, [(0.25, 0), (0.25, 0), (0.5, 1), (0.5, 1)]);
+        assert_eq!(blocks.blocks.iter().map(|block| block.group).collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 }

@@ -5,18 +5,24 @@
 //! that does not depend on the number of threads.
 
 mod columns;
+mod compared;
 mod guide;
 mod memory;
 mod product;
+mod pull;
 mod strip;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use compared::Compared;
+use product::Matrix;
+
 use crate::batch::Batch;
+use crate::prefix::prefixes;
 use crate::{InBatch, InfoNceConfig, LossAndGradients};
 
-/// The loss, or `None` where `B` is not flex or the rows are not f32.
+/// The loss, or `None` where `B` is not flex, the rows are not f32, or cosines are compared of rows with norms out of range.
 pub(crate) fn loss_and_gradients<B: Backend>(
     config: &InfoNceConfig,
     batch: &Batch<B>,
@@ -25,8 +31,9 @@ pub(crate) fn loss_and_gradients<B: Backend>(
     let [queries, passages] = [&batch.queries, &batch.passages].map(memory::flex_rows);
     let (queries, passages) = (queries?, passages?);
     let [_, width] = batch.queries.dims();
-    let rows = [memory::values(&queries), memory::values(&passages)];
-    let output = strip::run(config, rows, width, known);
+    let sides = [&queries, &passages].map(|rows| Matrix::rows(memory::values(rows), width));
+    let (prefixes, _) = prefixes(config, width);
+    let output = strip::run(config, Compared::new(config, prefixes, sides)?, known);
     let gradient = |values: Vec<f32>| -> Option<Tensor<B, 2>> { memory::tensor(values, width) };
     let [query_gradient, passage_gradient] = output.gradients;
     Some(LossAndGradients {

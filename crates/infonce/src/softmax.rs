@@ -124,7 +124,7 @@ mod tests {
         let (negatives, positive) = (sum(&[0.5, -0.25]), 0.75);
         for own in [0, 1, 2] {
             let all = f64::from(own) * 0.75f64.exp() + 0.5f64.exp() + (-0.25f64).exp();
-            let pick = Pick::new(Group { own, share: 1.0 }, negatives, positive, 1.0);
+            let pick = Pick::new(Group { own, share: 1.0, prefix: 0 }, negatives, positive, 1.0);
             assert!((pick.loss - (all.ln() - positive)).abs() < 1e-12, "{own}");
             assert!((pick.pull - (0.5f64.exp() + (-0.25f64).exp()) / all).abs() < 1e-12, "{own}");
         }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn further_positives_are_picked_each_against_the_same_negatives() {
-        let (group, negatives) = (Group { own: 2, share: 1.0 }, sum(&[0.5, -0.25]));
+        let (group, negatives) = (Group { own: 2, share: 1.0, prefix: 0 }, sum(&[0.5, -0.25]));
         let picks = Picks::new(group, negatives, 0.75, &[0.1, 0.2], 1.0);
         let [own, first, second] = [0.75, 0.1, 0.2].map(|logit| Pick::new(group, negatives, logit, 1.0));
         assert!((picks.mean.loss - (2.0 * own.loss + first.loss + second.loss) / 4.0).abs() < 1e-12);
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn without_negatives_there_is_nothing_to_learn() {
         for (own, loss) in [(0, 0.0), (1, 0.0), (2, 2f64.ln())] {
-            let pick = Pick::new(Group { own, share: 1.0 }, RowSum::EMPTY, 0.3, 1.0);
+            let pick = Pick::new(Group { own, share: 1.0, prefix: 0 }, RowSum::EMPTY, 0.3, 1.0);
             assert_eq!(pick, Pick { loss, pull: 0.0, scale_slope: 0.0 });
         }
     }

@@ -57,8 +57,12 @@ impl<B: Backend> ContrastiveLoss<B> for Tiled {
         ids: &InBatch<'_>,
     ) -> LossAndGradients<B> {
         let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
+        #[cfg(feature = "flex")]
+        if let Some(output) = crate::fused::loss_and_gradients(&config, &batch, ids) {
+            return output;
+        }
         match config.similarity {
-            Similarity::Dot if config.matryoshka.is_empty() => of_rows(&config, batch, ids),
+            Similarity::Dot if config.matryoshka.is_empty() => tensors::loss_and_gradients(&config, batch, ids),
             _ => of_prefixes(&config, &batch, ids),
         }
     }
@@ -75,7 +79,7 @@ fn of_prefixes<B: Backend>(config: &InfoNceConfig, batch: &Batch<B>, ids: &InBat
         let views = sides.map(|rows| View::new(rows, width, config.similarity));
         let [queries, passages] = views.each_ref().map(|view| view.rows.clone());
         let config = InfoNceConfig { percentile: config.percentile && width == widest, ..config.clone() };
-        let output = of_rows(&config, Batch { queries, passages }, ids);
+        let output = tensors::loss_and_gradients(&config, Batch { queries, passages }, ids);
         loss += weight * output.loss;
         scale_gradient += weight * output.scale_gradient;
         let of_prefix = [&output.query_gradient, &output.passage_gradient];
@@ -91,13 +95,4 @@ fn of_prefixes<B: Backend>(config: &InfoNceConfig, batch: &Batch<B>, ids: &InBat
     let Some(output) = of_widest else { unreachable!("the widest is one of them") };
     let [query_gradient, passage_gradient] = gradients;
     LossAndGradients { loss, query_gradient, passage_gradient, scale_gradient, ..output }
-}
-
-/// The loss of rows as they are compared.
-fn of_rows<B: Backend>(config: &InfoNceConfig, batch: Batch<B>, ids: &InBatch<'_>) -> LossAndGradients<B> {
-    #[cfg(feature = "flex")]
-    if let Some(output) = crate::fused::loss_and_gradients(config, &batch, ids) {
-        return output;
-    }
-    tensors::loss_and_gradients(config, batch, ids)
 }

@@ -4,7 +4,7 @@ mod support;
 
 use burn::tensor::DType;
 use burn_flex::Flex;
-use infonce::{Directions, Guide, InfoNceConfig, KnownPositives, Partition};
+use infonce::{Directions, Guide, InfoNceConfig, KnownPositives, Partition, Prefix, Similarity};
 use rayon::ThreadPoolBuilder;
 
 use support::{GuideProblem, Output, Problem, Tolerance};
@@ -50,6 +50,13 @@ fn problem() -> Problem {
     }
 }
 
+/// Whole rows as they come, and prefixes of norm 1.
+fn configs(partition: Partition) -> [InfoNceConfig; 2] {
+    let prefixes = vec![Prefix { width: WIDTH / 2, weight: 0.5 }, Prefix::new(WIDTH), Prefix { width: 5, weight: 1.5 }];
+    let config = config(partition);
+    [config.clone(), config.with_similarity(Similarity::Cosine).with_matryoshka(prefixes)]
+}
+
 fn config(partition: Partition) -> InfoNceConfig {
     InfoNceConfig::default()
         .with_temperature(0.1)
@@ -63,8 +70,7 @@ fn config(partition: Partition) -> InfoNceConfig {
 #[test]
 fn many_strips_and_parts_equal_dense() {
     let problem = problem();
-    for partition in [Partition::Joint, Partition::Separate] {
-        let config = config(partition);
+    for config in [Partition::Joint, Partition::Separate].into_iter().flat_map(configs) {
         let dense: Output = problem.run::<Flex>(&config.build_dense().expect("the settings are valid"), DType::F32);
         assert!(dense.masked > PAIRS && dense.by_stratum.len() == 5);
         for tile in [40, 256] {
@@ -78,16 +84,19 @@ fn many_strips_and_parts_equal_dense() {
 
 #[test]
 fn the_same_bits_on_any_number_of_processors() {
-    let (problem, tiled) = (problem(), config(Partition::Joint).build().expect("the settings are valid"));
-    let on = |threads: usize| {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("there are threads");
-        pool.install(|| problem.run::<Flex>(&tiled, DType::F32))
-    };
-    let one = on(1);
-    for threads in [2, 3, 8] {
-        let output = on(threads);
-        assert!(output.query_gradient == one.query_gradient && output.passage_gradient == one.passage_gradient);
-        assert!(output.loss == one.loss && output.scale_gradient == one.scale_gradient, "{threads} threads");
-        output.assert_similarities_close(&one, &problem);
+    let problem = problem();
+    for config in configs(Partition::Joint) {
+        let tiled = config.build().expect("the settings are valid");
+        let on = |threads: usize| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("there are threads");
+            pool.install(|| problem.run::<Flex>(&tiled, DType::F32))
+        };
+        let one = on(1);
+        for threads in [2, 3, 8] {
+            let output = on(threads);
+            assert!(output.query_gradient == one.query_gradient && output.passage_gradient == one.passage_gradient);
+            assert!(output.loss == one.loss && output.scale_gradient == one.scale_gradient, "{threads} threads");
+            output.assert_similarities_close(&one, &problem);
+        }
     }
 }

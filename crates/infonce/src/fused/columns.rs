@@ -1,8 +1,8 @@
-//! What one strip of rows has in some columns of one block: similarities, then exponentials, then weights.
+//! What one strip of rows has in some columns, candidates of one direction: similarities, then exponentials, then weights.
 
 use std::ops::Range;
 
-use vectors::simd::{exp, vectorised};
+use vectors::simd::{exp, ln, vectorised};
 
 use super::product::{Matrix, product};
 use crate::softmax::RowSum;
@@ -20,19 +20,16 @@ pub(super) struct RowFound {
     /// Sum of `exp(sharpness · (similarity − hardest))`.
     sum: f32,
     /// The same, each times its similarity.
-    weighted: f32,
+    pub(super) weighted: f32,
     /// Sum of the similarities.
     pub(super) similarities: f32,
     pub(super) negatives: u32,
     /// Negatives more similar than the pair.
     pub(super) harder: u32,
-    /// Columns that the guide alone masked.
-    pub(super) guided: u32,
 }
 
 impl RowFound {
-    const NONE: Self =
-        Self { hardest: LEFT_OUT, sum: 0.0, weighted: 0.0, similarities: 0.0, negatives: 0, harder: 0, guided: 0 };
+    const NONE: Self = Self { hardest: LEFT_OUT, sum: 0.0, weighted: 0.0, similarities: 0.0, negatives: 0, harder: 0 };
 
     /// As logits.
     pub(super) fn sum(&self, sharpness: f64) -> RowSum {
@@ -43,71 +40,104 @@ impl RowFound {
     }
 }
 
-/// Some columns of a strip in one block.
+/// Some columns of a strip, by one prefix of the rows.
+#[derive(Default)]
 pub(super) struct Columns {
     /// `[rows, columns]`
-    values: Vec<f32>,
+    pub(super) values: Vec<f32>,
     /// One for each row.
     pub(super) found: Vec<RowFound>,
+    /// What each row of exponentials is multiplied by to be weights.
+    pub(super) factors: Vec<f32>,
 }
 
+/// What the products of the rows' prefixes are multiplied by: of each row and of each column.
+pub(super) type Scales<'a> = Option<[&'a [f32]; 2]>;
+
 impl Columns {
-    pub(super) fn new() -> Self {
-        Self { values: Vec::new(), found: Vec::new() }
+    /// The similarities of whole rows, compared as they come.
+    pub(super) fn multiply(&mut self, anchors: Matrix<'_>, candidates: Matrix<'_>) {
+        let columns = candidates.count();
+        self.values.resize(anchors.count() * columns, 0.0);
+        product(&mut self.values, columns, anchors, candidates.transposed(), false);
     }
 
-    /// Fills in the exponentials of the negatives, 0 elsewhere: of all candidates but those that `left_out` lists for each row, of which the
-    /// columns are those from `first` on, and those that `guided` leaves out of a row, which says how many. `see` is shown each row's
-    /// similarities before.
-    pub(super) fn fill(
-        &mut self,
-        [anchors, candidates]: [Matrix<'_>; 2],
-        (left_out, first): (&[Vec<u32>], usize),
-        guided: impl Fn(usize, &mut [f32]) -> u32,
-        (sharpness, own): (f32, &[f32]),
-        mut see: impl FnMut(usize, &[f32]),
-    ) {
-        let columns = candidates.count();
-        self.values.resize(own.len() * columns, 0.0);
-        product(&mut self.values, anchors, candidates.transposed(), false);
-        self.found.clear();
-        for (row, (values, &own)) in self.values.chunks_exact_mut(columns).zip(own).enumerate() {
-            let listed = &left_out[row];
-            let start = listed.partition_point(|&column| (column as usize) < first);
-            for &column in listed[start..].iter().take_while(|&&column| (column as usize) < first + columns) {
-                values[column as usize - first] = LEFT_OUT;
-            }
-            let guided = guided(row, values);
-            see(row, values);
-            let found = vectorised(
+    /// The similarities of a prefix, of its products, where what is left out is at [`LEFT_OUT`] already.
+    pub(super) fn scale(&mut self, products: &[f32], columns: usize, scales: Scales<'_>) {
+        self.values.clear();
+        self.values.extend_from_slice(products);
+        let Some([rows, of_columns]) = scales else { return };
+        for (values, &row) in self.values.chunks_exact_mut(columns).zip(rows) {
+            vectorised(
                 #[inline(always)]
-                || exponentials(values, sharpness, own),
+                || {
+                    for (value, &column) in values.iter_mut().zip(of_columns) {
+                        *value = if *value > NO_SIMILARITY { *value * (row * column) } else { LEFT_OUT };
+                    }
+                },
             );
-            self.found.push(RowFound { guided, ..found });
         }
     }
 
-    /// Multiplies each row by its factor, which makes the exponentials weights, and adds the transposed weights times the anchors to the
-    /// gradient of the candidates.
-    pub(super) fn pull_candidates(
-        &mut self,
-        factors: impl Iterator<Item = f32>,
-        anchors: Matrix<'_>,
-        gradient: &mut [f32],
-    ) {
-        let columns = self.values.len() / anchors.count();
-        for (values, factor) in self.values.chunks_exact_mut(columns).zip(factors) {
+    /// Turns similarities into exponentials of the negatives, 0 elsewhere; `own` has those of the pairs.
+    pub(super) fn exponentiate(&mut self, columns: usize, sharpness: f32, own: &[f32]) {
+        self.found.clear();
+        for (values, &own) in self.values.chunks_exact_mut(columns).zip(own) {
+            self.found.push(vectorised(
+                #[inline(always)]
+                || exponentials(values, sharpness, own),
+            ));
+        }
+    }
+
+    /// Multiplies each row by its factor, which makes the exponentials weights.
+    pub(super) fn weigh(&mut self, columns: usize) {
+        for (values, &factor) in self.values.chunks_exact_mut(columns).zip(&self.factors) {
             vectorised(
                 #[inline(always)]
                 || values.iter_mut().for_each(|value| *value *= factor),
             );
         }
-        product(gradient, Matrix::rows(&self.values, columns).transposed(), anchors, true);
     }
 
-    /// Adds the weights of some rows times the candidates to the gradient of these rows.
-    pub(super) fn pull_anchors(&self, rows: Range<usize>, candidates: Matrix<'_>, gradient: &mut [f32]) {
-        product(gradient, Matrix::rows(&self.values, candidates.count()).slice(rows), candidates, true);
+    /// As [`weigh`](Self::weigh), where what was scaled was the rows' products: the weights are scaled too, and `radial` of each column takes the
+    /// sum of its weights times their similarities.
+    pub(super) fn weigh_scaled(&mut self, sharpness: f32, [rows, of_columns]: [&[f32]; 2], radial: &mut [f64]) {
+        let columns = of_columns.len();
+        let mut sums = vec![0.0_f32; columns];
+        let of_rows = self.found.iter().zip(&self.factors).zip(rows);
+        for (values, ((found, &factor), &row)) in self.values.chunks_exact_mut(columns).zip(of_rows) {
+            let (hardest, slope) = (found.hardest, 1.0 / sharpness);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((value, &column), sum) in values.iter_mut().zip(of_columns).zip(&mut sums) {
+                        let weight = *value * factor;
+                        // The similarity that the exponential is of; of 0 it does not matter.
+                        let similarity = hardest + ln(value.max(f32::MIN_POSITIVE)) * slope;
+                        *sum += weight * similarity;
+                        *value = weight * (row * column);
+                    }
+                },
+            );
+        }
+        radial.iter_mut().zip(sums).for_each(|(radial, sum)| *radial += f64::from(sum));
+    }
+
+    /// Adds the weights of a wider prefix, which those columns have too that both have.
+    pub(super) fn add(&mut self, wider: &Self) {
+        self.values.iter_mut().zip(&wider.values).for_each(|(value, wider)| *value += wider);
+    }
+
+    /// Adds the transposed weights times the anchors to the gradient of the candidates, whose rows are `stride` apart.
+    pub(super) fn pull_candidates(&self, anchors: Matrix<'_>, gradient: &mut [f32], stride: usize) {
+        let columns = self.values.len() / anchors.count();
+        product(gradient, stride, Matrix::rows(&self.values, columns).transposed(), anchors, true);
+    }
+
+    /// Adds the weights of some rows times the candidates to the gradient of these rows, which are `stride` apart.
+    pub(super) fn pull_anchors(&self, rows: Range<usize>, candidates: Matrix<'_>, gradient: &mut [f32], stride: usize) {
+        product(gradient, stride, Matrix::rows(&self.values, candidates.count()).slice(rows), candidates, true);
     }
 }
 
@@ -149,6 +179,5 @@ fn exponentials(values: &mut [f32], sharpness: f32, own: f32) -> RowFound {
         similarities: similarities.iter().sum(),
         negatives: negatives.iter().sum(),
         harder: harder.iter().sum(),
-        guided: 0,
     }
 }

@@ -16,7 +16,14 @@ impl<'a> Matrix<'a> {
 
     /// Some of the rows.
     pub(super) fn slice(self, rows: Range<usize>) -> Self {
-        Self::rows(&self.values[rows.start * self.shape[1]..rows.end * self.shape[1]], self.shape[1])
+        Self { values: &self.values[rows.start * self.strides[0]..], shape: [rows.len(), self.shape[1]], ..self }
+            .checked()
+    }
+
+    /// Some of the columns.
+    pub(super) fn columns(self, columns: Range<usize>) -> Self {
+        Self { values: &self.values[columns.start * self.strides[1]..], shape: [self.shape[0], columns.len()], ..self }
+            .checked()
     }
 
     pub(super) fn transposed(self) -> Self {
@@ -34,26 +41,41 @@ impl<'a> Matrix<'a> {
         self.shape[0]
     }
 
+    /// One row, of a matrix that is not transposed.
     pub(super) fn row(self, row: usize) -> &'a [f32] {
-        &self.values[row * self.shape[1]..(row + 1) * self.shape[1]]
+        &self.values[row * self.strides[0]..][..self.shape[1]]
+    }
+
+    /// This, whose last value is in memory.
+    fn checked(self) -> Self {
+        assert!(spans(self.shape, self.strides) <= self.values.len(), "{:?} beyond memory", self.shape);
+        self
     }
 }
 
-/// `out = a b`, or `out += a b`; `out` row by row. On this thread alone.
-pub(super) fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
-    let ([m, k], [inner, n]) = (a.shape, b.shape);
-    assert!(k == inner && out.len() == m * n, "{m} x {k} times {inner} x {n} into {}", out.len());
-    if out.is_empty() {
-        return;
+/// Values from the first to the last of a matrix, both included.
+fn spans([rows, columns]: [usize; 2], strides: [usize; 2]) -> usize {
+    match rows.min(columns) {
+        0 => 0,
+        _ => (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1,
     }
-    multiply(out, [m, n, k], a, b, add);
+}
+
+/// `out = a b`, or `out += a b`; the rows of `out` begin `stride` values apart. On this thread alone.
+pub(super) fn product(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+    let ([m, k], [inner, n]) = (a.shape, b.shape);
+    let fits = n <= stride && spans([m, n], [stride, 1]) <= out.len();
+    assert!(k == inner && fits, "{m} x {k} times {inner} x {n} into {}", out.len());
+    if m > 0 && n > 0 {
+        multiply(out, stride, [m, n, k], a.checked(), b.checked(), add);
+    }
 }
 
 #[allow(unsafe_code, reason = "gemm has no safe interface")]
-fn multiply(out: &mut [f32], [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
-    // SAFETY: gemm reads what the shapes and strides span of `a` and `b`, all of it inside their slices, as `Matrix` is only made of whole
-    // rows, and writes m rows of n values one after another, which is all of `out`; that is borrowed for it alone. No stride or size is
-    // above a slice's length, which an isize holds.
+fn multiply(out: &mut [f32], stride: usize, [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+    // SAFETY: gemm reads what the shapes and strides span of `a` and `b`, all of it inside their slices, as `checked` has found, and writes m
+    // rows of n values `stride` apart, which `product` has found inside `out`, without overlap; that is borrowed for it alone. No stride or
+    // size is above a slice's length, which an isize holds.
     unsafe {
         gemm::gemm(
             m,
@@ -61,7 +83,7 @@ fn multiply(out: &mut [f32], [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             add,
             a.values.as_ptr(),
             a.strides[1] as isize,
@@ -88,11 +110,21 @@ mod tests {
         let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, -1.0, 2.0, 1.0, 0.0]);
         let (a, b) = (Matrix::rows(&a, 3), Matrix::rows(&b, 3));
         let mut out = [0.0; 4];
-        product(&mut out, a, b.transposed(), false);
+        product(&mut out, 2, a, b.transposed(), false);
         assert_eq!(out, [-2.0, 4.0, -2.0, 13.0]);
         let mut one = [0.5];
-        product(&mut one, a.slice(1..2), b.slice(1..2).transposed(), true);
+        product(&mut one, 1, a.slice(1..2), b.slice(1..2).transposed(), true);
         assert_eq!((one, a.row(1), a.count()), ([13.5], &[4.0, 5.0, 6.0][..], 2));
+    }
+
+    #[test]
+    fn columns_are_multiplied_into_columns() {
+        let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, -1.0, 2.0, 1.0, 0.0]);
+        let (a, b) = (Matrix::rows(&a, 3).columns(1..3), Matrix::rows(&b, 3).columns(1..3));
+        assert_eq!((a.row(1), b.slice(1..2).row(0)), (&[5.0, 6.0][..], &[1.0, 0.0][..]));
+        let mut out = [9.0; 6];
+        product(&mut out[1..], 3, a, b.transposed(), false);
+        assert_eq!(out, [9.0, -3.0, 2.0, 9.0, -6.0, 5.0]);
     }
 
     /// What makes a gradient the same on any number of processors.
@@ -106,12 +138,12 @@ mod tests {
             let (a, b) = (Matrix::rows(&a, inner), Matrix::rows(&b, width));
             let mut whole = values(256 * width, 3);
             let begun = whole.clone();
-            product(&mut whole, a, b, true);
+            product(&mut whole, width, a, b, true);
             for rows in [16, 22, 32, 43, 100, 128] {
                 let mut sums = begun.clone();
                 for (slab, sums) in sums.chunks_mut(rows * width).enumerate() {
                     let start = slab * rows;
-                    product(sums, a.slice(start..256.min(start + rows)), b, true);
+                    product(sums, width, a.slice(start..256.min(start + rows)), b, true);
                 }
                 assert!(sums == whole, "{rows} rows of {inner} x {width}");
             }
