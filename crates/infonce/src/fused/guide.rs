@@ -51,6 +51,7 @@ pub(super) struct Fixed<T> {
 pub(super) type Anchors = [Option<Fixed<Vec<i32>>>; 2];
 
 /// The scores of a strip's anchors and of some candidates, in fixed point.
+#[derive(Default)]
 pub(super) struct Products(Vec<i32>);
 
 impl<'a> Scores<'a> {
@@ -199,12 +200,6 @@ fn quantised(rows: Matrix<'_>) -> Option<Fixed<Vec<i32>>> {
     Some(Fixed::of(all, &directions?))
 }
 
-impl Products {
-    pub(super) fn new() -> Self {
-        Self(Vec::new())
-    }
-}
-
 struct Multiply<'a> {
     anchors: &'a [i32],
     each: usize,
@@ -253,7 +248,7 @@ mod tests {
         let guide = GuideRows { queries: &queries, passages: &passages, width };
         let blocks = Blocks::new(&InfoNceConfig::default());
         let scores = Scores::new(guide, &blocks, [32, 32]);
-        let (sides, mut products) = ([Side::Queries, Side::Passages], Products::new());
+        let (sides, mut products) = ([Side::Queries, Side::Passages], Products::default());
         let (strip, columns) = (2..rows, 64..candidates);
         let anchors = scores.anchors(&strip, &blocks);
         scores.multiply((&anchors, sides[0]), sides[1], &columns, &mut products);
@@ -279,7 +274,7 @@ mod tests {
         let guide = GuideRows { queries: &[0.0, 0.0], passages: &[1.0, 0.0, -1.0, 0.0], width: 2 };
         let blocks = Blocks::new(&InfoNceConfig::default());
         let (scores, sides) = (Scores::new(guide, &blocks, [32, 32]), [Side::Queries, Side::Passages]);
-        let (anchors, mut products) = (scores.anchors(&(0..1), &blocks), Products::new());
+        let (anchors, mut products) = (scores.anchors(&(0..1), &blocks), Products::default());
         scores.multiply((&anchors, sides[0]), sides[1], &(0..2), &mut products);
         for (threshold, expected) in [(0.0, 2), (0.1, 0)] {
             let mut values = [0.5, 0.5];

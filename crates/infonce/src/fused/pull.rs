@@ -129,9 +129,10 @@ impl Run<'_> {
         let slabs: Vec<&mut [(Side, usize, &mut [f32])]> = rows
             .chunk_by_mut(|(side, row, _), (other, next, _)| side == other && slab_of(*row) == slab_of(*next))
             .collect();
-        slabs.into_par_iter().for_each_init(Vec::new, |sums: &mut Vec<f32>, slab| {
+        slabs.into_par_iter().for_each(|slab| {
             let (side, places) = (slab[0].0, slab[0].1 - strip.start..slab[slab.len() - 1].1 + 1 - strip.start);
             if self.blocks.are_anchors()[side as usize] {
+                let sums = &mut self.scratch().sums;
                 sums.clear();
                 sums.resize(slab.len() * self.width, 0.0);
                 self.sum_anchors(side, &places, &weights, sums);

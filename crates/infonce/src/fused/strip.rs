@@ -5,7 +5,7 @@
 //! its own columns; [`Run::factors`] brings each part to the largest logit of the whole row. No exponential is above 1.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -58,6 +58,16 @@ pub(super) struct Run<'a> {
     /// Of each stratum in the direction from query to passage, as often as makes [`HISTOGRAMS`]: counts do not depend on who takes which. Empty
     /// where no percentile is asked for.
     histograms: Vec<Mutex<Histogram>>,
+    /// Of each processor.
+    scratch: Vec<Mutex<Scratch>>,
+}
+
+/// What a processor needs for a part of a strip, kept from strip to strip.
+#[derive(Default)]
+pub(super) struct Scratch {
+    scores: Products,
+    products: Vec<f32>,
+    pub(super) sums: Vec<f32>,
 }
 
 /// A guide and each pair's lowest score that is masked.
@@ -149,6 +159,7 @@ impl<'a> Run<'a> {
             pairs: known.rows(queries),
             strata,
             histograms,
+            scratch: (0..rayon::current_num_threads()).map(|_| Mutex::default()).collect(),
             config,
             width: sides[0].width(),
             compared,
@@ -164,6 +175,12 @@ impl<'a> Run<'a> {
     /// The block of a direction by one prefix.
     pub(super) fn block(&self, prefix: usize, direction: usize) -> &Block {
         &self.blocks.blocks[prefix * self.directions() + direction]
+    }
+
+    /// That of the processor that this runs on.
+    pub(super) fn scratch(&self) -> MutexGuard<'_, Scratch> {
+        let place = rayon::current_thread_index().unwrap_or(0);
+        self.scratch[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn directions(&self) -> usize {
@@ -236,8 +253,8 @@ impl<'a> Run<'a> {
             left_out.push(lists);
         }
         let guide = self.guide.as_ref().map(|guide| (guide, guide.scores.anchors(strip, &self.blocks)));
-        let scratch = || (Products::new(), Vec::new());
-        candidates.par_iter_mut().enumerate().for_each_init(scratch, |(scores, products), (number, part)| {
+        candidates.par_iter_mut().enumerate().for_each(|(number, part)| {
+            let Scratch { scores, products, .. } = &mut *self.scratch();
             for directed in &mut part.directed {
                 let anchors = self.block(0, directed.direction).anchors;
                 let (sides, left_out) = ([anchors, part.side], &left_out[directed.direction]);
