@@ -37,9 +37,7 @@ impl<B: Backend> Further<B> {
         shares: &[f64],
     ) -> Option<Self> {
         let listed = || candidates.iter().enumerate().flat_map(|(row, listed)| listed.iter().map(move |&c| (row, c)));
-        if listed().next().is_none() {
-            return None;
-        }
+        listed().next()?;
         let like = &sides[anchors as usize];
         let indices = |values: Vec<i64>| Tensor::<B, 1, Int>::from_data(values.as_slice(), &like.device());
         let anchor = indices(listed().map(|(row, _)| (rows.start + row) as i64).collect());
