@@ -5,6 +5,7 @@
 
 A case is named by pairs and columns; each query has one positive and the other queries' as negatives, at the temperature 0.05. With
 `guide`, other rows of as many columns, given as well, mask the negatives that they score at least as high as 0.95 of the positive.
+With `prefixes` the loss is the sum of three, on cosines of all columns, of the first third and of the first sixth (Matryoshka).
 
 - `ours_s` and `peer_s`: medians of repetitions in each of which ours is measured once and every peer after it, all warm. `ratio` is
   peer_s / ours_s. `difference` is that of the losses, relative to ours; the script fails if a loss, or the
@@ -14,12 +15,13 @@ A case is named by pairs and columns; each query has one positive and the other 
 - 65536 pairs are ours alone, once and cold: their matrix of scores by itself is 17 GB. The script fails if `ours_total_mb`, inputs (no
   guide), gradients and extra together, is not below 1024.
 
-`torch` is the matrix of all scores and `cross_entropy`, with GISTEmbed's mask from a second such matrix. `sentence-transformers` is its
-cached losses, from ready embeddings to the gradients that it would cache, without a model. Without guide it takes 512 rows at a time,
-on dot products. With guide its queries meet passages only, as ours do (`contrast_anchors` and `contrast_positives` are off), on cosines,
-whose loss on unit rows is the same and whose gradients are those along the sphere. It then writes out each product of two columns: it takes
-as few rows at a time as make 16 MB of them (its default, 32, took three times as long; much of `peer_extra_mb` is freed pieces that the
-allocator keeps), is measured once, in its process of its own, and is left out of --quick and from 16384 pairs on.
+`torch` is the matrix of all scores and `cross_entropy`, with GISTEmbed's mask from a second such matrix; with prefixes a matrix for each,
+of rows normalised, and one backward pass for all. `sentence-transformers` is its cached losses, from ready embeddings to the gradients
+that it would cache, without a model. Without guide it takes 512 rows at a time, on dot products; with prefixes its MatryoshkaLoss goes
+around that and normalises. With guide its queries meet passages only, as ours do (`contrast_anchors` and `contrast_positives` are off),
+on cosines, whose loss on unit rows is the same and whose gradients are those along the sphere. It then writes out each product of two
+columns: it takes as few rows at a time as make 16 MB of them (its default, 32, took three times as long; much of `peer_extra_mb` is freed
+pieces that the allocator keeps), is measured once, in its process of its own, and is left out of --quick and from 16384 pairs on.
 A peer that cannot be imported, or that fails on a case, is named on stderr and left out.
 """
 
@@ -38,13 +40,15 @@ from importing import imported, left_out
 from eval import Process
 from kmeans import ROOT, unit  # it also sets up the peer's linear algebra, before the peer is imported
 
-# Pairs, columns, and whether there is a guide.
-FULL = [(pairs, dim, guided) for pairs in (4096, 16_384) for dim in (384, 768) for guided in (False, True)]
-QUICK = [(4096, 384, False), (4096, 384, True), (1024, 768, False)]
+# Pairs, columns, and what the loss has besides.
+FULL = [(pairs, dim, also) for pairs in (4096, 16_384) for dim in (384, 768) for also in ("", "guide")] + [(4096, 768, "prefixes")]
+QUICK = [(4096, 384, ""), (4096, 384, "guide"), (1024, 768, "")]
 QUICK_PEERS = {4096: ["torch", "sentence-transformers"], 1024: ["torch"]}
 ALONE, LIMIT_MB = (65_536, 128), 1024
 TEMPERATURE, MARGIN = 0.05, 0.05
 TOPICS = 32
+# What the columns are divided by, as in ours.
+PARTS = [1, 3, 6]
 ROWS_AT_A_TIME, PRODUCTS_AT_A_TIME = 512, 2**22
 # Seconds before each of our losses.
 PAUSE = 0.5
@@ -56,27 +60,34 @@ REPETITIONS, FEWER_REPETITIONS = 5, 3
 TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
 FILES = ["queries.npy", "passages.npy"]
 GUIDE_FILES = ["guide_queries.npy", "guide_passages.npy"]
+WIDTHS_FILE = "widths.json"
 
 
-def write_rows(folder: Path, pairs: int, dim: int, guided: bool) -> None:
-    """Unit rows: passages near their queries, and of the guide both near one of a few topics, so that it masks some of the same topic."""
+def write_case(folder: Path, pairs: int, dim: int, also: str) -> None:
+    """Unit rows: passages near their queries, and of the guide both near one of a few topics, so that it masks some of the same topic.
+
+    With them the widths of the prefixes, none where the loss is of the rows as they are.
+    """
     rng = np.random.default_rng(pairs + dim)
     normal = lambda n: unit(rng.standard_normal((n, dim), dtype=np.float32))  # noqa: E731
     queries = normal(pairs)
     np.save(folder / FILES[0], queries)
     np.save(folder / FILES[1], unit(0.5 * queries + 0.9 * normal(pairs)))
     topics = normal(TOPICS)[rng.integers(0, TOPICS, pairs)]
-    for name in GUIDE_FILES if guided else []:
+    for name in GUIDE_FILES if also == "guide" else []:
         np.save(folder / name, unit(topics + normal(pairs)))
+    widths = [dim // part for part in PARTS] if also == "prefixes" else []
+    (folder / WIDTHS_FILE).write_text(json.dumps(widths))
 
 
-# Each function imports its peer, and gives what makes a loss of queries, passages and maybe the guide's: nothing in, the loss and the
-# gradients (the first of them, where they are in parts) out. A loss has leaves of its own, and so no gradients of the last one.
+# Each function imports its peer, and gives what makes a loss of queries, passages and maybe the guide's, and of the prefixes' widths:
+# nothing in, the loss and the gradients (the first of them, where they are in parts) out. A loss has leaves of its own, and so no
+# gradients of the last one.
 
 
 def torch_dense():
     import torch
-    from torch.nn.functional import cross_entropy
+    from torch.nn.functional import cross_entropy, normalize
 
     torch.set_num_threads(os.cpu_count())
 
@@ -85,16 +96,22 @@ def torch_dense():
         positive = scores.diagonal()[:, None]
         return (scores >= positive - MARGIN * positive.abs()).fill_diagonal_(False)
 
-    def peer(*rows):
+    def peer(*rows, widths):
         rows, guide = [torch.from_numpy(each) for each in rows[:2]], [torch.from_numpy(each) for each in rows[2:]]
         labels = torch.arange(len(rows[0]))
 
+        def of_cosines(queries, passages):
+            return cross_entropy(normalize(queries) @ normalize(passages).T / TEMPERATURE, labels)
+
         def loss():
             queries, passages = (each.detach().requires_grad_() for each in rows)
-            logits = queries @ passages.T / TEMPERATURE
-            if guide:
-                logits = logits.masked_fill(false_negatives(*guide), -torch.inf)
-            value = cross_entropy(logits, labels)
+            if widths:
+                value = sum(of_cosines(queries[:, :width], passages[:, :width]) for width in widths)
+            else:
+                logits = queries @ passages.T / TEMPERATURE
+                if guide:
+                    logits = logits.masked_fill(false_negatives(*guide), -torch.inf)
+                value = cross_entropy(logits, labels)
             value.backward()
             return value.item(), [queries.grad, passages.grad]
 
@@ -105,7 +122,7 @@ def torch_dense():
 
 def sentence_transformers():
     import torch
-    from sentence_transformers.losses import CachedGISTEmbedLoss, CachedMultipleNegativesRankingLoss
+    from sentence_transformers.losses import CachedGISTEmbedLoss, CachedMultipleNegativesRankingLoss, MatryoshkaLoss
     from sentence_transformers.util import dot_score
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
@@ -117,9 +134,12 @@ def sentence_transformers():
 
         tokenizer, max_seq_length = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({}))), 1
 
+        def get_sentence_embedding_dimension(self) -> None:
+            """It is not known, and so no width is checked."""
+
     model = NoModel([None])
 
-    def peer(*rows):
+    def peer(*rows, widths):
         parts = [torch.from_numpy(each).split(ROWS_AT_A_TIME) for each in rows]
         guide = [parts[2:]] if len(parts) > 2 else []
         if not guide:
@@ -129,6 +149,8 @@ def sentence_transformers():
                 model, model, TEMPERATURE, max(1, PRODUCTS_AT_A_TIME // rows[0].size), margin_strategy="relative", margin=MARGIN,
                 contrast_anchors=False, contrast_positives=False,
             )  # fmt: skip
+        if widths:
+            MatryoshkaLoss(model, cached, widths)  # puts its own calculation into the one that it is given
 
         def loss():
             leaves = [[part.detach().requires_grad_() for part in of_one] for of_one in parts[:2]]
@@ -156,6 +178,10 @@ def loaded(folder: Path) -> list[np.ndarray]:
     return [np.load(folder / name) for name in FILES + GUIDE_FILES if (folder / name).exists()]
 
 
+def widths_of(folder: Path) -> list[int]:
+    return json.loads((folder / WIDTHS_FILE).read_text())
+
+
 def resident(key: str) -> float:
     """A size of this process in MB, as Linux tells it."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
@@ -164,9 +190,9 @@ def resident(key: str) -> float:
 
 def first_loss(name: str, folder: Path) -> None:
     """Prints the answer of one loss in this process, and the memory it took at most beside its inputs and gradients."""
-    peer, rows = PEERS[name](), loaded(folder)
-    peer(*(each[:64].copy() for each in rows))()
-    loss = peer(*rows)
+    peer, rows, widths = PEERS[name](), loaded(folder), widths_of(folder)
+    peer(*(each[:64].copy() for each in rows), widths=widths)()
+    loss = peer(*rows, widths=widths)
     # Linux begins to count the largest resident size anew.
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS:")
@@ -189,7 +215,7 @@ class Ours:
 
     def __init__(self, folder: Path):
         paths = [folder / name for name in FILES + GUIDE_FILES if (folder / name).exists()]
-        self.kind = "tiled" if len(paths) == 2 else "guided"
+        self.kind = "prefixes" if widths_of(folder) else "tiled" if len(paths) == 2 else "guided"
         self.process = Process("timed_loss", *paths)
         self.close = self.process.close
 
@@ -224,7 +250,7 @@ def compare(case: str, folder: Path, peers: dict, repetitions: int) -> None:
             answers[name] = []
         except subprocess.CalledProcessError as error:
             left_out(f"{name} on {case}", error)
-    losses = {name: peers[name](*rows) for name in firsts if not (guided and name == SLOW)}
+    losses = {name: peers[name](*rows, widths=widths_of(folder)) for name in firsts if not (guided and name == SLOW)}
     for _ in range(WARM if first["seconds"] < 1 else 1):
         ours.loss()
         for loss in losses.values():
@@ -270,7 +296,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small cases, fewest repetitions, no peers that take minutes")
     parser.add_argument("--peers", nargs="+", choices=PEERS, help="default: all, or with --quick the fastest")
-    parser.add_argument("--only", metavar="TEXT", default="", help="the cases whose name ends so, such as 'guide'")
+    parser.add_argument("--only", metavar="TEXT", default="", help="the cases whose name ends so, such as 'guide' or 'prefixes'")
     parser.add_argument("--repetitions", type=int, help=f"default: {REPETITIONS}, from 16384 pairs on or with --quick {FEWER_REPETITIONS}")
     parser.add_argument("--first-loss", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -278,19 +304,19 @@ def main() -> None:
         return first_loss(args.first_loss[0], Path(args.first_loss[1]))
     subprocess.run(["cargo", "build", "--release", "-q", "-p", "infonce", "--example", "timed_loss"], cwd=ROOT, check=True)
     peers = imported(PEERS, args.peers or list(PEERS))
-    for pairs, dim, guided in QUICK if args.quick else [*FULL, (*ALONE, False)]:
-        case = f"{pairs} x {dim}" + (", guide" if guided else "")
+    for pairs, dim, also in QUICK if args.quick else [*FULL, (*ALONE, "")]:
+        case = f"{pairs} x {dim}" + (f", {also}" if also else "")
         if not case.endswith(args.only):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            write_rows(Path(folder), pairs, dim, guided)
+            write_case(Path(folder), pairs, dim, also)
             if (pairs, dim) == ALONE:
                 alone(case, Path(folder))
                 continue
             wanted = args.peers or (QUICK_PEERS[pairs] if args.quick else PEERS)
             able = {name: peer for name, peer in peers.items() if name in wanted}
             fewer = args.quick or pairs > SMALL
-            if fewer and guided and able.pop(SLOW, None):
+            if fewer and also == "guide" and able.pop(SLOW, None):
                 left_out(f"{SLOW} on {case}", TimeoutError("a loss takes minutes"))
             compare(case, Path(folder), able, args.repetitions or (FEWER_REPETITIONS if fewer else REPETITIONS))
 

@@ -5,9 +5,12 @@ use std::ops::Range;
 /// # False negatives
 /// Passage `j` is no negative of query `i` if it is the same text as passage `i`, if the queries `i` and `j` are the
 /// same text (then passage `j` answers query `i` too), or if it is among the known positives of query `i`. Nor is query
-/// `i` a negative of passage `j` then. Two queries are none of each other where they share a positive, two passages where they share a
-/// query. Ids are hashes or indices; only their equality counts. An empty slice says that nothing repeats on that side, or that no query has
+/// `i` a negative of passage `j` then. Two queries are none of each other where one's own passage is known to answer the other, two passages
+/// likewise. Ids are hashes or indices; only their equality counts. An empty slice says that nothing repeats on that side, or that no query has
 /// a positive beside its own passage.
+///
+/// With [`KnownPositives::Positives`](crate::KnownPositives::Positives) a known one is a positive of the pair too, unless it is the text of the
+/// pair's own passage, or of its own query, again.
 ///
 /// # Shapes
 /// For `b` queries and `n` passages:

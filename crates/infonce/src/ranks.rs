@@ -32,14 +32,16 @@ use crate::Part;
 /// use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Ranks};
 ///
 /// # fn main() -> Result<(), infonce::InfoNceError> {
-/// let rows = |values: &[[f32; 2]]| Tensor::<Flex, 2>::from_data(values, &Default::default());
+/// type Rows = Tensor<Flex, 2>;
+/// let device = Default::default();
 /// // Two ranks, of two pairs and one, with a hard negative of each query.
 /// let ranks = Ranks::new(vec![2, 1], 1);
-/// let queries = ranks.gather_queries(vec![rows(&[[1.0, 0.0], [0.0, 1.0]]), rows(&[[0.6, 0.8]])]);
-/// let passages = ranks.gather_passages(vec![
-///     rows(&[[0.8, 0.6], [0.6, 0.8], [-1.0, 0.0], [0.0, -1.0]]),
-///     rows(&[[0.0, 1.0], [-0.6, -0.8]]),
-/// ]);
+/// let queries = [Rows::from_floats([[1.0, 0.0], [0.0, 1.0]], &device), Rows::from_floats([[0.6, 0.8]], &device)];
+/// let passages = [
+///     Rows::from_floats([[0.8, 0.6], [0.6, 0.8], [-1.0, 0.0], [0.0, -1.0]], &device),
+///     Rows::from_floats([[0.0, 1.0], [-0.6, -0.8]], &device),
+/// ];
+/// let (queries, passages) = (ranks.gather_queries(queries.into()), ranks.gather_passages(passages.into()));
 ///
 /// let loss = InfoNceConfig::default().with_temperature(1.0).build()?;
 /// let of = |part| {

@@ -46,7 +46,7 @@ impl Similarities {
     /// use infonce::Similarities;
     ///
     /// let of = |pairs, positive| Similarities { pairs, positive, ..Similarities::default() };
-    /// assert_eq!(of(1, 0.5).merge(of(3, 0.9)).positive, 0.8);
+    /// assert_eq!(of(1, 0.5).merge(of(3, 0.75)).positive, 0.6875);
     /// ```
     #[must_use]
     pub fn merge(self, other: Self) -> Self {

@@ -9,8 +9,9 @@ use crate::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Prefix, S
 ///
 /// With logits `s_ij = q_i · p_j / τ` and `S` the softmax of each row, the gradient of the mean loss with respect
 /// to the logits is `D = (S − I) / b`, hence `D P / τ` for the queries and `Dᵀ Q / τ` for the passages; the other directions likewise
-/// (`docs/infonce.md`). On burn's flex backend, for `f32`, one fused kernel goes through strips of rows and takes each product once, on all
-/// processors; elsewhere tiles of tensors are gone through twice, for the sums and for the gradients, and the host waits for the device once.
+/// (`docs/infonce.md`). On burn's flex backend, for `f32`, one fused kernel goes through strips of rows and takes each product once for all
+/// prefixes, on all processors. Elsewhere, and for cosines of rows with norms below 1e-12, but not 0, or above 1e12, tiles of tensors are gone
+/// through twice, for the sums and for the gradients, and the host waits for the device once, for each prefix.
 /// Memory beside inputs and outputs grows with `b + n`, not with their product.
 ///
 /// # Source

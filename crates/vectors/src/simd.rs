@@ -46,7 +46,7 @@ pub fn exp(x: f32) -> f32 {
 
 /// The natural logarithm of a positive normal number, to 3e-7 of the larger of 1 and itself.
 ///
-/// Cephes' logf: the exponent apart, a polynomial of degree 9 between √½ and √2.
+/// Cephes' logf: the exponent apart, a polynomial of degree 8 between √½ and √2.
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
     let bits = x.to_bits();

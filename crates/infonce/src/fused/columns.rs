@@ -62,7 +62,7 @@ impl Columns {
         product(&mut self.values, columns, anchors, candidates.transposed(), false);
     }
 
-    /// The similarities of a prefix, of its products, where what is left out is at [`LEFT_OUT`] already.
+    /// The similarities of a prefix, of its products, where what is left out is below [`NO_SIMILARITY`] already.
     pub(super) fn scale(&mut self, products: &[f32], columns: usize, scales: Scales<'_>) {
         self.values.clear();
         self.values.extend_from_slice(products);
@@ -72,7 +72,7 @@ impl Columns {
                 #[inline(always)]
                 || {
                     for (value, &column) in values.iter_mut().zip(of_columns) {
-                        *value = if *value > NO_SIMILARITY { *value * (row * column) } else { LEFT_OUT };
+                        *value = if *value < NO_SIMILARITY { LEFT_OUT } else { *value * (row * column) };
                     }
                 },
             );

@@ -14,9 +14,11 @@ use super::compared::Compared;
 use super::strip::{Candidates, Directed, Further, Run, Settled, part_rows};
 use crate::block::{Block, Side};
 
-/// Anchors whose gradients are summed at once: some for each processor, and enough that packing the candidates for them costs little. A row's
+/// Anchors whose gradients are summed at once, before they are evened out: some for each processor, and enough that packing the candidates for
+/// them costs little. A row's
 /// gradient is the same among few and among many (a test of [`product`](super::product) holds that).
 const SLAB: Range<usize> = 32..128;
+
 /// Of queries and passages the radial parts of each row by each prefix, where cosines are compared.
 pub(super) struct Radial([Vec<Vec<f64>>; 2]);
 
