@@ -27,9 +27,8 @@ impl Histogram {
         self.counts[(place as usize).min(Self::BINS - 1)] += 1;
     }
 
-    pub(crate) fn with(mut self, other: Self) -> Self {
+    pub(crate) fn add_all(&mut self, other: &Self) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
-        self
     }
 
     /// The upper end of the bin in which the share of the counts is reached.

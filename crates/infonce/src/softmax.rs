@@ -142,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn sums_that_are_no_numbers_make_losses_that_are_none() {
+        let broken = RowSum::EMPTY.with(RowSum { largest: 0.0, sum: f64::NAN, similarity: f64::NAN });
+        for own in [0, 1, 2] {
+            let picks = Picks::new(Group { own, share: 1.0, prefix: 0 }, broken, 0.3, &[], 1.0);
+            assert!(picks.mean.loss.is_nan() && picks.mean.scale_slope.is_nan(), "{own} {picks:?}");
+        }
+    }
+
+    #[test]
     fn without_negatives_there_is_nothing_to_learn() {
         for (own, loss) in [(0, 0.0), (1, 0.0), (2, 2f64.ln())] {
             let pick = Pick::new(Group { own, share: 1.0, prefix: 0 }, RowSum::EMPTY, 0.3, 1.0);

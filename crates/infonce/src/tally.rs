@@ -103,7 +103,12 @@ pub(crate) fn diagnose(
     passages: usize,
 ) -> Diagnosis {
     let all = tallies.iter().copied().fold(Tally::default(), Tally::with);
-    let whole = histograms.and_then(|histograms| histograms.iter().cloned().reduce(Histogram::with));
+    let whole = histograms.and_then(|histograms| {
+        let (first, others) = histograms.split_first()?;
+        let mut whole = first.clone();
+        others.iter().for_each(|other| whole.add_all(other));
+        Some(whole)
+    });
     // Of a part of a batch some strata may have no pair.
     let places = (0..strata.labels.len()).filter(|&place| tallies[place].pairs > 0);
     let of_stratum = |place: usize| OfStratum {

@@ -4,7 +4,7 @@ mod support;
 
 use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
-use infonce::{ContrastiveLoss, Directions, GuideRows, InBatch, InfoNceConfig, Part, Partition, Prefix};
+use infonce::{ContrastiveLoss, Directions, GuideRows, InBatch, InfoNceConfig, Part, Partition, Prefix, Similarity};
 
 use support::{Diagnostics, Output, Problem, Tolerance};
 
@@ -144,6 +144,32 @@ fn run(queries: [usize; 2], passages: [usize; 2], ids: &InBatch<'_>) {
     let (queries, passages) = (Tensor::<Flex, 2>::ones(queries, &device), Tensor::ones(passages, &device));
     let loss = InfoNceConfig::default().build().expect("the settings are valid");
     loss.loss_and_gradients(queries, passages, ids);
+}
+
+/// The cosine of two numbers is 1 or −1 whatever they are.
+#[test]
+fn cosines_of_one_column_have_no_gradient() {
+    let config = InfoNceConfig::default().with_temperature(1.0).with_similarity(Similarity::Cosine);
+    let prefixes = config.clone().with_matryoshka(vec![Prefix::new(1)]);
+    for config in [config, prefixes] {
+        let loss = config.build().expect("the settings are valid");
+        let rows = |values: [f32; 3]| {
+            Tensor::<Flex, 2>::from_floats([[values[0]], [values[1]], [values[2]]], &Default::default())
+        };
+        let output = loss.loss_and_gradients(rows([0.3, 1e-9, -2.0]), rows([0.7, 1.0, 1e-9]), &InBatch::default());
+        for gradient in [output.query_gradient, output.passage_gradient] {
+            assert_eq!(gradient.abs().max().into_scalar(), 0.0);
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_no_number_shows_even_where_a_part_has_nothing_else() {
+    let nan = f64::NAN;
+    let one = problem([[1.0, 0.0]], [[1.0, 0.0], [nan, nan]]);
+    let loss = InfoNceConfig::default().build().expect("the defaults are valid");
+    let output = one.run::<Flex>(&loss, DType::F32);
+    assert!(output.loss.is_nan() && output.passage_gradient.concat().iter().all(|value| value.is_nan()), "{output:?}");
 }
 
 #[test]

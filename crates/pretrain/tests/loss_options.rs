@@ -96,6 +96,19 @@ fn hard_negatives_lie_below_the_threshold_of_a_guide() {
 }
 
 #[test]
+fn a_querys_own_text_is_no_hard_negative_of_it() {
+    let bench = Bench::new();
+    // Query 0 again as a passage that answers query 1.
+    let text = bench.read("data/queries.jsonl").lines().next().unwrap().replace("q0", "d96");
+    bench.write("data/corpus.jsonl", &(bench.read("data/corpus.jsonl") + &text + "\n"));
+    bench.write("data/qrels/train.tsv", &(bench.read("data/qrels/train.tsv") + "q1\td96\t1\n"));
+    bench.succeed(&run(&["--set", "loss.hard_negatives=5"]));
+    let mined = read_labels(&bench.path("run/hard-negatives/hard-negatives-5-each.npy")).unwrap();
+    assert!(!mined[..5].contains(&96), "{:?}", &mined[..5]);
+    assert!(mined.contains(&96));
+}
+
+#[test]
 fn prefixes_are_trained_as_cosines_no_wider_than_the_student() {
     let bench = Bench::new();
     let cosine = ["--set", "loss.similarity=cosine"];

@@ -30,6 +30,9 @@ pub(super) struct RowFound {
 
 impl RowFound {
     const NONE: Self = Self { hardest: LEFT_OUT, sum: 0.0, weighted: 0.0, similarities: 0.0, negatives: 0, harder: 0 };
+    /// Of similarities that are no numbers.
+    const NO_NUMBER: Self =
+        Self { hardest: 0.0, sum: f32::NAN, weighted: f32::NAN, similarities: f32::NAN, negatives: 1, harder: 0 };
 
     /// As logits.
     pub(super) fn sum(&self, sharpness: f64) -> RowSum {
@@ -147,8 +150,10 @@ fn exponentials(values: &mut [f32], sharpness: f32, own: f32) -> RowFound {
     const LANES: usize = 16;
     let hardest = vectors::simd::lanes_max(values);
     if hardest < NO_SIMILARITY {
-        values.fill(0.0);
-        return RowFound::NONE;
+        // A maximum passes over what is no number.
+        let found = if values.iter().any(|value| value.is_nan()) { RowFound::NO_NUMBER } else { RowFound::NONE };
+        values.fill(found.sum);
+        return found;
     }
     let (mut sums, mut weighted, mut similarities) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
     let (mut negatives, mut harder) = ([0_u32; LANES], [0_u32; LANES]);

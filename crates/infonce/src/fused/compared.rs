@@ -1,7 +1,8 @@
 //! What is compared of the rows, without a copy: prefixes that share their first columns, scaled where cosines are compared.
 //!
 //! # Inequality
-//! Norms within [`NORMS`] keep products of f32 and their scales in range; other rows are for [`View`](crate::view::View), which copies them.
+//! Norms within [`NORMS`] keep products of f32 and their scales in range; other rows are for [`View`](crate::view::View), which copies them, and
+//! so are cosines of one column, whose gradients are nothing but the rounding of what cancels.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -32,7 +33,7 @@ pub(super) struct ComparedPrefix {
 }
 
 impl<'a> Compared<'a> {
-    /// `None` if a norm is out of range.
+    /// `None` if a norm is out of range, or a cosine of one column.
     pub(super) fn new(config: &InfoNceConfig, mut prefixes: Vec<Prefix>, sides: [Matrix<'a>; 2]) -> Option<Self> {
         prefixes.sort_by_key(|prefix| prefix.width);
         let mut all = Self { sides, prefixes: Vec::with_capacity(prefixes.len()) };
@@ -40,6 +41,7 @@ impl<'a> Compared<'a> {
             let columns = all.width()..width;
             let scales = match config.similarity {
                 Similarity::Dot => None,
+                Similarity::Cosine if width == 1 => return None,
                 Similarity::Cosine => Some([scales(sides[0], width)?, scales(sides[1], width)?]),
             };
             all.prefixes.push(ComparedPrefix { weight, columns, scales, own: Vec::new() });
@@ -131,7 +133,11 @@ mod tests {
     #[test]
     fn rows_out_of_range_are_for_others_and_rows_of_zeros_are_not() {
         let config = InfoNceConfig::default().with_similarity(Similarity::Cosine);
-        let of = |row: &[f32]| Compared::new(&config, vec![Prefix::new(2)], [Matrix::rows(row, 2); 2]).is_some();
+        let by = |width: usize, row: &[f32]| {
+            Compared::new(&config, vec![Prefix::new(width)], [Matrix::rows(row, 2); 2]).is_some()
+        };
+        let of = |row: &[f32]| by(2, row);
+        assert!(!by(1, &[1.0, 0.0]));
         assert!(of(&[0.0, 0.0]) && of(&[1e-10, 1e10]) && !of(&[1e-20, 0.0]) && !of(&[1e20, 0.0]));
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! # Inequality
 //! For rows of norms `m` and `n` the score is within `m n (r + (1 + r) s + SLACK)` of `m n x̂·ĉ`, with `r` and `s` for the largest residues of
-//! a strip's anchors and of all candidates (`docs/vectors.md`, as directions have norm 1). What is that far above the threshold is masked, what is that far below is not,
+//! a strip's anchors and of a part's candidates (`docs/vectors.md`, as directions have norm 1). What is that far above the threshold is masked, what is that far below is not,
 //! and what lies between is multiplied exactly.
 //!
 //! # Floating point

@@ -74,8 +74,8 @@ pub(super) fn product(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'
 #[allow(unsafe_code, reason = "gemm has no safe interface")]
 fn multiply(out: &mut [f32], stride: usize, [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
     // SAFETY: gemm reads what the shapes and strides span of `a` and `b`, all of it inside their slices, as `checked` has found, and writes m
-    // rows of n values `stride` apart, which `product` has found inside `out`, without overlap; that is borrowed for it alone. No stride or
-    // size is above a slice's length, which an isize holds.
+    // rows of n values `stride` apart, which `product` has found inside `out`, without overlap; that is borrowed for it alone. Sizes and
+    // strides are those of slices that there are, which an isize holds.
     unsafe {
         gemm::gemm(
             m,

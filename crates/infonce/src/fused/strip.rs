@@ -122,12 +122,13 @@ pub(super) fn run(config: &InfoNceConfig, compared: Compared<'_>, known: &InBatc
     let run = Run::new(config, compared, known);
     let totals = run.strips(&mut gradients);
     let (pairs, passages) = (run.queries as f64, run.side(Side::Passages).count());
+    let histograms = merged(run.histograms, run.strata.count());
     Output {
         loss: (totals.loss / pairs) as f32,
         gradients,
         scale_gradient: (totals.scale_slope / pairs) as f32,
         masked: totals.masked,
-        diagnosis: diagnose(&run.strata, &totals.tallies, run.histograms().as_deref(), passages),
+        diagnosis: diagnose(&run.strata, &totals.tallies, histograms.as_deref(), passages),
     }
 }
 
@@ -327,16 +328,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Those of each stratum, if a percentile is asked for.
-    fn histograms(&self) -> Option<Vec<Histogram>> {
-        let strata = self.strata.count();
-        let of = |place: usize| {
-            let copies = self.histograms.iter().skip(place).step_by(strata);
-            copies.map(|copy| copy.lock().unwrap_or_else(PoisonError::into_inner).clone()).reduce(Histogram::with)
-        };
-        (0..strata).map(of).collect()
-    }
-
     /// The softmaxes of a strip's pairs.
     fn settle(&self, strip: &Range<usize>, candidates: &[Candidates<'_>], totals: &mut Totals) -> Vec<Settled> {
         let widest = self.compared.prefixes.len() - 1;
@@ -400,6 +391,17 @@ impl<'a> Run<'a> {
         };
         self.blocks.of_group(group).flat_map(of_block).collect()
     }
+}
+
+/// Of each of some strata the sum of its histograms, which follow one another by strata; `None` if there are none.
+fn merged(histograms: Vec<Mutex<Histogram>>, strata: usize) -> Option<Vec<Histogram>> {
+    let mut all =
+        histograms.into_iter().map(|histogram| histogram.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let mut sums: Vec<Histogram> = all.by_ref().take(strata).collect();
+    for (place, histogram) in all.enumerate() {
+        sums[place % strata].add_all(&histogram);
+    }
+    (!sums.is_empty()).then_some(sums)
 }
 
 /// Leaves out those of some columns that are listed, which begin at `first`.

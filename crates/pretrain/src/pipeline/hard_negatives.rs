@@ -9,7 +9,7 @@ use vectors::inner_product;
 
 use super::Pipeline;
 use super::cluster::ClusteredRows;
-use crate::data::Positives;
+use crate::data::{Dataset, Positives};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
@@ -21,7 +21,7 @@ use crate::train::HardNegatives;
 const BLOCK: usize = 1024;
 /// Passages that are looked at first beside those that are known to answer, for each that is wanted and as a guide leaves some out.
 const FIRST: usize = 4;
-/// Those that are looked at for a query of which a guide left too few.
+/// Those that are looked at, at least, for a query of which a guide left too few.
 const DEEP: usize = 1024;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
@@ -69,6 +69,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let of_training = select(self.vectors(Side::Passage)?, &passages.items, scratch)?;
         let mining = Mining {
             loss,
+            dataset: &self.dataset,
             searcher: &*self.parts.searcher(as_array(&of_training, scratch)?, &self.device)?,
             passages: &passages.items,
             positives: self.dataset.positives(),
@@ -85,7 +86,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let mut mined = vec![0; train.len() * each];
         let first = if loss.guide.is_some() { FIRST * each } else { each };
         let mut pending: Vec<usize> = (0..queries.items.len()).collect();
-        for (depth, is_last) in [(first, false), (first.max(DEEP), true)] {
+        for (depth, is_last) in [(first, false), ((FIRST * first).max(DEEP), true)] {
             let mut lacking = Vec::new();
             bar.inc_length(if is_last { pending.len() as u64 } else { 0 });
             for block in pending.chunks(BLOCK) {
@@ -114,6 +115,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 /// What hard negatives are looked for in.
 struct Mining<'a> {
     loss: &'a InfoNceConfig,
+    dataset: &'a Dataset,
     searcher: &'a dyn Searcher,
     /// The passages that are searched, as those of the data.
     passages: &'a [u32],
@@ -123,20 +125,23 @@ struct Mining<'a> {
 }
 
 impl Mining<'_> {
-    /// The nearest passages of some queries, best first: so many beside those that are known to answer.
+    /// The nearest passages of some queries, best first: so many beside those that are known to answer and the query's own text.
     fn search(&self, queries: &[u32], depth: usize) -> Result<Vec<Vec<Hit>>> {
         let known = queries.iter().map(|&query| self.positives.of(query).len()).max().unwrap_or(0);
         let rows: Vec<usize> = queries.iter().map(|&query| query as usize).collect();
         let rows = self.rows[0].select(Axis(0), &rows);
-        Ok(self.searcher.search(rows.view(), (depth + known).min(self.passages.len()))?)
+        Ok(self.searcher.search(rows.view(), (depth + known + 1).min(self.passages.len()))?)
     }
 
-    /// The first of these that are hard negatives of a pair: that do not answer its query, and that the loss's guide does not take for such
-    /// as do. Where too few are, and this is the last look, the last ones that do not answer: the guide masks those.
+    /// The first of these that are hard negatives of a pair: that do not answer its query and are not its text again, and that the loss's
+    /// guide does not take for such as do. Where too few are, and this is the last look, the last ones that do not answer: the guide masks those.
     fn hard(&self, query: u32, passage: u32, hits: &[Hit], is_last: bool) -> Vec<u32> {
         let wanted = self.loss.hard_negatives;
         let known = self.positives.of(query);
-        let others = || hits.iter().filter(|hit| known.binary_search(&self.passage(hit)).is_err());
+        let text = self.dataset.queries.text(query).trim();
+        let is_other =
+            |passage: u32| known.binary_search(&passage).is_err() && self.dataset.passages.text(passage).trim() != text;
+        let others = || hits.iter().filter(|hit| is_other(self.passage(hit)));
         let threshold = self.loss.guide.map_or(f32::INFINITY, |guide| guide.threshold(self.score(query, passage)));
         let below = others().filter(|hit| hit.score < threshold).map(|hit| self.passage(hit));
         let found: Vec<u32> = below.take(wanted).collect();
