@@ -11,6 +11,7 @@ mod error;
 mod fused;
 mod histogram;
 mod in_batch;
+mod left_out;
 mod limits;
 mod loss;
 mod negatives;

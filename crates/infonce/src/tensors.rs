@@ -16,14 +16,10 @@ use softmax::Softmax;
 
 use crate::batch::Batch;
 use crate::block::{Block, Blocks};
+use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
 use crate::negatives::Negatives;
 use crate::tally::{Diagnosis, Strata, Tally, diagnose};
 use crate::{InBatch, InfoNceConfig, LossAndGradients};
-
-/// In the place of a similarity that is no negative's: finite, for backends whose kernels assume finite numbers.
-const LEFT_OUT: f32 = -1e30;
-/// Above [`LEFT_OUT`] and below every similarity; over the temperature, between their logits.
-const NO_SIMILARITY: f32 = -1e29;
 
 /// What is brought to the host of each pair.
 const COLUMNS: usize = 7;

@@ -5,12 +5,8 @@ use std::ops::Range;
 use vectors::simd::{exp, ln, vectorised};
 
 use super::product::{Matrix, product};
+use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
 use crate::softmax::RowSum;
-
-/// In the place of a similarity that is no negative's: far below any, and far above −∞, of which 0 times were not a number.
-pub(super) const LEFT_OUT: f32 = -1e30;
-/// Above [`LEFT_OUT`] and below every similarity.
-pub(super) const NO_SIMILARITY: f32 = -1e29;
 
 /// What a row's negatives among some columns come to.
 #[derive(Debug, Clone, Copy)]

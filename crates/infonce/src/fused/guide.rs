@@ -21,10 +21,10 @@ use vectors::fixed_point::{
 };
 use vectors::simd::vectorised;
 
-use super::columns::LEFT_OUT;
 use super::product::Matrix;
 use crate::GuideRows;
 use crate::block::{Blocks, Side};
+use crate::left_out::LEFT_OUT;
 
 const SLACK: f32 = 4e-6;
 

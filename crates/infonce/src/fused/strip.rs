@@ -9,13 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::columns::{Columns, LEFT_OUT, NO_SIMILARITY};
+use super::columns::Columns;
 use super::compared::Compared;
 use super::guide::{Products, Scores};
 use super::product::{Matrix, product};
 use super::pull::Radial;
 use crate::block::{Block, Blocks, Side};
 use crate::histogram::Histogram;
+use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
 use crate::negatives::Negatives;
 use crate::softmax::{Picks, RowSum};
 use crate::tally::{Diagnosis, Strata, Tally, diagnose};

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
-use super::NO_SIMILARITY;
 use crate::block::Group;
+use crate::left_out::NO_SIMILARITY;
 
 /// Sums over the negatives of some rows in one group: `[t, 1]` each.
 #[derive(Clone)]
