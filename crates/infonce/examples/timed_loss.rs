@@ -35,14 +35,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = InfoNceConfig::default().with_temperature(0.05);
     let width = queries.dims()[1];
     let prefixes: Vec<Prefix> = [1, 3, 6].map(|part| Prefix::new(width / part)).to_vec();
+    let guided = config.clone().with_guide(Guide { margin: 0.05, relative: true });
+    let of_prefixes = config.clone().with_similarity(Similarity::Cosine).with_matryoshka(prefixes);
+    // A loss works in the memory of its last batch.
+    let (tiled, guided, of_prefixes) = (config.build()?, guided.build()?, of_prefixes.build()?);
+    let dense = config.build_dense()?;
     for line in stdin().lines() {
-        let loss: Box<dyn ContrastiveLoss<Flex>> = match line?.as_str() {
-            "tiled" => Box::new(config.build()?),
-            "guided" => Box::new(config.clone().with_guide(Guide { margin: 0.05, relative: true }).build()?),
-            "prefixes" => {
-                Box::new(config.clone().with_similarity(Similarity::Cosine).with_matryoshka(prefixes.clone()).build()?)
-            }
-            "dense" => Box::new(config.build_dense()?),
+        let loss: &dyn ContrastiveLoss<Flex> = match line?.as_str() {
+            "tiled" => &tiled,
+            "guided" => &guided,
+            "prefixes" => &of_prefixes,
+            "dense" => &dense,
             other => return Err(format!("{other:?} is not tiled, guided, prefixes or dense").into()),
         };
         // Linux begins to count the largest resident size anew.

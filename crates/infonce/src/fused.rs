@@ -11,12 +11,14 @@ mod memory;
 mod product;
 mod pull;
 mod strip;
+mod workspace;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use compared::Compared;
 use product::Matrix;
+pub(crate) use workspace::Kept;
 
 use crate::batch::Batch;
 use crate::prefix::prefixes;
@@ -27,13 +29,17 @@ pub(crate) fn loss_and_gradients<B: Backend>(
     config: &InfoNceConfig,
     batch: &Batch<B>,
     known: &InBatch<'_>,
+    kept: &Kept,
 ) -> Option<LossAndGradients<B>> {
     let [queries, passages] = [&batch.queries, &batch.passages].map(memory::flex_rows);
     let (queries, passages) = (queries?, passages?);
     let [_, width] = batch.queries.dims();
     let sides = [&queries, &passages].map(|rows| Matrix::rows(memory::values(rows), width));
     let (prefixes, _) = prefixes(config, width);
-    let output = strip::run(config, Compared::new(config, prefixes, sides)?, known);
+    let compared = Compared::new(config, prefixes, sides)?;
+    let mut workspace = kept.take();
+    let output = strip::run(config, compared, known, &mut workspace);
+    kept.keep(workspace);
     let gradient = |values: Vec<f32>| -> Option<Tensor<B, 2>> { memory::tensor(values, width) };
     let [query_gradient, passage_gradient] = output.gradients;
     Some(LossAndGradients {

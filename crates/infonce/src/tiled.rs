@@ -12,7 +12,8 @@ use crate::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Prefix, S
 /// (`docs/infonce.md`). On burn's flex backend, for `f32`, one fused kernel goes through strips of rows and takes each product once for all
 /// prefixes, on all processors. Elsewhere, and for cosines of rows with norms below 1e-12, but not 0, or above 1e12, tiles of tensors are gone
 /// through twice, for the sums and for the gradients, and the host waits for the device once, for each prefix.
-/// Memory beside inputs and outputs grows with `b + n`, not with their product.
+/// Memory beside inputs and outputs grows with `b + n`, not with their product. On flex a loss keeps it for the next batch, until it is
+/// dropped; a clone has its own.
 ///
 /// # Source
 /// van den Oord et al. (2018), equation 4; Gao et al. (2021), section 3.2, for gradients at the embeddings; Milakov and Gimelshein (2018),
@@ -36,11 +37,17 @@ use crate::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Prefix, S
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tiled {
     config: InfoNceConfig,
+    #[cfg(feature = "flex")]
+    kept: crate::fused::Kept,
 }
 
 impl Tiled {
     pub(crate) fn new(config: InfoNceConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            #[cfg(feature = "flex")]
+            kept: Default::default(),
+        }
     }
 
     /// The settings this loss was built from.
@@ -59,7 +66,7 @@ impl<B: Backend> ContrastiveLoss<B> for Tiled {
     ) -> LossAndGradients<B> {
         let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
         #[cfg(feature = "flex")]
-        if let Some(output) = crate::fused::loss_and_gradients(&config, &batch, ids) {
+        if let Some(output) = crate::fused::loss_and_gradients(&config, &batch, ids, &self.kept) {
             return output;
         }
         match config.similarity {

@@ -10,7 +10,6 @@ use rayon::ThreadPoolBuilder;
 use support::{GuideProblem, Output, Problem, Tolerance};
 
 const PAIRS: usize = 300;
-const PASSAGES: usize = 2 * PAIRS + 100;
 const WIDTH: usize = 24;
 
 /// Numbers between −1 and 1 that look drawn.
@@ -31,22 +30,24 @@ fn unit_rows(rows: usize, salt: u64) -> Vec<Vec<f64>> {
 }
 
 /// Pairs with a hard negative each, repeated texts, further positives near and far, a guide, and strata; the first and the last are left out.
-fn problem() -> Problem {
+fn problem(pairs: usize) -> Problem {
+    let passages = 2 * pairs + 100;
     let whole = |rows: usize, salt: u64| -> Vec<Vec<f32>> {
         let values: Vec<f32> = values(rows * 3, salt).map(|value| (value * 2.5).round() as f32).collect();
         values.chunks(3).map(<[f32]>::to_vec).collect()
     };
-    let known = |query: u64| vec![query, (query * 7 + 5) % PASSAGES as u64, (query + 450) % PASSAGES as u64];
+    let known =
+        |query: u64| vec![query, (query * 7 + 5) % passages as u64, (query + 3 * pairs as u64 / 2) % passages as u64];
     Problem {
-        queries: unit_rows(PAIRS, 1),
-        passages: unit_rows(PASSAGES, 1_000_000),
-        query_ids: (0..PAIRS as u64).map(|row| row - u64::from(row % 11 == 1)).collect(),
-        passage_ids: (0..PASSAGES as u64).map(|row| row - u64::from(row % 13 == 1)).collect(),
-        known_positives: (0..PAIRS as u64).map(known).collect(),
+        queries: unit_rows(pairs, 1),
+        passages: unit_rows(passages, 1_000_000),
+        query_ids: (0..pairs as u64).map(|row| row - u64::from(row % 11 == 1)).collect(),
+        passage_ids: (0..passages as u64).map(|row| row - u64::from(row % 13 == 1)).collect(),
+        known_positives: (0..pairs as u64).map(known).collect(),
         hard_negatives: 1,
-        guide: Some(GuideProblem { queries: whole(PAIRS, 7), passages: whole(PASSAGES, 8) }),
-        strata: (0..PAIRS as u32).map(|row| row / 70).collect(),
-        part: Some([20, PAIRS - 21]),
+        guide: Some(GuideProblem { queries: whole(pairs, 7), passages: whole(passages, 8) }),
+        strata: (0..pairs as u32).map(|row| row / 70).collect(),
+        part: Some([20, pairs - 21]),
     }
 }
 
@@ -69,7 +70,7 @@ fn config(partition: Partition) -> InfoNceConfig {
 
 #[test]
 fn many_strips_and_parts_equal_dense() {
-    let problem = problem();
+    let problem = problem(PAIRS);
     for config in [Partition::Joint, Partition::Separate].into_iter().flat_map(configs) {
         let dense: Output = problem.run::<Flex>(&config.build_dense().expect("the settings are valid"), DType::F32);
         assert!(dense.masked > PAIRS && dense.by_stratum.len() == 5);
@@ -84,7 +85,7 @@ fn many_strips_and_parts_equal_dense() {
 
 #[test]
 fn the_same_bits_on_any_number_of_processors() {
-    let problem = problem();
+    let problem = problem(PAIRS);
     for config in configs(Partition::Joint) {
         let tiled = config.build().expect("the settings are valid");
         let on = |threads: usize| {
@@ -97,6 +98,22 @@ fn the_same_bits_on_any_number_of_processors() {
             assert!(output.query_gradient == one.query_gradient && output.passage_gradient == one.passage_gradient);
             assert!(output.loss == one.loss && output.scale_gradient == one.scale_gradient, "{threads} threads");
             output.assert_similarities_close(&one, &problem);
+        }
+    }
+}
+
+#[test]
+fn a_loss_forgets_the_batch_whose_memory_it_works_in() {
+    let (larger, smaller) = (problem(PAIRS), problem(PAIRS / 2 - 13));
+    for config in configs(Partition::Separate) {
+        let build = || config.build().expect("the settings are valid");
+        let once = |problem: &Problem| problem.run::<Flex>(&build(), DType::F32);
+        let tiled = build();
+        for problem in [&larger, &smaller, &larger] {
+            let (output, expected) = (problem.run::<Flex>(&tiled, DType::F32), once(problem));
+            assert!(output.query_gradient == expected.query_gradient);
+            assert!(output.passage_gradient == expected.passage_gradient);
+            assert!(output.loss == expected.loss && output.masked == expected.masked);
         }
     }
 }

@@ -54,6 +54,11 @@ pub(super) struct Columns {
 pub(super) type Scales<'a> = Option<[&'a [f32]; 2]>;
 
 impl Columns {
+    /// Makes room for so many values.
+    pub(super) fn reserve(&mut self, values: usize) {
+        self.values.reserve(values.saturating_sub(self.values.len()));
+    }
+
     /// The similarities of whole rows, compared as they come.
     pub(super) fn multiply(&mut self, anchors: Matrix<'_>, candidates: Matrix<'_>) {
         let columns = candidates.count();

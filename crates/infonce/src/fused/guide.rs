@@ -22,11 +22,14 @@ use vectors::fixed_point::{
 use vectors::simd::vectorised;
 
 use super::product::Matrix;
+use super::workspace::Scratches;
 use crate::GuideRows;
 use crate::block::{Blocks, Side};
 use crate::left_out::LEFT_OUT;
 
 const SLACK: f32 = 4e-6;
+/// Anchors whose scores are held at once: whole tiles.
+const ROWS: usize = 16 * TILE;
 
 /// A guide's rows.
 pub(super) struct Scores<'a> {
@@ -34,12 +37,13 @@ pub(super) struct Scores<'a> {
     sides: [Matrix<'a>; 2],
     /// The same in fixed point, where they are candidates of a block, in parts; `None` where a row has no direction, as it is not finite, or too
     /// many columns: then the part is multiplied exactly.
-    candidates: [Vec<Option<Fixed<Panels>>>; 2],
+    candidates: [Vec<Panelled>; 2],
     /// Rows of a part of each side.
     part_rows: [usize; 2],
 }
 
 /// Some rows in fixed point.
+#[derive(Default)]
 pub(super) struct Fixed<T> {
     values: T,
     norms: Vec<f32>,
@@ -47,30 +51,48 @@ pub(super) struct Fixed<T> {
     residue: f32,
 }
 
+/// Some candidates, if they could be brought into fixed point.
+pub(super) type Panelled = Option<Fixed<Panels>>;
+
 /// Both sides' anchors of a strip, one row after another, as `candidates` of [`Scores`].
 pub(super) type Anchors = [Option<Fixed<Vec<i32>>>; 2];
 
-/// The scores of a strip's anchors and of some candidates, in fixed point.
+/// The scores of some anchors and of some candidates, in fixed point.
 #[derive(Default)]
 pub(super) struct Products(Vec<i32>);
 
 impl<'a> Scores<'a> {
-    /// The rows, as these blocks read them: candidates in parts of so many, which begin with a panel.
-    pub(super) fn new(rows: GuideRows<'a>, blocks: &Blocks, part_rows: [usize; 2]) -> Self {
+    /// The rows, as these blocks read them: candidates in parts of so many, which begin with a panel. In the memory of earlier ones.
+    pub(super) fn new(
+        rows: GuideRows<'a>,
+        blocks: &Blocks,
+        part_rows: [usize; 2],
+        mut kept: [Vec<Panelled>; 2],
+        scratches: &Scratches,
+    ) -> Self {
         let sides = [rows.queries, rows.passages].map(|values| Matrix::rows(values, rows.width));
-        let panels = |rows: Matrix<'_>| -> Option<Fixed<Panels>> {
-            let Fixed { values, norms, residue } = quantised(rows)?;
-            let each = words(rows.width());
-            Some(Fixed { values: Panels::new(values.chunks_exact(each), each), norms, residue })
-        };
-        let candidates = [0, 1].map(|side| {
-            let rows = sides[side];
-            let starts = (0..if blocks.are_candidates()[side] { rows.count() } else { 0 })
-                .into_par_iter()
-                .step_by(part_rows[side]);
-            starts.map(|start| panels(rows.slice(start..rows.count().min(start + part_rows[side])))).collect()
-        });
-        Self { sides, candidates, part_rows }
+        for (side, parts) in kept.iter_mut().enumerate() {
+            let (rows, each) = (sides[side], part_rows[side]);
+            let count = if blocks.are_candidates()[side] { rows.count().div_ceil(each) } else { 0 };
+            parts.resize_with(count, Default::default);
+            if holds(rows.width()) {
+                let room = |panelled: &mut Panelled| {
+                    panelled.get_or_insert_default().reserve(each.min(rows.count()), rows.width())
+                };
+                parts.iter_mut().for_each(room);
+            }
+            parts.par_iter_mut().enumerate().for_each(|(part, panelled)| {
+                let rows = rows.slice(part * each..rows.count().min((part + 1) * each));
+                let fixed = panelled.take().unwrap_or_default();
+                *panelled = fixed.of(rows, &mut scratches.here().sums);
+            });
+        }
+        Self { sides, candidates: kept, part_rows }
+    }
+
+    /// The memory of the rows, for the next guide.
+    pub(super) fn into_kept(self) -> [Vec<Panelled>; 2] {
+        self.candidates
     }
 
     /// The part of one side that has these rows.
@@ -90,33 +112,54 @@ impl<'a> Scores<'a> {
         vectors::inner_product(a, b) as f32
     }
 
-    /// Fills `products` for a strip and a part's columns.
-    pub(super) fn multiply(
+    /// Leaves out of a part's columns the candidates that are at or above the threshold of their anchor; how many were not left out before.
+    /// `values` has a row for each anchor of the strip.
+    pub(super) fn mask(
         &self,
-        (anchors, side): (&Anchors, Side),
-        candidates: Side,
+        (anchors, sides): (&Anchors, [Side; 2]),
+        strip: &Range<usize>,
+        thresholds: &[f32],
+        columns: &Range<usize>,
+        products: &mut Products,
+        values: &mut [f32],
+    ) -> usize {
+        let mut guided = 0;
+        for (chunk, values) in values.chunks_mut(ROWS * columns.len()).enumerate() {
+            let rows = chunk * ROWS..chunk * ROWS + values.len() / columns.len();
+            self.multiply((anchors, sides), &rows, columns, products);
+            for (place, (row, values)) in rows.zip(values.chunks_exact_mut(columns.len())).enumerate() {
+                let anchor = (row, strip.start + row, thresholds[row]);
+                let products = products.0.get(place * columns.len()..).unwrap_or_default();
+                guided += self.mask_row((anchors, sides), anchor, columns, products, values) as usize;
+            }
+        }
+        guided
+    }
+
+    /// Fills `products` for some anchors and a part's columns, where both are in fixed point.
+    fn multiply(
+        &self,
+        (anchors, [side, candidates]): (&Anchors, [Side; 2]),
+        rows: &Range<usize>,
         columns: &Range<usize>,
         products: &mut Products,
     ) {
         let (Some(anchors), Some(candidates)) = (&anchors[side as usize], self.part(candidates, columns)) else {
             return;
         };
-        products.0.resize(anchors.norms.len() * columns.len(), 0);
-        dispatch(Multiply {
-            anchors: &anchors.values,
-            each: words(self.sides[0].width()),
-            panels: &candidates.values,
-            out: &mut products.0,
-        });
+        let each = words(self.sides[0].width());
+        products.0.resize(rows.len() * columns.len(), 0);
+        let anchors = &anchors.values[rows.start * each..rows.end * each];
+        dispatch(Multiply { anchors, each, panels: &candidates.values, out: &mut products.0 });
     }
 
     /// Leaves out the candidates of one anchor, a row of the strip, that are at or above its threshold; how many were not left out before.
-    pub(super) fn mask(
+    fn mask_row(
         &self,
         (anchors, sides): (&Anchors, [Side; 2]),
         (row, anchor, threshold): (usize, usize, f32),
         columns: &Range<usize>,
-        products: &Products,
+        products: &[i32],
         values: &mut [f32],
     ) -> u32 {
         let is_masked = |column: usize| self.exact(sides, [anchor, columns.start + column]) >= threshold;
@@ -132,7 +175,7 @@ impl<'a> Scores<'a> {
             negatives.filter(|&(column, _)| is_masked(column)).for_each(|(_, value)| leave_out(value));
             return guided;
         };
-        let sums = &products.0[row * columns.len()..(row + 1) * columns.len()];
+        let sums = &products[..columns.len()];
         let norms = &candidates.norms;
         let over_norm = threshold / anchors.norms[row];
         let error = anchors.residue + (1.0 + anchors.residue) * candidates.residue + SLACK;
@@ -173,31 +216,45 @@ fn mask_clear(values: &mut [f32], sums: &[i32], norms: &[f32], threshold: f32, e
     (guided, open)
 }
 
-impl Fixed<Vec<i32>> {
-    /// Of directions whose words are these.
-    fn of(words: Vec<i32>, directions: &[Direction]) -> Self {
-        Self {
-            values: words,
-            norms: directions.iter().map(|direction| direction.norm).collect(),
-            residue: directions.iter().map(|direction| direction.residue).fold(0.0, f32::max),
-        }
+impl Fixed<Panels> {
+    /// Makes room for so many rows. Before workers fill them, whose allocators would have gaps between these and what a product packs.
+    fn reserve(&mut self, rows: usize, width: usize) {
+        self.values.reserve(rows, words(width));
+    }
+
+    /// These rows in this memory, by way of their words; `None` if one has no direction, or there are too many columns.
+    fn of(mut self, rows: Matrix<'_>, scratch: &mut Vec<f32>) -> Option<Self> {
+        let each = words(rows.width());
+        scratch.clear();
+        scratch.resize(rows.count() * each, 0.0);
+        let all: &mut [i32] = bytemuck::cast_slice_mut(scratch);
+        self.residue = quantise(rows, all, &mut self.norms)?;
+        self.values.fill(all.chunks_exact(each), each);
+        Some(self)
     }
 }
 
-/// Rows in fixed point, one after another; `None` if one has no direction, or there are too many columns.
-fn quantised(rows: Matrix<'_>) -> Option<Fixed<Vec<i32>>> {
-    let (count, width) = (rows.count(), rows.width());
-    if !holds(width) {
+/// Writes the words of some rows in fixed point, one row after another, and their norms, and gives the largest residue; `None` if one has no
+/// direction, or there are too many columns.
+fn quantise(rows: Matrix<'_>, all: &mut [i32], norms: &mut Vec<f32>) -> Option<f32> {
+    if !holds(rows.width()) {
         return None;
     }
-    let each = words(width);
-    let mut all = vec![0; count * each];
-    let directions: Option<Vec<Direction>> = all
-        .chunks_exact_mut(each)
-        .zip(0..count)
-        .map(|(words, row)| Direction::quantise(rows.row(row), words))
-        .collect();
-    Some(Fixed::of(all, &directions?))
+    norms.clear();
+    let mut residue = 0.0_f32;
+    for (row, words) in all.chunks_exact_mut(words(rows.width())).enumerate() {
+        let direction = Direction::quantise(rows.row(row), words)?;
+        norms.push(direction.norm);
+        residue = residue.max(direction.residue);
+    }
+    Some(residue)
+}
+
+/// Rows in fixed point, one after another; `None` as for [`quantise`].
+fn quantised(rows: Matrix<'_>) -> Option<Fixed<Vec<i32>>> {
+    let mut fixed = Fixed { values: vec![0; rows.count() * words(rows.width())], ..Fixed::default() };
+    fixed.residue = quantise(rows, &mut fixed.values, &mut fixed.norms)?;
+    Some(fixed)
 }
 
 struct Multiply<'a> {
@@ -235,11 +292,12 @@ impl WithIntegerSimd for Multiply<'_> {
 mod tests {
     use super::*;
     use crate::InfoNceConfig;
+    use crate::fused::workspace::Workspace;
 
     /// Scores that are whole multiples of a sixteenth, with thresholds on them: those at one are masked, those below are not.
     #[test]
     fn what_is_at_its_threshold_is_masked_and_what_is_below_is_not() {
-        let (width, rows, candidates) = (40, 9, 70);
+        let (width, rows, candidates) = (40, ROWS + 9, 70);
         let value = |row: usize, column: usize| ((row * 7 + column * 5 + row * column) % 9) as f32 / 4.0 - 1.0;
         let values = |rows: usize, salt: usize| -> Vec<f32> {
             (0..rows).flat_map(|row| (0..width).map(move |column| value(row + salt, column))).collect()
@@ -247,25 +305,29 @@ mod tests {
         let (queries, passages) = (values(rows, 1), values(candidates, 3));
         let guide = GuideRows { queries: &queries, passages: &passages, width };
         let blocks = Blocks::new(&InfoNceConfig::default());
-        let scores = Scores::new(guide, &blocks, [32, 32]);
-        let (sides, mut products) = ([Side::Queries, Side::Passages], Products::default());
+        let scores = Scores::new(guide, &blocks, [32, 32], Default::default(), &Workspace::default().scratches(0));
+        let sides = [Side::Queries, Side::Passages];
         let (strip, columns) = (2..rows, 64..candidates);
         let anchors = scores.anchors(&strip, &blocks);
-        scores.multiply((&anchors, sides[0]), sides[1], &columns, &mut products);
-        for (row, anchor) in strip.enumerate() {
-            let exact: Vec<f32> = columns.clone().map(|column| scores.exact(sides, [anchor, column])).collect();
-            for &threshold in &exact {
-                let mut values = vec![0.5; columns.len()];
-                values[0] = LEFT_OUT;
-                let guided = scores.mask((&anchors, sides), (row, anchor, threshold), &columns, &products, &mut values);
-                let expected: Vec<f32> = exact
-                    .iter()
-                    .enumerate()
-                    .map(|(place, &score)| if place == 0 || score >= threshold { LEFT_OUT } else { 0.5 })
-                    .collect();
-                assert_eq!(values, expected);
-                assert_eq!(guided as usize, expected[1..].iter().filter(|&&value| value == LEFT_OUT).count());
-            }
+        let exact = |row: usize| columns.clone().map(move |column| (row, column));
+        let exact: Vec<Vec<f32>> = strip
+            .clone()
+            .map(|row| exact(row).map(|(row, column)| scores.exact(sides, [row, column])).collect())
+            .collect();
+        for place in 0..columns.len() {
+            let thresholds: Vec<f32> = exact.iter().map(|exact| exact[place]).collect();
+            let row = |first: f32, of: &dyn Fn(usize) -> f32| -> Vec<f32> {
+                std::iter::once(first).chain((1..columns.len()).map(of)).collect()
+            };
+            let mut values = row(LEFT_OUT, &|_| 0.5).repeat(strip.len());
+            let mut products = Products::default();
+            let guided = scores.mask((&anchors, sides), &strip, &thresholds, &columns, &mut products, &mut values);
+            let masked = |exact: &Vec<f32>, column: usize| if exact[column] >= exact[place] { LEFT_OUT } else { 0.5 };
+            let expected: Vec<f32> =
+                exact.iter().flat_map(|exact| row(LEFT_OUT, &|column| masked(exact, column))).collect();
+            assert_eq!(values, expected);
+            let left_out = expected.iter().filter(|&&value| value == LEFT_OUT).count();
+            assert_eq!(guided, left_out - strip.len());
         }
     }
 
@@ -273,12 +335,12 @@ mod tests {
     fn a_row_of_zeros_is_compared_too() {
         let guide = GuideRows { queries: &[0.0, 0.0], passages: &[1.0, 0.0, -1.0, 0.0], width: 2 };
         let blocks = Blocks::new(&InfoNceConfig::default());
-        let (scores, sides) = (Scores::new(guide, &blocks, [32, 32]), [Side::Queries, Side::Passages]);
-        let (anchors, mut products) = (scores.anchors(&(0..1), &blocks), Products::default());
-        scores.multiply((&anchors, sides[0]), sides[1], &(0..2), &mut products);
+        let scores = Scores::new(guide, &blocks, [32, 32], Default::default(), &Workspace::default().scratches(0));
+        let anchors = (&scores.anchors(&(0..1), &blocks), [Side::Queries, Side::Passages]);
         for (threshold, expected) in [(0.0, 2), (0.1, 0)] {
-            let mut values = [0.5, 0.5];
-            assert_eq!(scores.mask((&anchors, sides), (0, 0, threshold), &(0..2), &products, &mut values), expected);
+            let (mut values, mut products) = ([0.5, 0.5], Products::default());
+            let guided = scores.mask(anchors, &(0..1), &[threshold], &(0..2), &mut products, &mut values);
+            assert_eq!(guided, expected);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::block::{Block, Side};
 /// Anchors whose gradients are summed at once, before they are evened out: some for each processor, and enough that packing the candidates for
 /// them costs little. A row's
 /// gradient is the same among few and among many (a test of [`product`](super::product) holds that).
-const SLAB: Range<usize> = 32..128;
+pub(super) const SLAB: Range<usize> = 32..128;
 
 /// Of queries and passages the radial parts of each row by each prefix, where cosines are compared.
 pub(super) struct Radial([Vec<Vec<f64>>; 2]);
@@ -134,7 +134,7 @@ impl Run<'_> {
         slabs.into_par_iter().for_each(|slab| {
             let (side, places) = (slab[0].0, slab[0].1 - strip.start..slab[slab.len() - 1].1 + 1 - strip.start);
             if self.blocks.are_anchors()[side as usize] {
-                let sums = &mut self.scratch().sums;
+                let sums = &mut self.scratches.here().sums;
                 sums.clear();
                 sums.resize(slab.len() * self.width, 0.0);
                 self.sum_anchors(side, &places, &weights, sums);
@@ -233,7 +233,7 @@ impl Run<'_> {
     }
 
     /// Takes off all radial parts.
-    pub(super) fn pull_back(&self, mut candidates: Vec<Candidates<'_>>, radial: &Radial) {
+    pub(super) fn pull_back(&self, candidates: &mut [Candidates<'_>], radial: &Radial) {
         candidates.par_iter_mut().filter(|part| !part.radial.is_empty()).for_each(|part| {
             let side = part.side;
             for ((place, row), gradient) in

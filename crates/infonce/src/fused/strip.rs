@@ -4,16 +4,18 @@
 //! After [`Run::fill`] every part of a block holds `exp(sharpness · (similarity − hardest))`, 0 for what is no negative, with the hardest of
 //! its own columns; [`Run::factors`] brings each part to the largest logit of the whole row. No exponential is above 1.
 
+use std::mem;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::columns::Columns;
 use super::compared::Compared;
-use super::guide::{Products, Scores};
+use super::guide::Scores;
 use super::product::{Matrix, product};
-use super::pull::Radial;
+use super::pull::{Radial, SLAB};
+use super::workspace::{Scratch, Scratches, Workspace};
 use crate::block::{Block, Blocks, Side};
 use crate::histogram::Histogram;
 use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
@@ -59,16 +61,7 @@ pub(super) struct Run<'a> {
     /// Of each stratum in the direction from query to passage, as often as makes [`HISTOGRAMS`]: counts do not depend on who takes which. Empty
     /// where no percentile is asked for.
     histograms: Vec<Mutex<Histogram>>,
-    /// Of each processor.
-    scratch: Vec<Mutex<Scratch>>,
-}
-
-/// What a processor needs for a part of a strip, kept from strip to strip.
-#[derive(Default)]
-pub(super) struct Scratch {
-    scores: Products,
-    products: Vec<f32>,
-    pub(super) sums: Vec<f32>,
+    pub(super) scratches: Scratches,
 }
 
 /// A guide and each pair's lowest score that is masked.
@@ -118,12 +111,21 @@ pub(super) struct Further {
     pub(super) pull: f64,
 }
 
-pub(super) fn run(config: &InfoNceConfig, compared: Compared<'_>, known: &InBatch<'_>) -> Output {
+pub(super) fn run(
+    config: &InfoNceConfig,
+    compared: Compared<'_>,
+    known: &InBatch<'_>,
+    workspace: &mut Workspace,
+) -> Output {
     let mut gradients = compared.sides.map(|side| vec![0.0; side.count() * side.width()]);
-    let run = Run::new(config, compared, known);
-    let totals = run.strips(&mut gradients);
+    let run = Run::new(config, compared, known, workspace);
+    let totals = run.strips(&mut gradients, &mut workspace.columns);
     let (pairs, passages) = (run.queries as f64, run.side(Side::Passages).count());
     let histograms = merged(run.histograms, run.strata.count());
+    workspace.keep(run.scratches);
+    if let Some(guide) = run.guide {
+        workspace.guide = guide.scores.into_kept();
+    }
     Output {
         loss: (totals.loss / pairs) as f32,
         gradients,
@@ -143,12 +145,14 @@ struct Totals {
 }
 
 impl<'a> Run<'a> {
-    fn new(config: &'a InfoNceConfig, compared: Compared<'a>, known: &InBatch<'a>) -> Self {
+    fn new(config: &'a InfoNceConfig, compared: Compared<'a>, known: &InBatch<'a>, workspace: &mut Workspace) -> Self {
         let (queries, sides) = (compared.sides[0].count(), compared.sides);
         let weights: Vec<f32> = compared.prefixes.iter().map(|prefix| prefix.weight).collect();
         let (blocks, strata) = (Blocks::of_prefixes(config, &weights), Strata::new(known.strata));
+        let scratches = workspace.scratches(SLAB.end * sides[0].width());
         let guide = config.guide.zip(known.guide).map(|(guide, rows)| {
-            let scores = Scores::new(rows, &blocks, sides.map(|side| part_rows(side.count())));
+            let (parts, kept) = (sides.map(|side| part_rows(side.count())), mem::take(&mut workspace.guide));
+            let scores = Scores::new(rows, &blocks, parts, kept, &scratches);
             let own = |pair| guide.threshold(scores.exact([Side::Queries, Side::Passages], [pair, pair]));
             Guided { thresholds: (0..queries).map(own).collect(), scores }
         });
@@ -161,7 +165,7 @@ impl<'a> Run<'a> {
             pairs: known.rows(queries),
             strata,
             histograms,
-            scratch: (0..rayon::current_num_threads()).map(|_| Mutex::default()).collect(),
+            scratches,
             config,
             width: sides[0].width(),
             compared,
@@ -177,12 +181,6 @@ impl<'a> Run<'a> {
     /// The block of a direction by one prefix.
     pub(super) fn block(&self, prefix: usize, direction: usize) -> &Block {
         &self.blocks.blocks[prefix * self.directions() + direction]
-    }
-
-    /// That of the processor that this runs on.
-    pub(super) fn scratch(&self) -> MutexGuard<'_, Scratch> {
-        let place = rayon::current_thread_index().unwrap_or(0);
-        self.scratch[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn directions(&self) -> usize {
@@ -202,34 +200,41 @@ impl<'a> Run<'a> {
     }
 
     /// All candidates of both sides, some at a time.
-    fn split<'g>(&self, [queries, passages]: [&'g mut [f32]; 2]) -> Vec<Candidates<'g>> {
-        let mut all = Vec::new();
+    fn split<'g>(&self, [queries, passages]: [&'g mut [f32]; 2], kept: &mut Vec<Columns>) -> Vec<Candidates<'g>> {
+        let (mut all, strip_rows) = (Vec::new(), self.rows());
         for (side, gradient) in [(Side::Queries, queries), (Side::Passages, passages)] {
             let each = part_rows(self.candidates(side));
             let of_side = |&direction: &usize| self.block(0, direction).candidates == side;
             for (part, gradient) in gradient.chunks_mut(each * self.width).enumerate() {
                 let rows = part * each..part * each + gradient.len() / self.width;
                 let prefixes = || self.compared.prefixes.iter();
+                let mut columns = || {
+                    let mut columns = kept.pop().unwrap_or_default();
+                    // Here and not by a worker, whose allocator would have gaps between these and what a product packs.
+                    columns.reserve(strip_rows * rows.len());
+                    columns
+                };
                 let directed = |direction: usize| Directed {
                     direction,
-                    prefixes: prefixes().map(|_| Columns::default()).collect(),
+                    prefixes: prefixes().map(|_| columns()).collect(),
                     guided: 0,
                 };
                 let scaled = prefixes().filter(|prefix| prefix.scales.is_some());
+                let directed = (0..self.directions()).filter(of_side).map(directed).collect();
                 all.push(Candidates {
                     side,
                     radial: scaled.map(|_| vec![0.0; rows.len()]).collect(),
                     rows,
                     gradient,
-                    directed: (0..self.directions()).filter(of_side).map(directed).collect(),
+                    directed,
                 });
             }
         }
         all
     }
 
-    fn strips(&self, [queries, passages]: &mut [Vec<f32>; 2]) -> Totals {
-        let mut candidates = self.split([queries, passages]);
+    fn strips(&self, [queries, passages]: &mut [Vec<f32>; 2], kept: &mut Vec<Columns>) -> Totals {
+        let mut candidates = self.split([queries, passages], kept);
         let rows = self.rows();
         let tallies = vec![Tally::default(); self.strata.count()];
         let mut totals = Totals { loss: 0.0, scale_slope: 0.0, masked: 0, tallies };
@@ -240,7 +245,8 @@ impl<'a> Run<'a> {
             let settled = self.settle(&strip, &candidates, &mut totals);
             self.pull(&strip, &settled, &mut candidates, &mut radial);
         }
-        self.pull_back(candidates, &radial);
+        self.pull_back(&mut candidates, &radial);
+        kept.extend(candidates.into_iter().flat_map(|part| part.directed).flat_map(|directed| directed.prefixes));
         totals
     }
 
@@ -256,23 +262,18 @@ impl<'a> Run<'a> {
         }
         let guide = self.guide.as_ref().map(|guide| (guide, guide.scores.anchors(strip, &self.blocks)));
         candidates.par_iter_mut().enumerate().for_each(|(number, part)| {
-            let Scratch { scores, products, .. } = &mut *self.scratch();
+            let Scratch { scores, products, .. } = &mut *self.scratches.here();
             for directed in &mut part.directed {
                 let anchors = self.block(0, directed.direction).anchors;
                 let (sides, left_out) = ([anchors, part.side], &left_out[directed.direction]);
-                if let Some((guide, anchors)) = &guide {
-                    guide.scores.multiply((anchors, sides[0]), part.side, &part.rows, scores);
-                }
                 let mut leave_out = |values: &mut [f32]| {
-                    directed.guided = 0;
-                    for (row, values) in values.chunks_exact_mut(part.rows.len()).enumerate() {
-                        leave_out_listed(values, &left_out[row], part.rows.start);
-                        if let Some((Guided { scores: guide, thresholds }, anchors)) = &guide {
-                            let of_row = (row, strip.start + row, thresholds[strip.start + row]);
-                            let guided = guide.mask((anchors, sides), of_row, &part.rows, scores, values);
-                            directed.guided += guided as usize;
-                        }
+                    for (values, left_out) in values.chunks_exact_mut(part.rows.len()).zip(left_out) {
+                        leave_out_listed(values, left_out, part.rows.start);
                     }
+                    directed.guided = guide.as_ref().map_or(0, |(guide, anchors)| {
+                        let thresholds = &guide.thresholds[strip.clone()];
+                        guide.scores.mask((anchors, sides), strip, thresholds, &part.rows, scores, values)
+                    });
                 };
                 let rows = [self.side(anchors).slice(strip.clone()), self.side(part.side).slice(part.rows.clone())];
                 if self.compared.is_plain() {

@@ -22,7 +22,7 @@ pub const WIDTH: usize = 2;
 /// let panels = Panels::new(rows.iter().map(|row| &row[..]), 1);
 /// assert_eq!((panels.len(), panels.panels()), (3, 1));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Panels {
     values: Vec<i32>,
     rows: usize,
@@ -48,15 +48,53 @@ impl Panels {
     /// If a row has fewer than `words_a_row` words.
     #[must_use]
     pub fn new<'r>(rows: impl ExactSizeIterator<Item = &'r [i32]>, words_a_row: usize) -> Self {
+        let mut panels = Self::default();
+        panels.fill(rows, words_a_row);
+        panels
+    }
+
+    /// Makes room for so many rows.
+    ///
+    /// # Examples
+    /// ```
+    /// use vectors::fixed_point::Panels;
+    ///
+    /// let mut panels = Panels::default();
+    /// panels.reserve(1, 2);
+    /// panels.fill([&[1, 2][..]].into_iter(), 2);
+    /// assert_eq!(panels.len(), 1);
+    /// ```
+    pub fn reserve(&mut self, rows: usize, words_a_row: usize) {
+        self.values.reserve_exact(words_of(rows, words_a_row).saturating_sub(self.values.len()));
+    }
+
+    /// These rows instead of those that there are, in their memory if it is enough.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use vectors::fixed_point::Panels;
+    ///
+    /// let mut panels = Panels::default();
+    /// panels.fill([&[1, 2][..], &[3, 4], &[5, 6]].into_iter(), 2);
+    /// assert_eq!(panels.len(), 3);
+    /// panels.fill([&[1, 2][..]].into_iter(), 2);
+    /// assert_eq!(panels.len(), 1);
+    /// ```
+    pub fn fill<'r>(&mut self, rows: impl ExactSizeIterator<Item = &'r [i32]>, words_a_row: usize) {
         let (rows, panel_len) = (rows.collect::<Vec<_>>(), Self::panel_len());
-        let mut values = Vec::with_capacity(rows.len().next_multiple_of(panel_len) * words_a_row);
+        let values = &mut self.values;
+        values.clear();
+        values.reserve_exact(words_of(rows.len(), words_a_row));
         for panel in rows.chunks(panel_len) {
             for word in 0..words_a_row {
                 values.extend(panel.iter().map(|row| row[word]));
                 values.extend(std::iter::repeat_n(0, panel_len - panel.len()));
             }
         }
-        Self { values, rows: rows.len(), words_a_row, panel_len }
+        (self.rows, self.words_a_row, self.panel_len) = (rows.len(), words_a_row, panel_len);
     }
 
     /// Number of rows.
@@ -87,6 +125,11 @@ impl Panels {
         let len = self.words_a_row * self.panel_len;
         bytemuck::cast_slice(&self.values[index * len..][..len])
     }
+}
+
+/// Words of whole panels.
+fn words_of(rows: usize, words_a_row: usize) -> usize {
+    rows.next_multiple_of(Panels::panel_len()) * words_a_row
 }
 
 struct PanelLen;
