@@ -92,7 +92,11 @@ impl Blocks {
     pub(crate) fn of_group(&self, group: usize) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(move |block| block.group == group)
     }
+}
 
+/// What the fused kernel asks beside.
+#[cfg(feature = "flex")]
+impl Blocks {
     /// Whether queries and passages are anchors of a block.
     pub(crate) fn are_anchors(&self) -> [bool; 2] {
         [Side::Queries, Side::Passages].map(|side| self.blocks.iter().any(|block| block.anchors == side))

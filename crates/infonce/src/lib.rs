@@ -18,6 +18,7 @@ mod negatives;
 mod prefix;
 mod ranks;
 mod similarities;
+#[cfg(feature = "flex")]
 mod softmax;
 mod tally;
 mod tensors;
