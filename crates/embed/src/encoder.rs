@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::{EmbedError, ExportOptions, TextTokenizer, TokenBatch};
+use crate::{Dropout, EmbedError, ExportOptions, TextTokenizer, TokenBatch};
 
 /// A trainable map from token batches to unit vectors.
 ///
@@ -30,6 +30,20 @@ pub trait Encoder<B: Backend>: Module<B> {
     /// # Panics
     /// If a token id is not below [`vocab_size`](Encoder::vocab_size), or a row is longer than [`max_tokens`](Encoder::max_tokens).
     fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2>;
+
+    /// As [`forward`](Encoder::forward), with dropout; an encoder that drops nothing ignores it.
+    ///
+    /// # Panics
+    /// As [`forward`](Encoder::forward), and if `dropout` has not a seed for each text.
+    fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
+        let _ = dropout;
+        self.forward(tokens, device)
+    }
+
+    /// About the bytes that automatic differentiation keeps of each token until its gradients are there; 0 where that does not matter.
+    fn tape_bytes_a_token(&self) -> usize {
+        0
+    }
 
     /// Number of token ids that the encoder knows.
     fn vocab_size(&self) -> usize;

@@ -3,6 +3,7 @@
 mod bert;
 mod blocks;
 mod document_frequency;
+mod dropout;
 mod embedder;
 mod encoder;
 mod error;
@@ -19,6 +20,7 @@ mod weights;
 pub use bert::{Bert, BertConfig, Pooling};
 pub use blocks::{embed_blocks, embed_to_npy};
 pub use document_frequency::inverse_document_frequency;
+pub use dropout::Dropout;
 pub use embedder::{Embedder, Side};
 pub use encoder::{Encoder, SaveFolder};
 pub use error::EmbedError;

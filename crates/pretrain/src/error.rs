@@ -388,7 +388,7 @@ pub enum PretrainError {
     },
     /// The loss or its gradient became infinite or NaN.
     #[error(
-        "step {step}: the loss is {loss}, the gradient's norm {gradient_norm}; \
+        "step {step}: the loss is {loss}, the gradient's norm {gradient_norm}, the {in_a_row}. such step in a row; \
          a lower train.learning_rate or higher loss.temperature may help"
     )]
     Diverged {
@@ -398,6 +398,41 @@ pub enum PretrainError {
         loss: f32,
         /// The L2 norm of all gradients together.
         gradient_norm: f32,
+        /// How many steps in a row were so.
+        in_a_row: usize,
+    },
+    /// A checkpoint is of another student.
+    #[error("{}: a checkpoint of another student", path.display())]
+    OtherStudent {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs.
+        source: crate::train::StateError,
+    },
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    /// The program was asked to stop.
+    #[error("stopped after step {step} of {steps}; the same command goes on from {}", path.display())]
+    Stopped {
+        /// Steps done.
+        step: usize,
+        /// Steps of the training.
+        steps: usize,
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// A step would take more memory than there is.
+    #[error("{arm}: a step takes about {needed}, {available} are there: {advice}")]
+    Memory {
+        /// The arm.
+        arm: String,
+        /// What it takes.
+        needed: String,
+        /// What is left, or may be taken.
+        available: String,
+        /// What would fit.
+        advice: String,
     },
     /// Stdout could not be written.
     #[error("stdout")]

@@ -14,6 +14,7 @@
 
 #[cfg(feature = "bm25")]
 mod bm25;
+pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -66,4 +67,7 @@ pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};
 pub use stale::Stale;
 pub use student::{Origin, Student};
-pub use train::{BatchTokens, HardNegatives, PairGuide, PairTokens, Schedule, StepReport, Training};
+pub use train::{
+    BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, Schedule, SkippedStep, StateError, StepReport,
+    Training, TrainingState,
+};

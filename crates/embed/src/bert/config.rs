@@ -10,7 +10,7 @@ use crate::folder::read_json;
 /// The fields of a Hugging Face `config.json` that make a BERT.
 ///
 /// Fields that BERT's encoder does not need are kept in `extra` and written back. Dropout probabilities among them are not applied:
-/// training here is without dropout.
+/// a training says its own ([`Dropout`](crate::Dropout)).
 ///
 /// # Examples
 /// ```

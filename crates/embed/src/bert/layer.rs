@@ -6,6 +6,7 @@ use burn::tensor::module::linear;
 use super::BertConfig;
 use crate::ops::{self, Spans};
 use crate::weights::{constant, normal};
+use crate::{Dropout, TokenBatch};
 
 /// `x · weight + bias`, with `weight` stored `[input, output]`: the transpose of Hugging Face's.
 #[derive(Module, Debug)]
@@ -69,14 +70,52 @@ impl<B: Backend> Layer<B> {
         }
     }
 
-    pub(super) fn forward(&self, x: Tensor<B, 2>, spans: &Spans<B>, config: &BertConfig) -> Tensor<B, 2> {
+    pub(super) fn forward(
+        &self,
+        x: Tensor<B, 2>,
+        spans: &Spans<B>,
+        config: &BertConfig,
+        dropped: &mut Dropped<'_, B>,
+    ) -> Tensor<B, 2> {
         let eps = config.layer_norm_eps;
         let qkv = linear(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()));
         let context = ops::attention(qkv, spans, config.num_attention_heads);
         let attended = self.attention_output.product(context);
-        let x = self.attention_norm.forward(attended, (x, self.attention_output.bias.val()), eps);
+        let (attended, bias) = dropped.output(attended, self.attention_output.bias.val());
+        let x = self.attention_norm.forward(attended, (x, bias), eps);
         let wide = ops::bias_gelu(self.intermediate.product(x.clone()), self.intermediate.bias.val());
         let narrow = self.output.product(wide);
-        self.output_norm.forward(narrow, (x, self.output.bias.val()), eps)
+        let (narrow, bias) = dropped.output(narrow, self.output.bias.val());
+        self.output_norm.forward(narrow, (x, bias), eps)
+    }
+}
+
+/// Dropout at one place after another, if there is any.
+pub(super) struct Dropped<'a, B: Backend> {
+    dropout: Option<&'a Dropout>,
+    tokens: &'a TokenBatch,
+    device: &'a B::Device,
+    place: u64,
+}
+
+impl<'a, B: Backend> Dropped<'a, B> {
+    pub(super) fn new(dropout: Option<&'a Dropout>, tokens: &'a TokenBatch, device: &'a B::Device) -> Self {
+        Self { dropout, tokens, device, place: 0 }
+    }
+
+    /// `x` at the next place.
+    pub(super) fn next(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let Some(dropout) = self.dropout else { return x };
+        let mask = dropout.mask(self.tokens, x.dims()[1], self.place, self.device);
+        self.place += 1;
+        x * mask
+    }
+
+    /// A product at the next place and its bias, which is left to the norm where nothing is dropped.
+    fn output(&mut self, x: Tensor<B, 2>, bias: Tensor<B, 1>) -> (Tensor<B, 2>, Tensor<B, 1>) {
+        match self.dropout {
+            None => (x, bias),
+            Some(_) => (self.next(x + bias.clone().unsqueeze()), bias.zeros_like()),
+        }
     }
 }

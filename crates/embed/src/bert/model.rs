@@ -4,10 +4,10 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::BertConfig;
-use super::layer::{Layer, Norm};
+use super::layer::{Dropped, Layer, Norm};
 use crate::ops::{self, Spans, indices};
 use crate::weights::normal;
-use crate::{EmbedError, Encoder, TokenBatch};
+use crate::{Dropout, EmbedError, Encoder, TokenBatch};
 
 /// How the vectors of a text's tokens become one.
 ///
@@ -189,6 +189,17 @@ impl<B: Backend> Encoder<B> for Bert<B> {
 
     #[track_caller]
     fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
+        self.forward_training(tokens, None, device)
+    }
+
+    /// What the products, attention, GELU and norms of each layer keep: eight times the hidden size, and twice the feed-forward width.
+    fn tape_bytes_a_token(&self) -> usize {
+        let BertConfig { hidden_size, intermediate_size, num_hidden_layers, .. } = self.config;
+        num_hidden_layers * (8 * hidden_size + 2 * intermediate_size) * size_of::<f32>()
+    }
+
+    #[track_caller]
+    fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
         self.check(tokens);
         let kept;
         let tokens = if self.leaves_out_prompts(tokens) {
@@ -197,11 +208,13 @@ impl<B: Backend> Encoder<B> for Bert<B> {
         } else {
             tokens
         };
+        let dropout = dropout.map(|dropout| dropout.of_full(tokens));
         ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
             let spans = Spans::new(tokens, device);
-            let mut x = self.embed_tokens(tokens, device);
+            let mut dropped = Dropped::new(dropout.as_ref(), tokens, device);
+            let mut x = dropped.next(self.embed_tokens(tokens, device));
             for layer in &self.layers {
-                x = layer.forward(x, &spans, &self.config);
+                x = layer.forward(x, &spans, &self.config, &mut dropped);
             }
             self.pool(x, tokens, &spans, device)
         })

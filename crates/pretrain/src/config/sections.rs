@@ -220,8 +220,12 @@ pub struct TrainConfig {
     pub schedule: RateDecay,
     /// The lowest share of the peak that it falls to.
     pub final_rate: f64,
-    /// Decoupled weight decay, on every tensor.
+    /// The share of the steps, at the end, in which a `warmup-stable-decay` schedule falls.
+    pub cooldown: f64,
+    /// Decoupled weight decay, of matrices and tables.
     pub weight_decay: f32,
+    /// Whether biases and the scales of LayerNorm decay too.
+    pub decay_all: bool,
     /// AdamW's β₁.
     pub beta1: f32,
     /// AdamW's β₂.
@@ -230,14 +234,26 @@ pub struct TrainConfig {
     pub epsilon: f32,
     /// The norm to which the gradient of all parameters together is clipped; 0: none.
     pub clip_norm: f32,
+    /// Steps in a row that are skipped because their loss or gradient is not finite; one more ends the training.
+    pub skip_at_most: usize,
+    /// The rate at which a BERT's hidden values are dropped; 0: none.
+    pub dropout: f32,
+    /// How much of itself the running average of the weights keeps each step, which then is what is judged and exported; 0: no average.
+    pub ema: f64,
+    /// Tokens, padded, that are encoded at once: a larger batch is encoded in chunks, twice, in the memory of one; 0: the whole batch.
+    pub chunk_tokens: usize,
+    /// GiB that a step may take on the processor; 0: what the machine has left.
+    pub memory: f64,
     /// The longest query, in tokens with the special ones.
     pub max_query_tokens: usize,
     /// The longest passage, in tokens with the special ones.
     pub max_passage_tokens: usize,
-    /// The seed of initial weights and batches.
+    /// The seed of initial weights, batches and dropout.
     pub seed: u64,
-    /// Steps between two checkpoints; 0: none.
+    /// Steps between two checkpoints, from which an interrupted training goes on; 0: none.
     pub checkpoint_every: usize,
+    /// Checkpoints that are kept: so many of the last, and the best by validation.
+    pub checkpoints: usize,
     /// Steps between two evaluations on the validation split, the last step's always among them; 0: none.
     pub evaluate_every: usize,
     /// Which step's student is exported.
@@ -270,6 +286,8 @@ pub enum RateDecay {
     Cosine,
     /// Not at all.
     Constant,
+    /// Not at all, but by the same amount each step in the last of them (`cooldown`).
+    WarmupStableDecay,
 }
 
 impl Default for TrainConfig {
@@ -280,15 +298,23 @@ impl Default for TrainConfig {
             warmup: 0.1,
             schedule: RateDecay::Linear,
             final_rate: 0.02,
+            cooldown: 0.2,
             weight_decay: 0.01,
+            decay_all: false,
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
             clip_norm: 1.0,
+            skip_at_most: 10,
+            dropout: 0.0,
+            ema: 0.0,
+            chunk_tokens: 0,
+            memory: 0.0,
             max_query_tokens: 24,
             max_passage_tokens: 64,
             seed: 0,
             checkpoint_every: 0,
+            checkpoints: 2,
             evaluate_every: 0,
             keep: Keep::Last,
         }

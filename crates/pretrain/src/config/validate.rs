@@ -9,7 +9,7 @@ use infonce::Similarity;
 use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::SamplerError;
 
-use super::{Config, DataFormat, EmbedderKind, Keep, SamplerKind, StudentKind, overrides};
+use super::{Config, DataFormat, EmbedderKind, Keep, RateDecay, SamplerKind, StudentKind, overrides};
 use crate::error::{PretrainError, Result};
 
 fn require(holds: bool, key: &'static str, value: impl Display, expected: &'static str) -> Result<()> {
@@ -217,6 +217,14 @@ impl Config {
         require((1e-12..=10.0).contains(&rate), "train.learning_rate", rate, "1e-12 to 10")?;
         share("train.warmup", train.warmup)?;
         share("train.final_rate", train.final_rate)?;
+        let falls = train.cooldown > 0.0 && train.cooldown + train.warmup <= 1.0;
+        let scheduled = train.schedule == RateDecay::WarmupStableDecay;
+        require(
+            falls || !scheduled && (0.0..=1.0).contains(&train.cooldown),
+            "train.cooldown",
+            train.cooldown,
+            "above 0 and at most 1 together with train.warmup",
+        )?;
         share("train.weight_decay", train.weight_decay.into())?;
         let shrinks = rate * f64::from(train.weight_decay) < 1.0;
         require(
@@ -232,6 +240,13 @@ impl Config {
         require((1e-12..=1.0).contains(&train.epsilon), "train.epsilon", train.epsilon, "1e-12 to 1")?;
         let clip = train.clip_norm;
         require(clip.is_finite() && clip >= 0.0, "train.clip_norm", clip, "0 or more")?;
+        require((0.0..1.0).contains(&train.dropout), "train.dropout", train.dropout, "0 or more and below 1")?;
+        let drops = train.dropout == 0.0 || self.student.kind == StudentKind::Bert;
+        require(drops, "train.dropout", train.dropout, "0, or student.kind = \"bert\"")?;
+        require((0.0..1.0).contains(&train.ema), "train.ema", train.ema, "0 or more and below 1")?;
+        let memory = train.memory;
+        require(memory.is_finite() && memory >= 0.0, "train.memory", memory, "0 or more")?;
+        require(train.checkpoints >= 1, "train.checkpoints", train.checkpoints, "1 or more")?;
         let evaluates = train.evaluate_every > 0;
         let validation = self.data.validation_share > 0.0 || !self.data.validation_split.is_empty();
         let expected = "0, or a validation split: data.validation_share or data.validation_split";

@@ -1,5 +1,6 @@
 //! The stages of a run, each from the files of the one before.
 
+mod checkpoints;
 mod cluster;
 mod compare;
 mod embed_texts;
@@ -13,6 +14,9 @@ mod search;
 mod stages;
 mod train_arm;
 mod validation;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Encoder;
@@ -52,6 +56,7 @@ pub struct Pipeline<B: AutodiffBackend, P: Parts<B> = Configured> {
     dataset: Dataset,
     data_hash: String,
     device: B::Device,
+    stop: Arc<AtomicBool>,
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
@@ -93,7 +98,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let hash = dataset.content_hash();
         let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
         write_json(&run.file(SUMMARY), &summary)?;
-        Ok(Self { config, parts, run, dataset, data_hash: hash, device })
+        Ok(Self { config, parts, run, dataset, data_hash: hash, device, stop: Arc::default() })
     }
 
     /// [`open`](Pipeline::open) with parts of one's own.
@@ -117,7 +122,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
         }
-        Ok(Self { config, parts, run, dataset, data_hash, device })
+        Ok(Self { config, parts, run, dataset, data_hash, device, stop: Arc::default() })
     }
 
     /// All stages, those skipped that are done, and the comparison of the arms.
@@ -131,6 +136,13 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.train()?;
         self.evaluate()?;
         self.compare()
+    }
+
+    /// The run, whose training ends with a checkpoint and [`PretrainError::Stopped`] after the step during which `stop` became true.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// The configuration.

@@ -1,8 +1,8 @@
 //! What a training writes down and shows while it runs.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::validation::Reached;
 use crate::error::{PretrainError, Result};
 use crate::progress::{bar, count, duration};
 use crate::run_folder::Member;
-use crate::train::StepReport;
+use crate::train::{SkippedStep, StepReport};
 
 /// Steps whose pace foretells the rest.
 const TRIAL: usize = 3;
@@ -18,9 +18,13 @@ const TRIAL: usize = 3;
 /// Writes every step's report to `metrics.jsonl` and shows it.
 pub(super) struct Recorder {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: File,
+    /// Bytes written.
+    bytes: u64,
     bar: indicatif::ProgressBar,
     steps: usize,
+    /// Steps of this process, their seconds and pairs.
+    done: usize,
     seconds: f64,
     pairs: usize,
     name: String,
@@ -29,18 +33,22 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(path: PathBuf, steps: usize, member: Member<'_>) -> Result<Self> {
-        let out = File::create(&path).map(BufWriter::new).map_err(|source| PretrainError::io(&path, source))?;
+    /// Goes on after the first `bytes` of the file, which say what the first `done` steps did.
+    pub(super) fn new(path: PathBuf, steps: usize, (done, bytes): (usize, u64), member: Member<'_>) -> Result<Self> {
+        let out = cut_at(&path, bytes).map_err(|source| PretrainError::io(&path, source))?;
         let name = member.to_string();
         let bar = bar(steps as u64, &format!("train {name}"));
-        Ok(Self { path, out, bar, steps, seconds: 0.0, pairs: 0, name, reached: String::new() })
+        bar.set_position(done as u64);
+        let steps = steps - done;
+        Ok(Self { path, out, bytes, bar, steps, done: 0, seconds: 0.0, pairs: 0, name, reached: String::new() })
     }
 
     pub(super) fn record(&mut self, report: &StepReport) -> Result<()> {
         self.write(report)?;
         self.seconds += report.seconds;
         self.pairs += report.pairs;
-        if report.step + 1 == TRIAL && self.steps > 10 * TRIAL {
+        self.done += 1;
+        if self.done == TRIAL && self.steps > 10 * TRIAL {
             let total = self.seconds / TRIAL as f64 * self.steps as f64;
             let (name, total) = (&self.name, duration(total));
             self.bar.suspend(|| tracing::info!("train {name}: about {total} at the pace of the first steps"));
@@ -63,11 +71,28 @@ impl Recorder {
         Ok(())
     }
 
+    /// Writes that a step was skipped, as a line of its own, and says so.
+    pub(super) fn record_skipped(&mut self, skipped: &SkippedStep) -> Result<()> {
+        let SkippedStep { step, epoch, loss, gradient_norm } = *skipped;
+        let why = format!("loss {loss}, gradient norm {gradient_norm}");
+        self.write(&serde_json::json!({ "step": step, "epoch": epoch, "skipped": why }))?;
+        let name = &self.name;
+        self.bar.suspend(|| tracing::warn!("train {name}: step {}: skipped, {why}", step + 1));
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// Bytes of the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
-        let line = serde_json::to_string(line).map_err(|source| PretrainError::json(&self.path, source))?;
-        writeln!(self.out, "{line}")
-            .and_then(|()| self.out.flush())
-            .map_err(|source| PretrainError::io(&self.path, source))
+        let mut line = serde_json::to_string(line).map_err(|source| PretrainError::json(&self.path, source))?;
+        line.push('\n');
+        self.out.write_all(line.as_bytes()).map_err(|source| PretrainError::io(&self.path, source))?;
+        self.bytes += line.len() as u64;
+        Ok(())
     }
 
     pub(super) fn finish(self) -> Result<()> {
@@ -76,4 +101,15 @@ impl Recorder {
         tracing::info!("train {}: {} pairs/s", self.name, count(pace as usize));
         Ok(())
     }
+}
+
+/// The file, made if it is missing, with its first `bytes` alone, to be written on.
+fn cut_at(path: &Path, bytes: u64) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    if file.metadata()?.len() < bytes {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than its checkpoint says"));
+    }
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
 }

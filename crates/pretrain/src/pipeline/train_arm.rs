@@ -1,25 +1,27 @@
 //! Stage `train`: every arm with every seed, from the same initial weights.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Encoder, ExportOptions, SaveFolder, Side};
 use stratified_sampler::BatchSampler;
 use vectors::NpyVectors;
 
+use super::checkpoints::{Best, Checkpoints, Progress};
 use super::initial::Start;
 use super::recorder::Recorder;
 use super::validation::Validation;
 use super::{Pipeline, check_prefixes};
-use crate::config::Keep;
+use crate::config::{Keep, TrainConfig};
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::parts::Parts;
 use crate::progress::{count, megabytes};
 use crate::rows::as_array;
 use crate::run_folder::Member;
-use crate::train::{PairGuide, Training};
+use crate::train::{Outcome, PairGuide, Training};
 
 /// Bytes of a parameter with its gradient and AdamW's two moments.
 const BYTES_A_PARAMETER: usize = 16;
@@ -44,11 +46,6 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     fn train_member(&self, member: Member<'_>, start: &Start) -> Result<()> {
         let (folder, config) = (self.run.member(member), &member.arm.config);
-        // Those of a training with other settings would lie beside these.
-        let checkpoints = folder.join("checkpoints");
-        if checkpoints.exists() {
-            std::fs::remove_dir_all(&checkpoints).map_err(|source| PretrainError::io(&checkpoints, source))?;
-        }
         let student = self.initial_encoder(config, member.seed, start)?;
         let (dim, prefixes) = (student.dim(), &config.loss.matryoshka);
         check_prefixes(&config.loss, dim)?;
@@ -74,39 +71,65 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             guide: guide.as_ref().map(|rows| self.guide(rows)).transpose()?,
             hard_negatives: hard_negatives.as_ref(),
             strata: strata.as_deref(),
-            config: &config.training(),
+            config: &TrainConfig { seed: member.seed, ..config.training() },
             device: &self.device,
         };
         announce(member, &training, &*sampler, student.num_params());
-        let steps = training.steps();
-        let mut recorder = Recorder::new(folder.join("metrics.jsonl"), steps, member)?;
-        let validation = match config.train.evaluate_every {
+        let stage = self.run.identity(&self.train_stage(member)?)?;
+        let mut checkpoints = Checkpoints::new(folder.join("checkpoints"), &config.train, stage, sampler.plan_hash());
+        let progress = Progress { state: training.start(student), best: None, metrics: 0 };
+        let progress = checkpoints.resume(&member.to_string(), progress, training.config, &self.device)?;
+        let trained = self.steps(member, &training, start, progress, &mut checkpoints)?;
+        save(&trained, start, &folder.join("model"))
+    }
+
+    /// The trained encoder, from wherever the training stands.
+    fn steps(
+        &self,
+        member: Member<'_>,
+        training: &Training<'_, B>,
+        start: &Start,
+        mut progress: Progress<B, P::Encoder>,
+        checkpoints: &mut Checkpoints,
+    ) -> Result<P::Encoder> {
+        let (config, steps) = (training.config, training.steps());
+        let stands = (progress.state.steps_done(), progress.metrics);
+        let metrics = self.run.member(member).join("metrics.jsonl");
+        let mut recorder = Recorder::new(metrics, steps, stands, member)?;
+        let validation = match config.evaluate_every {
             0 => None,
             _ => Some(Validation::new(self, start)?),
         };
-        let mut best: Option<(f64, P::Encoder)> = None;
         let at = |every: usize, step: usize| every > 0 && step.is_multiple_of(every);
-        let trained = training.run(student, &mut |report, student| {
-            recorder.record(report)?;
-            let step = report.step + 1;
-            if let Some(validation) =
-                validation.as_ref().filter(|_| at(config.train.evaluate_every, step) || step == steps)
-            {
-                let reached = validation.measure(student.valid())?;
-                recorder.record_validation(report.step, &reached)?;
-                let first = reached.means[0];
-                if config.train.keep == Keep::Best && best.as_ref().is_none_or(|(known, _)| first > *known) {
-                    best = Some((first, student.clone()));
+        loop {
+            let (state, outcome) = training.step(progress.state)?;
+            match &outcome {
+                Some(Outcome::Trained(report)) => recorder.record(report)?,
+                Some(Outcome::Skipped(skipped)) => recorder.record_skipped(skipped)?,
+                None => {
+                    recorder.finish()?;
+                    return Ok(progress.best.map_or_else(|| state.into_encoder(), |best| best.encoder));
                 }
             }
-            if at(config.train.checkpoint_every, step) && step < steps {
-                save(student, start, &checkpoints.join(format!("step-{step}")))?;
+            let step = state.steps_done();
+            if let Some(validation) = validation.as_ref().filter(|_| at(config.evaluate_every, step) || step == steps) {
+                let reached = validation.measure(state.judged())?;
+                recorder.record_validation(step - 1, &reached)?;
+                let value = reached.means[0];
+                if config.keep == Keep::Best && progress.best.as_ref().is_none_or(|best| value > best.value) {
+                    progress.best = Some(Best { value, step, encoder: state.exported() });
+                }
             }
-            Ok(())
-        })?;
-        recorder.finish()?;
-        let kept = best.map_or(trained, |(_, student)| student);
-        save(&kept, start, &folder.join("model"))
+            progress = Progress { state, best: progress.best, metrics: recorder.bytes() };
+            let stopped = self.stop.load(Ordering::Relaxed);
+            if step < steps && (stopped || at(config.checkpoint_every, step)) {
+                let model = |folder: &Path| save(&progress.state.exported(), start, folder);
+                let path = checkpoints.save(&progress, model)?;
+                if stopped {
+                    return Err(PretrainError::Stopped { step, steps, path });
+                }
+            }
+        }
     }
 
     /// The clustering embedder's rows as the loss's guide.

@@ -113,6 +113,27 @@ impl RunFolder {
         Ok(hash.finalize().to_hex().to_string())
     }
 
+    /// What tells the stage from all others, whether it is finished or not: a hash of its settings and of the content that it reads.
+    ///
+    /// # Errors
+    /// A stage before it is not finished.
+    pub fn identity(&self, stage: &Stage) -> Result<String> {
+        let mut hash = blake3::Hasher::new();
+        let mut part = |text: &str| {
+            hash.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        };
+        part(env!("CARGO_PKG_VERSION"));
+        for (key, value) in stage.settings.iter().chain(&stage.read) {
+            part(key);
+            part(value);
+        }
+        for (what, before) in &stage.after {
+            part(what);
+            part(&self.finished(before)?);
+        }
+        Ok(hash.finalize().to_hex().to_string())
+    }
+
     /// The record of a finished stage.
     pub fn record(&self, name: &str) -> Option<StageRecord> {
         self.records.borrow().get(name).cloned()

@@ -1,4 +1,4 @@
-//! AdamW with decay on every tensor.
+//! One step of AdamW on one tensor.
 
 use burn::optim::{AdamWConfig, AdamWState, LearningRate, SimpleOptimizer};
 use burn::tensor::Tensor;
@@ -24,21 +24,17 @@ pub(super) struct AdamW {
 }
 
 impl AdamW {
-    pub(super) fn new(config: &TrainConfig) -> Self {
+    pub(super) fn new(config: &TrainConfig, weight_decay: f32) -> Self {
         let composed = AdamWConfig::new()
             .with_beta_1(config.beta1)
             .with_beta_2(config.beta2)
             .with_epsilon(config.epsilon)
-            .with_weight_decay(config.weight_decay)
+            .with_weight_decay(weight_decay)
             .build();
         Self {
             composed,
             #[cfg(feature = "cpu")]
-            fused: Fused {
-                betas: [config.beta1, config.beta2],
-                epsilon: config.epsilon,
-                weight_decay: config.weight_decay,
-            },
+            fused: Fused { betas: [config.beta1, config.beta2], epsilon: config.epsilon, weight_decay },
         }
     }
 }
@@ -127,7 +123,7 @@ mod tests {
     #[test]
     fn the_fused_step_is_burns_to_the_bit() {
         let device = Default::default();
-        let adamw = AdamW::new(&TrainConfig { weight_decay: 0.05, epsilon: 1e-8, ..TrainConfig::default() });
+        let adamw = AdamW::new(&TrainConfig { epsilon: 1e-8, ..TrainConfig::default() }, 0.05);
         let random = || Tensor::<Flex, 2>::random([70, 301], Distribution::Normal(0.0, 1.0), &device);
         let start = random();
         let (mut ours, mut theirs) = ((start.clone(), None), (start, None));
@@ -148,7 +144,7 @@ mod tests {
     #[test]
     fn views_and_shared_tensors_stay_as_they_are() {
         let device = Default::default();
-        let adamw = AdamW::new(&TrainConfig::default());
+        let adamw = AdamW::new(&TrainConfig::default(), 0.01);
         let whole = Tensor::<Flex, 2>::random([8, 6], Distribution::Default, &device);
         let (before, view) = (whole.to_data(), whole.clone().transpose());
         let gradient = view.clone().mul_scalar(2.0);

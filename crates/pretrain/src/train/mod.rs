@@ -1,31 +1,39 @@
 //! The training loop: batches in, a trained encoder out.
 
 mod adamw;
+mod average;
+mod chunks;
 mod clip;
 #[cfg(feature = "cpu")]
 mod flex;
 mod guide;
 mod hard_negatives;
+mod optimizer;
+pub(crate) mod parameters;
 mod schedule;
+mod state;
 mod temperature;
 mod tokens;
 
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{GradientsParams, Optimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
-use embed::Encoder;
-use infonce::{ContrastiveLoss, GuideRows, InBatch, InfoNceConfig, OfStratum, Similarities};
+use embed::{Dropout, Encoder};
+use infonce::{ContrastiveLoss, GuideRows, InBatch, InfoNceConfig, LossAndGradients, OfStratum, Similarities};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
-use adamw::AdamW;
+use chunks::Chunked;
 pub use guide::PairGuide;
 pub use hard_negatives::HardNegatives;
 pub use schedule::Schedule;
+pub(crate) use state::{SavedState, with_parameters};
+pub use state::{StateError, TrainingState};
 use temperature::Temperature;
 pub use tokens::{BatchTokens, PairTokens};
 
@@ -51,7 +59,7 @@ pub struct Training<'a, B: AutodiffBackend> {
     pub hard_negatives: Option<&'a HardNegatives>,
     /// The stratum of each pair, where reports are to say of each how hard its negatives were.
     pub strata: Option<&'a [u32]>,
-    /// The optimisation.
+    /// The optimisation; its seed is that of dropout.
     pub config: &'a TrainConfig,
     /// Where the encoder lives.
     pub device: &'a B::Device,
@@ -80,6 +88,10 @@ pub struct StepReport {
     pub by_stratum: Vec<OfStratum>,
     /// The norm of the gradient of all parameters together, before clipping.
     pub gradient_norm: f32,
+    /// Chunks that the texts were encoded in.
+    pub chunks: usize,
+    /// Tokens of the distinct texts.
+    pub tokens: usize,
     /// The learning rate.
     pub learning_rate: f64,
     /// The pairs of the batch.
@@ -88,65 +100,156 @@ pub struct StepReport {
     pub seconds: f64,
 }
 
+/// A step whose loss or gradient was not finite: nothing moved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SkippedStep {
+    /// The step, counted from 0.
+    pub step: usize,
+    /// The epoch, counted from 0.
+    pub epoch: u64,
+    /// The loss.
+    pub loss: f32,
+    /// The norm of the gradient.
+    pub gradient_norm: f32,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The weights moved.
+    Trained(StepReport),
+    /// They did not.
+    Skipped(SkippedStep),
+}
+
 impl<B: AutodiffBackend> Training<'_, B> {
     /// The steps of the whole training.
     pub fn steps(&self) -> usize {
         (0..self.config.epochs).map(|epoch| self.sampler.len(epoch)).sum()
     }
 
-    /// The trained encoder. `observe` sees every step's report and the encoder after it.
+    /// The trained encoder, or the average of its weights where the configuration asks for one. `observe` sees every step that moved the
+    /// weights, and the encoder after it.
     ///
     /// # Errors
     /// The sampler's, [`PretrainError::Diverged`], or what `observe` gives.
-    pub fn run<E>(&self, mut encoder: E, observe: &mut dyn FnMut(&StepReport, &E) -> Result<()>) -> Result<E>
+    pub fn run<E>(&self, encoder: E, observe: &mut dyn FnMut(&StepReport, &E) -> Result<()>) -> Result<E>
     where
-        E: Encoder<B> + AutodiffModule<B>,
+        E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
-        let schedule = Schedule::new(self.config, self.steps());
-        let mut optimizer = OptimizerAdaptor::from(AdamW::new(self.config));
-        let mut temperature = Temperature::new(self.loss_config);
-        let mut batch = Vec::new();
-        let mut step = 0;
-        for epoch in 0..self.config.epochs {
-            for index in 0..self.sampler.len(epoch) {
-                let start = Instant::now();
-                self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch {
-                    epoch,
-                    index,
-                    source,
-                })?;
-                let learning_rate = schedule.rate(step);
-                let learned = temperature.as_ref().map(Temperature::value);
-                let (grads, mut report, scale_gradient) = self.gradients(&encoder, &batch, learned);
-                (report.step, report.epoch, report.learning_rate) = (step, epoch, learning_rate);
-                if !report.loss.is_finite() || !report.gradient_norm.is_finite() {
-                    let (loss, gradient_norm) = (report.loss, report.gradient_norm);
-                    return Err(PretrainError::Diverged { step, loss, gradient_norm });
-                }
-                encoder = optimizer.step(learning_rate, encoder, grads);
-                if let Some(temperature) = &mut temperature {
-                    temperature.step(scale_gradient.into(), learning_rate, self.config);
-                }
-                report.seconds = start.elapsed().as_secs_f64();
-                observe(&report, &encoder)?;
-                step += 1;
+        let mut state = self.start(encoder);
+        loop {
+            let (next, outcome) = self.step(state)?;
+            match outcome {
+                Some(Outcome::Trained(report)) => observe(&report, next.encoder())?,
+                Some(Outcome::Skipped(_)) => {}
+                None => return Ok(next.into_encoder()),
             }
+            state = next;
         }
-        Ok(encoder)
+    }
+
+    /// The training before its first step.
+    pub fn start<E>(&self, encoder: E) -> TrainingState<B, E>
+    where
+        E: AutodiffModule<B>,
+    {
+        TrainingState::new(self.config, self.loss_config, encoder)
+    }
+
+    /// The training after the next step, and what became of that; as it was, and `None`, after the last one.
+    ///
+    /// # Errors
+    /// The sampler's, and [`PretrainError::Diverged`] for a step that is not finite after as many as may be skipped in a row, or that is the
+    /// last one.
+    pub fn step<E>(&self, mut state: TrainingState<B, E>) -> Result<(TrainingState<B, E>, Option<Outcome>)>
+    where
+        E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
+    {
+        while state.epoch < self.config.epochs && state.index == self.sampler.len(state.epoch) {
+            (state.epoch, state.index) = (state.epoch + 1, 0);
+        }
+        if state.epoch >= self.config.epochs {
+            return Ok((state, None));
+        }
+        let start = Instant::now();
+        let (step, epoch, index, steps) = (state.step, state.epoch, state.index, self.steps());
+        let mut batch = Vec::new();
+        self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
+        let learned = state.temperature.as_ref().map(Temperature::value);
+        let (grads, mut report, scale_gradient) = self.gradients(&state.encoder, &batch, learned, step);
+        (state.step, state.index) = (step + 1, index + 1);
+        let (loss, gradient_norm) = (report.loss, report.gradient_norm);
+        if !loss.is_finite() || !gradient_norm.is_finite() {
+            state.in_a_row += 1;
+            if state.in_a_row > self.config.skip_at_most || state.step == steps {
+                return Err(PretrainError::Diverged { step, loss, gradient_norm, in_a_row: state.in_a_row });
+            }
+            return Ok((state, Some(Outcome::Skipped(SkippedStep { step, epoch, loss, gradient_norm }))));
+        }
+        state.in_a_row = 0;
+        let learning_rate = Schedule::new(self.config, steps).rate(step);
+        state.encoder = state.optimizer.step(learning_rate, state.encoder, grads);
+        if let Some(temperature) = &mut state.temperature {
+            temperature.step(scale_gradient.into(), learning_rate, self.config);
+        }
+        if let Some(average) = &mut state.average {
+            average.update(&state.encoder.valid(), state.step);
+        }
+        (report.step, report.epoch, report.learning_rate) = (step, epoch, learning_rate);
+        report.seconds = start.elapsed().as_secs_f64();
+        Ok((state, Some(Outcome::Trained(report))))
     }
 
     /// The clipped gradients of one batch, and the loss's slope along the logarithm of `1 / τ`.
     ///
     /// The loss gives gradients of the embeddings in closed form; the tape backpropagates their inner product
-    /// with the embeddings (Gao et al. 2021, §3, with one chunk).
-    fn gradients<E>(&self, encoder: &E, batch: &[u32], temperature: Option<f32>) -> (GradientsParams, StepReport, f32)
+    /// with the embeddings (Gao et al. 2021, §3).
+    fn gradients<E>(
+        &self,
+        encoder: &E,
+        batch: &[u32],
+        temperature: Option<f32>,
+        step: usize,
+    ) -> (GradientsParams, StepReport, f32)
     where
-        E: Encoder<B> + AutodiffModule<B>,
+        E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
         let tokens = self.tokens.batch(batch, self.hard_negatives);
-        let texts = encoder.forward(&tokens.texts, self.device);
-        let embeddings = texts.clone().inner();
-        let [queries, passages] = [&tokens.queries, &tokens.passages].map(|rows| indices(rows, self.device));
+        let dropout = self.dropout(step, tokens.texts.len());
+        let chunked = Chunked::new(&tokens.texts, dropout.as_ref(), self.config.chunk_tokens);
+        let (grads, loss) =
+            chunked.gradients(encoder, self.device, |embeddings| self.loss(batch, &tokens, embeddings, temperature));
+        let (grads, gradient_norm) = clip::clip_global_norm::<B, E>(grads, encoder, self.config.clip_norm);
+        let report = StepReport {
+            step: 0,
+            epoch: 0,
+            loss: loss.loss,
+            accuracy: loss.accuracy,
+            masked: loss.masked,
+            temperature: temperature.unwrap_or(self.loss_config.temperature),
+            similarities: loss.similarities,
+            by_stratum: loss.by_stratum,
+            gradient_norm,
+            chunks: chunked.count(),
+            tokens: tokens.texts.total(),
+            learning_rate: 0.0,
+            pairs: batch.len(),
+            seconds: 0.0,
+        };
+        (grads, report, loss.scale_gradient)
+    }
+
+    /// The loss of a batch, and its gradient with respect to the embeddings of the distinct texts.
+    fn loss(
+        &self,
+        batch: &[u32],
+        tokens: &BatchTokens,
+        embeddings: Tensor<B::InnerBackend, 2>,
+        temperature: Option<f32>,
+    ) -> (LossAndGradients<B::InnerBackend>, Tensor<B::InnerBackend, 2>) {
+        let rows = |rows: &[u32]| indices(rows.iter().map(|&row| row as usize), self.device);
+        let (queries, passages) = (rows(&tokens.queries), rows(&tokens.passages));
         let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
         let guide = self.guide.map(|guide| (guide.rows(batch, self.hard_negatives), guide.queries.ncols()));
         let strata: Vec<u32> = match self.strata {
@@ -174,31 +277,23 @@ impl<B: AutodiffBackend> Training<'_, B> {
         );
         let gradient = embeddings
             .zeros_like()
-            .select_assign(0, queries, loss.query_gradient, IndexingUpdateOp::Add)
-            .select_assign(0, passages, loss.passage_gradient, IndexingUpdateOp::Add);
-        let surrogate = (texts * Tensor::from_inner(gradient)).sum();
-        let grads = GradientsParams::from_grads(surrogate.backward(), encoder);
-        let (grads, gradient_norm) = clip::clip_global_norm::<B, E>(grads, encoder, self.config.clip_norm);
-        let report = StepReport {
-            step: 0,
-            epoch: 0,
-            loss: loss.loss,
-            accuracy: loss.accuracy,
-            masked: loss.masked,
-            temperature: temperature.unwrap_or(self.loss_config.temperature),
-            similarities: loss.similarities,
-            by_stratum: loss.by_stratum,
-            gradient_norm,
-            learning_rate: 0.0,
-            pairs: batch.len(),
-            seconds: 0.0,
-        };
-        (grads, report, loss.scale_gradient)
+            .select_assign(0, queries, loss.query_gradient.clone(), IndexingUpdateOp::Add)
+            .select_assign(0, passages, loss.passage_gradient.clone(), IndexingUpdateOp::Add);
+        (loss, gradient)
+    }
+
+    /// A seed for each of the texts of a step, which depends on nothing else.
+    fn dropout(&self, step: usize, texts: usize) -> Option<Dropout> {
+        (self.config.dropout > 0.0).then(|| {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+            rng.set_stream(step as u64);
+            Dropout::new(self.config.dropout, (0..texts).map(|_| rng.next_u64()).collect())
+        })
     }
 }
 
-fn indices<B: Backend>(rows: &[u32], device: &B::Device) -> Tensor<B, 1, Int> {
-    let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+fn indices<B: Backend>(rows: impl IntoIterator<Item = usize>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let rows: Vec<i32> = rows.into_iter().map(|row| row as i32).collect();
     Tensor::from_data(rows.as_slice(), device)
 }
 

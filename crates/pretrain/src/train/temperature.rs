@@ -1,6 +1,7 @@
 //! A temperature that is learned.
 
 use infonce::InfoNceConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
 
@@ -15,7 +16,26 @@ pub(super) struct Temperature {
     steps: i32,
 }
 
+/// A temperature in a checkpoint: bits, since JSON's numbers may be read a digit off.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedTemperature {
+    log_scale: u64,
+    moments: [u64; 2],
+    steps: i32,
+}
+
 impl Temperature {
+    pub(super) fn save(&self) -> SavedTemperature {
+        let Self { log_scale, moments, steps } = self;
+        SavedTemperature { log_scale: log_scale.to_bits(), moments: moments.map(f64::to_bits), steps: *steps }
+    }
+
+    pub(super) fn restore(&mut self, saved: SavedTemperature) {
+        let SavedTemperature { log_scale, moments, steps } = saved;
+        *self = Self { log_scale: f64::from_bits(log_scale), moments: moments.map(f64::from_bits), steps };
+    }
+
     /// The one to learn, if the loss says so.
     pub(super) fn new(config: &InfoNceConfig) -> Option<Self> {
         let log_scale = -f64::from(config.temperature).ln();

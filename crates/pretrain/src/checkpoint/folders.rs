@@ -1,0 +1,103 @@
+//! Names of folders in a store, and how a folder gets its name.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use vectors::sync_folder;
+use walkdir::WalkDir;
+
+/// The folder of a checkpoint that is not whole: one being written, or on its way out.
+const PARTIAL: &str = "partial";
+/// A checkpoint renamed out of the way of a new one of its step.
+const REPLACED: &str = "replaced";
+
+pub(super) fn name_of(step: u64) -> String {
+    format!("step-{step}")
+}
+
+/// The step of which `name` is the folder. `step-007` and `step-+7` are no names, though 7 is a number.
+pub(super) fn step_of(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.parse().ok()?;
+    (name == name_of(step)).then_some(step)
+}
+
+/// Where the checkpoint is written that will be in `folder`, and where it goes before it is removed.
+pub(super) fn partial(folder: &Path) -> PathBuf {
+    folder.with_added_extension(PARTIAL)
+}
+
+/// Whether `name` is of something that a killed process left behind.
+pub(super) fn is_leftover(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(name, suffix)| step_of(name).is_some() && [PARTIAL, REPLACED].contains(&suffix))
+}
+
+/// The names of the folders in `store`; none if it is not there.
+pub(super) fn names(store: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let entries = match fs::read_dir(store) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}
+
+/// Makes the folder `store`, unless it is there.
+pub(super) fn make_store(store: &Path) -> io::Result<()> {
+    if store.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(store)?;
+    sync_folder(store.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// Makes sure that `folder` and all in it is on disk.
+pub(super) fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in WalkDir::new(folder).contents_first(true) {
+        let entry = entry?;
+        if entry.file_type().is_dir() {
+            sync_folder(entry.path())?;
+        } else if entry.file_type().is_file() {
+            // Windows flushes only what may be written.
+            File::options().read(true).write(cfg!(windows)).open(entry.path())?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives `draft` the name of `folder`. A folder of that name is a leftover afterwards.
+pub(super) fn rename_over(draft: &Path, folder: &Path) -> io::Result<()> {
+    rename_by(draft, folder, exchange)
+}
+
+/// As [`rename_over`], with a way to exchange two folders that may fail.
+fn rename_by(draft: &Path, folder: &Path, exchange: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    if !folder.is_dir() {
+        return fs::rename(draft, folder);
+    }
+    exchange(draft, folder).or_else(|_| {
+        // A process killed between the two renames leaves no checkpoint of this step, only those of others.
+        let aside = folder.with_added_extension(REPLACED);
+        fs::rename(folder, &aside)?;
+        fs::rename(draft, folder).inspect_err(|_| {
+            let _ = fs::rename(&aside, folder);
+        })
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,181 @@
+//! A training between two steps, and what of it goes into a checkpoint.
+
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use infonce::InfoNceConfig;
+use serde::{Deserialize, Serialize};
+
+use super::average::Average;
+use super::optimizer::Optimizer;
+use super::parameters::{named, with_values};
+use super::temperature::{SavedTemperature, Temperature};
+use crate::checkpoint::NamedTensor;
+use crate::config::TrainConfig;
+
+/// What parameters are called in a checkpoint.
+const KIND: &str = "parameter";
+
+/// A training between two steps: the encoder, and all that its next steps depend on beside data and configuration.
+pub struct TrainingState<B: AutodiffBackend, E> {
+    pub(super) encoder: E,
+    pub(super) optimizer: Optimizer<B::InnerBackend>,
+    pub(super) temperature: Option<Temperature>,
+    pub(super) average: Option<Average<B::InnerBackend>>,
+    pub(super) epoch: u64,
+    /// The next batch of the epoch.
+    pub(super) index: usize,
+    pub(super) step: usize,
+    /// Steps in a row that were skipped before the next.
+    pub(super) in_a_row: usize,
+}
+
+/// All of a state but its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedState {
+    pub(crate) step: usize,
+    pub(crate) epoch: u64,
+    pub(crate) index: usize,
+    in_a_row: usize,
+    temperature: Option<SavedTemperature>,
+    /// Of each parameter how many steps the optimizer has seen.
+    optimizer: Vec<usize>,
+}
+
+/// Why the state of a checkpoint is not one of this training.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// A parameter has another shape.
+    #[error("parameter {place} has the shape {saved:?}, the student's has {here:?}")]
+    Shape {
+        /// Which, counted from 0.
+        place: usize,
+        /// Its shape there.
+        saved: Vec<usize>,
+        /// The student's.
+        here: Vec<usize>,
+    },
+    /// There are more parameters, or fewer.
+    #[error("it has {saved} parameters, the student has {here}")]
+    Parameters {
+        /// Those that are there.
+        saved: usize,
+        /// The student's.
+        here: usize,
+    },
+    /// Moments are missing.
+    #[error("tensors of the optimizer are missing")]
+    Optimizer,
+    /// The average is missing.
+    #[error("tensors of the average are missing")]
+    Average,
+}
+
+impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
+    pub(super) fn new(config: &TrainConfig, loss: &InfoNceConfig, encoder: E) -> Self {
+        Self {
+            optimizer: Optimizer::new(config),
+            temperature: Temperature::new(loss),
+            average: Average::new(config.ema, &encoder.valid()),
+            encoder,
+            epoch: 0,
+            index: 0,
+            step: 0,
+            in_a_row: 0,
+        }
+    }
+
+    /// The encoder as it is trained.
+    pub fn encoder(&self) -> &E {
+        &self.encoder
+    }
+
+    /// The encoder to be judged and used: with the average of its weights where the configuration asks for one.
+    pub fn judged(&self) -> E::InnerModule {
+        let encoder = self.encoder.valid();
+        match &self.average {
+            Some(average) => average.of(encoder),
+            None => encoder,
+        }
+    }
+
+    /// The same, to be saved.
+    pub fn exported(&self) -> E {
+        match self.average {
+            Some(_) => E::from_inner(self.judged()),
+            None => self.encoder.clone(),
+        }
+    }
+
+    /// The same, at the end.
+    pub fn into_encoder(self) -> E {
+        match self.average {
+            Some(_) => E::from_inner(self.judged()),
+            None => self.encoder,
+        }
+    }
+
+    /// How many steps are done.
+    pub fn steps_done(&self) -> usize {
+        self.step
+    }
+
+    pub(crate) fn save(&self) -> (SavedState, Vec<NamedTensor>) {
+        let mut tensors = named(&self.encoder.valid(), KIND);
+        let (moments, optimizer) = self.optimizer.named();
+        tensors.extend(moments);
+        tensors.extend(self.average.iter().flat_map(Average::named));
+        let temperature = self.temperature.as_ref().map(Temperature::save);
+        let (step, epoch, index, in_a_row) = (self.step, self.epoch, self.index, self.in_a_row);
+        (SavedState { step, epoch, index, in_a_row, temperature, optimizer }, tensors)
+    }
+
+    /// This, a training that has not begun, as [`save`](Self::save) gave it.
+    pub(crate) fn restore(
+        mut self,
+        config: &TrainConfig,
+        saved: SavedState,
+        tensors: Vec<NamedTensor>,
+        device: &B::Device,
+    ) -> Result<Self, StateError> {
+        let mut left: std::collections::HashMap<String, Vec<f32>> = Default::default();
+        let mut parameters = Vec::new();
+        for tensor in tensors {
+            match tensor.name.starts_with(KIND) {
+                true => parameters.push(tensor),
+                false => drop(left.insert(tensor.name, tensor.values)),
+            }
+        }
+        self.encoder = with_parameters(self.encoder, parameters)?;
+        let mut take = |name: &str| left.remove(name);
+        self.optimizer =
+            Optimizer::restored(config, &saved.optimizer, &mut take, device).ok_or(StateError::Optimizer)?;
+        if let Some(average) = &mut self.average {
+            average.restore(&mut take).ok_or(StateError::Average)?;
+        }
+        if let (Some(temperature), Some(saved)) = (&mut self.temperature, saved.temperature) {
+            temperature.restore(saved);
+        }
+        (self.step, self.epoch, self.index, self.in_a_row) = (saved.step, saved.epoch, saved.index, saved.in_a_row);
+        Ok(self)
+    }
+}
+
+/// The module with the parameters of another of its shape.
+pub(crate) fn with_parameters<B, E>(module: E, parameters: Vec<NamedTensor>) -> Result<E, StateError>
+where
+    B: AutodiffBackend,
+    E: AutodiffModule<B>,
+{
+    let here = named(&module.valid(), KIND);
+    if here.len() != parameters.len() {
+        return Err(StateError::Parameters { saved: parameters.len(), here: here.len() });
+    }
+    for (place, (saved, here)) in parameters.iter().zip(here).enumerate() {
+        if saved.shape != here.shape {
+            return Err(StateError::Shape { place, saved: saved.shape.clone(), here: here.shape });
+        }
+    }
+    Ok(with_values::<B, E>(module, parameters.into_iter().map(|tensor| tensor.values).collect()))
+}
