@@ -434,6 +434,12 @@ pub enum PretrainError {
         /// What would fit.
         advice: String,
     },
+    /// Signals cannot be waited for.
+    #[error("signals")]
+    Signals {
+        /// The cause.
+        source: std::io::Error,
+    },
     /// Stdout could not be written.
     #[error("stdout")]
     Stdout {

@@ -37,6 +37,7 @@ mod rows;
 mod run_folder;
 mod sentences;
 mod stale;
+mod stop;
 mod student;
 mod train;
 
@@ -66,8 +67,9 @@ pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipe
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};
 pub use stale::Stale;
+pub use stop::Stop;
 pub use student::{Origin, Student};
 pub use train::{
-    BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, Schedule, SkippedStep, StateError, StepReport,
-    Training, TrainingState,
+    BatchGradients, BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, Schedule, SkippedStep, StateError,
+    StepReport, Training, TrainingState,
 };

@@ -28,17 +28,21 @@ pub enum CheckpointError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A checkpoint is written, and an older one could not be removed.
-    #[error("{}: not removed; the checkpoint of step {written} is written", path.display())]
+    /// A checkpoint is written, and another could not be removed.
+    #[error("checkpoint of step {written} is written; one of before is not removed")]
     NotPruned {
-        /// The file or folder that failed.
-        path: PathBuf,
         /// The step of the checkpoint that is written.
         written: u64,
-        /// What the system said.
+        /// Which one, and what the system said.
         #[source]
-        source: io::Error,
+        source: Box<CheckpointError>,
     },
+}
+
+impl CheckpointError {
+    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
 }
 
 fn describe(kept: Option<u64>) -> String {

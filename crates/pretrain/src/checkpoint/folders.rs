@@ -101,3 +101,54 @@ fn exchange(one: &Path, other: &Path) -> io::Result<()> {
 fn exchange(_: &Path, _: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_decimals_are_steps() {
+        for step in [0, 7, 10, u64::MAX] {
+            assert_eq!(step_of(&name_of(step)), Some(step));
+        }
+        for name in ["step-", "step-007", "step-+7", "step--7", "step- 7", "step-7 ", "step-7.partial", "Step-7", "7"] {
+            assert_eq!(step_of(name), None, "{name}");
+        }
+        assert_eq!(step_of("step-18446744073709551616"), None, "one more than a u64 holds");
+    }
+
+    #[test]
+    fn only_what_this_program_leaves_is_a_leftover() {
+        assert!(["step-7.partial", "step-0.replaced"].into_iter().all(is_leftover));
+        for name in ["step-7", "step-07.partial", "step-7.old", "step-7.partial.partial", ".partial", "best.partial"] {
+            assert!(!is_leftover(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_replaced_with_and_without_exchange() {
+        let refuse = |_: &Path, _: &Path| Err(ErrorKind::Unsupported.into());
+        for exchange in [exchange, refuse] {
+            let store = tempfile::tempdir().unwrap();
+            let folder = store.path().join("step-7");
+            for version in ["old", "new"] {
+                let draft = partial(&folder);
+                fs::create_dir(&draft).unwrap();
+                fs::write(draft.join(version), "").unwrap();
+                rename_by(&draft, &folder, exchange).unwrap();
+                assert!(folder.join(version).exists());
+            }
+            assert!(!folder.join("old").exists());
+            assert!(names(store.path()).unwrap().iter().all(|name| name == "step-7" || is_leftover(name)));
+        }
+    }
+
+    #[test]
+    fn a_folder_stays_where_the_draft_cannot_take_its_place() {
+        let store = tempfile::tempdir().unwrap();
+        let folder = store.path().join("step-7");
+        fs::create_dir(&folder).unwrap();
+        assert!(rename_over(&partial(&folder), &folder).is_err());
+        assert_eq!(names(store.path()).unwrap(), ["step-7"]);
+    }
+}

@@ -155,7 +155,7 @@ fn parse_tensors(bytes: &[u8]) -> Result<Vec<NamedTensor>, Damage> {
     let named = tensors.into_iter().map(|(name, view)| NamedTensor {
         name: name.split_once(' ').map_or(&*name, |(_, name)| name).to_owned(),
         shape: view.shape().to_vec(),
-        values: bytemuck::pod_collect_to_vec(view.data()),
+        values: view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
     });
     Ok(named.collect())
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +74,7 @@ impl Store {
     /// # Errors
     /// [`CheckpointError::Io`] if the folder cannot be read.
     pub fn steps(&self) -> Result<Vec<u64>, CheckpointError> {
-        let names = names(&self.folder).map_err(|source| CheckpointError::Io { path: self.folder.clone(), source })?;
+        let names = names(&self.folder).map_err(CheckpointError::at(&self.folder))?;
         let mut steps: Vec<u64> = names.iter().filter_map(|name| step_of(name)).collect();
         steps.sort_unstable();
         Ok(steps)
@@ -114,7 +113,7 @@ impl Store {
             assert_eq!(values, expected, "values of tensor {name} of shape {shape:?}");
         }
         let before = self.steps()?;
-        self.clear().map_err(|(path, source)| CheckpointError::Io { path, source })?;
+        self.clear()?;
         let written = self.write_whole(step, |draft| {
             // First, so that nothing in it takes the place of the state.
             beside(draft).map_err(Failure::at(draft))?;
@@ -125,11 +124,8 @@ impl Store {
             let _ = self.clear();
             CheckpointError::NotWritten { path, kept: before.last().copied(), source }
         })?;
-        self.discard(&self.surplus(step, &before)).map_err(|(path, source)| CheckpointError::NotPruned {
-            path,
-            written: step,
-            source,
-        })
+        let pruned = self.discard(&self.surplus(step, &before));
+        pruned.map_err(|error| CheckpointError::NotPruned { written: step, source: error.into() })
     }
 
     /// The newest intact checkpoint, and what is wrong with those that are newer.
@@ -139,13 +135,17 @@ impl Store {
     /// # Errors
     /// [`CheckpointError::Io`] if the folder cannot be read.
     pub fn latest<H: DeserializeOwned>(&self) -> Result<Found<H>, CheckpointError> {
-        let found = self.look()?;
-        if found.damaged.is_empty() {
-            return Ok(found);
+        // While it is read, another process may replace or remove a checkpoint: what is wrong twice is wrong.
+        let mut seen = None;
+        loop {
+            let found = self.look()?;
+            let intact = found.state.is_some() && found.damaged.is_empty();
+            let summary = Some((found.state.as_ref().map(|state| state.step), found.damaged.clone()));
+            if intact || summary == seen {
+                return Ok(found);
+            }
+            seen = summary;
         }
-        drop(found);
-        // Another process may have replaced or removed a checkpoint while it was read: what counts is a second look.
-        self.look()
     }
 
     /// Removes all checkpoints and what killed processes left of others.
@@ -154,8 +154,8 @@ impl Store {
     /// [`CheckpointError::Io`] if the folder cannot be read or one in it not be removed.
     pub fn remove_all(&self) -> Result<(), CheckpointError> {
         let steps = self.steps()?;
-        let removed = self.clear().and_then(|()| self.discard(&steps));
-        removed.map_err(|(path, source)| CheckpointError::Io { path, source })
+        self.clear()?;
+        self.discard(&steps)
     }
 
     fn look<H: DeserializeOwned>(&self) -> Result<Found<H>, CheckpointError> {
@@ -190,23 +190,22 @@ impl Store {
     }
 
     /// Removes the checkpoints of `steps` and all leftovers, of which there are none yet of these steps.
-    fn discard(&self, steps: &[u64]) -> Result<(), (PathBuf, io::Error)> {
+    fn discard(&self, steps: &[u64]) -> Result<(), CheckpointError> {
         // Under its own name a checkpoint of which a killed process removed a part would look damaged.
-        for &step in steps {
-            let folder = self.folder_of(step);
-            fs::rename(&folder, partial(&folder)).map_err(|source| (folder, source))?;
+        for folder in steps.iter().map(|&step| self.folder_of(step)) {
+            fs::rename(&folder, partial(&folder)).map_err(CheckpointError::at(&folder))?;
         }
         if !steps.is_empty() {
-            sync_folder(&self.folder).map_err(|source| (self.folder.clone(), source))?;
+            sync_folder(&self.folder).map_err(CheckpointError::at(&self.folder))?;
         }
         self.clear()
     }
 
     /// Removes what is left of checkpoints that were being written or removed.
-    fn clear(&self) -> Result<(), (PathBuf, io::Error)> {
-        let names = names(&self.folder).map_err(|source| (self.folder.clone(), source))?;
+    fn clear(&self) -> Result<(), CheckpointError> {
+        let names = names(&self.folder).map_err(CheckpointError::at(&self.folder))?;
         for leftover in names.iter().filter(|name| is_leftover(name)).map(|name| self.folder.join(name)) {
-            fs::remove_dir_all(&leftover).map_err(|source| (leftover, source))?;
+            fs::remove_dir_all(&leftover).map_err(CheckpointError::at(&leftover))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::Result;
 use crate::pipeline::Pipeline;
-use crate::program::{print, print_clusters, print_comparison, print_found, start_threads};
+use crate::program::{print, print_clusters, print_comparison, print_found, start_threads, stop_on_signals};
 use crate::run_folder::{Member, RunFolder};
 
 /// What every stage takes.
@@ -125,7 +125,7 @@ impl BackendTask for Task {
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
         let pipeline = match self.command.only_reads() {
             true => Pipeline::<B>::open(self.config, device)?,
-            false => Pipeline::<B>::create(self.config, self.force, device)?,
+            false => Pipeline::<B>::create(self.config, self.force, device)?.stopped_by(stop_on_signals()?),
         };
         let folder = pipeline.folder();
         match self.command {

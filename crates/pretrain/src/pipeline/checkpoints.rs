@@ -8,9 +8,9 @@ use burn::tensor::backend::AutodiffBackend;
 use serde::{Deserialize, Serialize};
 use stratified_sampler::PlanHash;
 
-use crate::checkpoint::{NamedTensor, State, Store};
+use crate::checkpoint::{CheckpointError, NamedTensor, State, Store};
 use crate::config::TrainConfig;
-use crate::error::{PretrainError, Result};
+use crate::error::{PretrainError, Result, one_line};
 use crate::train::parameters::named;
 use crate::train::{SavedState, TrainingState, with_parameters};
 
@@ -138,7 +138,11 @@ impl Checkpoints {
             state: saved,
         };
         self.store.protect(best.iter().map(|best| best.step as u64));
-        self.store.write(step, &header, &tensors, model)?;
+        match self.store.write(step, &header, &tensors, model) {
+            // It is written; what is left of older ones goes with the next.
+            Err(error @ CheckpointError::NotPruned { .. }) => tracing::warn!("{}", one_line(&error)),
+            written => written?,
+        }
         Ok(self.store.folder_of(step))
     }
 }

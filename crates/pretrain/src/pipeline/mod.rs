@@ -16,7 +16,6 @@ mod train_arm;
 mod validation;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Encoder;
@@ -32,6 +31,7 @@ use crate::memory::release_freed_blocks;
 use crate::parts::{Configured, Parts};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
+use crate::stop::Stop;
 pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
@@ -56,7 +56,7 @@ pub struct Pipeline<B: AutodiffBackend, P: Parts<B> = Configured> {
     dataset: Dataset,
     data_hash: String,
     device: B::Device,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
@@ -138,9 +138,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.compare()
     }
 
-    /// The run, whose training ends with a checkpoint and [`PretrainError::Stopped`] after the step during which `stop` became true.
+    /// The run, whose training ends with a checkpoint and [`PretrainError::Stopped`] after the step during which `stop` was wished for.
     #[must_use]
-    pub fn stopped_by(mut self, stop: Arc<AtomicBool>) -> Self {
+    pub fn stopped_by(mut self, stop: Arc<Stop>) -> Self {
         self.stop = stop;
         self
     }

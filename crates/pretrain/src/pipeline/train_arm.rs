@@ -1,7 +1,6 @@
 //! Stage `train`: every arm with every seed, from the same initial weights.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
@@ -100,6 +99,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             0 => None,
             _ => Some(Validation::new(self, start)?),
         };
+        let _heeding = self.stop.heed();
         let at = |every: usize, step: usize| every > 0 && step.is_multiple_of(every);
         loop {
             let (state, outcome) = training.step(progress.state)?;
@@ -121,7 +121,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 }
             }
             progress = Progress { state, best: progress.best, metrics: recorder.bytes() };
-            let stopped = self.stop.load(Ordering::Relaxed);
+            let stopped = self.stop.is_wished();
             if step < steps && (stopped || at(config.checkpoint_every, step)) {
                 let model = |folder: &Path| save(&progress.state.exported(), start, folder);
                 let path = checkpoints.save(&progress, model)?;

@@ -100,6 +100,16 @@ pub struct StepReport {
     pub seconds: f64,
 }
 
+/// What a batch says of the parameters.
+pub struct BatchGradients {
+    /// The mean loss's gradients of the parameters, not clipped.
+    pub parameters: GradientsParams,
+    /// The loss's slope along the logarithm of `1 / τ`.
+    pub scale: f32,
+    /// The batch's report, of step and epoch 0, without a rate, a gradient norm and a time.
+    pub report: StepReport,
+}
+
 /// A step whose loss or gradient was not finite: nothing moved.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SkippedStep {
@@ -177,7 +187,9 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let mut batch = Vec::new();
         self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
         let learned = state.temperature.as_ref().map(Temperature::value);
-        let (grads, mut report, scale_gradient) = self.gradients(&state.encoder, &batch, learned, step);
+        let BatchGradients { parameters, scale, mut report } = self.gradients(&state.encoder, &batch, learned, step);
+        let (parameters, norm) = clip::clip_global_norm::<B, E>(parameters, &state.encoder, self.config.clip_norm);
+        report.gradient_norm = norm;
         (state.step, state.index) = (step + 1, index + 1);
         let (loss, gradient_norm) = (report.loss, report.gradient_norm);
         if !loss.is_finite() || !gradient_norm.is_finite() {
@@ -189,9 +201,9 @@ impl<B: AutodiffBackend> Training<'_, B> {
         }
         state.in_a_row = 0;
         let learning_rate = Schedule::new(self.config, steps).rate(step);
-        state.encoder = state.optimizer.step(learning_rate, state.encoder, grads);
+        state.encoder = state.optimizer.step(learning_rate, state.encoder, parameters);
         if let Some(temperature) = &mut state.temperature {
-            temperature.step(scale_gradient.into(), learning_rate, self.config);
+            temperature.step(scale.into(), learning_rate, self.config);
         }
         if let Some(average) = &mut state.average {
             average.update(&state.encoder.valid(), state.step);
@@ -201,26 +213,22 @@ impl<B: AutodiffBackend> Training<'_, B> {
         Ok((state, Some(Outcome::Trained(report))))
     }
 
-    /// The clipped gradients of one batch, and the loss's slope along the logarithm of `1 / τ`.
+    /// The gradients of one batch of pairs, with the dropout of step `step`, at a temperature other than the configuration's if one is given.
     ///
     /// The loss gives gradients of the embeddings in closed form; the tape backpropagates their inner product
     /// with the embeddings (Gao et al. 2021, §3).
-    fn gradients<E>(
-        &self,
-        encoder: &E,
-        batch: &[u32],
-        temperature: Option<f32>,
-        step: usize,
-    ) -> (GradientsParams, StepReport, f32)
+    ///
+    /// # Panics
+    /// If a pair is past the last one, or a text has more tokens than the encoder takes.
+    pub fn gradients<E>(&self, encoder: &E, batch: &[u32], temperature: Option<f32>, step: usize) -> BatchGradients
     where
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
         let tokens = self.tokens.batch(batch, self.hard_negatives);
         let dropout = self.dropout(step, tokens.texts.len());
         let chunked = Chunked::new(&tokens.texts, dropout.as_ref(), self.config.chunk_tokens);
-        let (grads, loss) =
+        let (parameters, loss) =
             chunked.gradients(encoder, self.device, |embeddings| self.loss(batch, &tokens, embeddings, temperature));
-        let (grads, gradient_norm) = clip::clip_global_norm::<B, E>(grads, encoder, self.config.clip_norm);
         let report = StepReport {
             step: 0,
             epoch: 0,
@@ -230,14 +238,14 @@ impl<B: AutodiffBackend> Training<'_, B> {
             temperature: temperature.unwrap_or(self.loss_config.temperature),
             similarities: loss.similarities,
             by_stratum: loss.by_stratum,
-            gradient_norm,
+            gradient_norm: 0.0,
             chunks: chunked.count(),
             tokens: tokens.texts.total(),
             learning_rate: 0.0,
             pairs: batch.len(),
             seconds: 0.0,
         };
-        (grads, report, loss.scale_gradient)
+        BatchGradients { parameters, scale: loss.scale_gradient, report }
     }
 
     /// The loss of a batch, and its gradient with respect to the embeddings of the distinct texts.

@@ -1,5 +1,6 @@
 //! What the tests on devices share.
 
+#[allow(dead_code, reason = "each test file uses its part")]
 /// Numbers in `-1..1` that repeat nowhere: Weyl's sequence through a sine.
 pub(crate) fn noise(index: usize, seed: usize) -> f32 {
     let scattered = ((index + 1) as f64 * 0.618_033_988_749_895 + seed as f64 * 0.414_213_562).fract();
