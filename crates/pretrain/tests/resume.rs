@@ -30,7 +30,7 @@ const SETTINGS: [&str; 14] = [
 
 fn arguments<'a>(command: &'a str, of: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let settings = SETTINGS.iter().chain(more).flat_map(|setting| ["--set", setting]);
-    [command, of, "--threads", "1"].into_iter().chain(settings).collect()
+    [command, of, "--threads", "2"].into_iter().chain(settings).collect()
 }
 
 /// `metrics.jsonl` without what a clock says.

@@ -12,6 +12,7 @@ mod plan;
 mod recorder;
 mod search;
 mod stages;
+mod step_memory;
 mod train_arm;
 mod validation;
 

@@ -11,6 +11,7 @@ use vectors::NpyVectors;
 use super::checkpoints::{Best, Checkpoints, Progress};
 use super::initial::Start;
 use super::recorder::Recorder;
+use super::step_memory::{self, BYTES_A_PARAMETER};
 use super::validation::Validation;
 use super::{Pipeline, check_prefixes};
 use crate::config::{Keep, TrainConfig};
@@ -21,9 +22,6 @@ use crate::progress::{count, megabytes};
 use crate::rows::as_array;
 use crate::run_folder::Member;
 use crate::train::{Outcome, PairGuide, Training};
-
-/// Bytes of a parameter with its gradient and AdamW's two moments.
-const BYTES_A_PARAMETER: usize = 16;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Trains every arm with every seed.
@@ -74,6 +72,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             device: &self.device,
         };
         announce(member, &training, &*sampler, student.num_params());
+        step_memory::require(member, &training, &student)?;
         let stage = self.run.identity(&self.train_stage(member)?)?;
         let mut checkpoints = Checkpoints::new(folder.join("checkpoints"), &config.train, stage, sampler.plan_hash());
         let progress = Progress { state: training.start(student), best: None, metrics: 0 };

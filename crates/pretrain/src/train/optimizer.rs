@@ -120,3 +120,54 @@ impl<A: AutodiffBackend> ModuleMapper<A> for Step<'_, A::InnerBackend> {
         Param::from_mapped_value(id, tensor, mapper)
     }
 }
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::{Autodiff, Flex};
+    use burn::module::Module;
+
+    use super::*;
+
+    type B = Autodiff<Flex>;
+
+    #[derive(Module, Debug)]
+    struct Layer<B: Backend> {
+        matrix: Param<Tensor<B, 2>>,
+        bias: Param<Tensor<B, 1>>,
+    }
+
+    /// Both parameters after a step of gradient zero, from ones.
+    fn after_a_step(decay_all: bool) -> (f32, f32) {
+        let device = Default::default();
+        let layer = Layer::<B> {
+            matrix: Param::from_tensor(Tensor::ones([3, 2], &device)),
+            bias: Param::from_tensor(Tensor::ones([2], &device)),
+        };
+        let mut gradients = GradientsParams::new();
+        gradients.register(layer.matrix.id, Tensor::<Flex, 2>::zeros([3, 2], &device));
+        gradients.register(layer.bias.id, Tensor::<Flex, 1>::zeros([2], &device));
+        let config = TrainConfig { weight_decay: 0.5, decay_all, ..TrainConfig::default() };
+        let layer = Optimizer::new(&config).step::<B, _>(0.5, layer, gradients);
+        (layer.matrix.val().into_data().to_vec().unwrap()[5], layer.bias.val().into_data().to_vec().unwrap()[1])
+    }
+
+    #[test]
+    fn matrices_decay_and_biases_do_not_unless_told() {
+        assert_eq!(after_a_step(false), (0.75, 1.0));
+        assert_eq!(after_a_step(true), (0.75, 0.75));
+    }
+
+    #[test]
+    fn a_parameter_without_gradient_stays_and_has_no_moments() {
+        let device = Default::default();
+        let bias = || Param::from_tensor(Tensor::<B, 1>::ones([2], &device));
+        let layer = Layer::<B> { matrix: Param::from_tensor(Tensor::ones([3, 2], &device)), bias: bias() };
+        let mut gradients = GradientsParams::new();
+        gradients.register(layer.bias.id, Tensor::<Flex, 1>::ones([2], &device));
+        let mut optimizer = Optimizer::new(&TrainConfig::default());
+        let layer = optimizer.step::<B, _>(0.5, layer, gradients);
+        assert_eq!(layer.matrix.val().into_data(), Tensor::<B, 2>::ones([3, 2], &device).into_data());
+        let (tensors, steps) = optimizer.named();
+        assert_eq!((tensors.len(), steps), (2, vec![0, 1]));
+    }
+}

@@ -1,0 +1,140 @@
+//! Whether a step fits the memory that there is, found before the first.
+
+use std::any::TypeId;
+
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use embed::Encoder;
+use sysinfo::System;
+
+use crate::config::TrainConfig;
+use crate::error::{PretrainError, Result};
+use crate::progress::megabytes;
+use crate::run_folder::Member;
+use crate::train::Training;
+
+/// Bytes of a parameter with its gradient and AdamW's two moments.
+pub(super) const BYTES_A_PARAMETER: usize = 16;
+/// Batches of the first epoch that are looked at.
+const LOOKED_AT: usize = 16;
+/// What is allocated beside what a tape keeps, as a share of that: gradients on their way back, and what the allocator holds.
+const BESIDE: f64 = 0.35;
+const GIB: f64 = (1_u64 << 30) as f64;
+/// A chunk size that is advised is a multiple of this.
+const ROUND: usize = 256;
+
+/// What a step takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct StepMemory {
+    /// Whatever the batch is.
+    fixed: f64,
+    a_token: f64,
+    /// Tokens that are encoded at once.
+    tokens: usize,
+}
+
+impl StepMemory {
+    fn bytes(self) -> f64 {
+        self.fixed + self.a_token * self.tokens as f64
+    }
+
+    /// What to do if there are `available` bytes, where a text has up to `longest` tokens.
+    fn advice(self, available: f64, longest: usize) -> String {
+        let fitting = ((available - self.fixed) / self.a_token).max(0.0) as usize;
+        match fitting / ROUND * ROUND {
+            fitting if fitting >= longest.max(ROUND) => format!("train.chunk_tokens = {fitting} would fit"),
+            _ => "no train.chunk_tokens would fit".to_owned(),
+        }
+    }
+}
+
+/// Refuses a training whose step takes more than `train.memory`, or on the processor than the machine has left.
+pub(super) fn require<B, E>(member: Member<'_>, training: &Training<'_, B>, encoder: &E) -> Result<()>
+where
+    B: AutodiffBackend,
+    E: Encoder<B>,
+{
+    let config = training.config;
+    let Some(available) = available::<B::InnerBackend>(config) else { return Ok(()) };
+    let step = of_step(training, encoder)?;
+    tracing::debug!("train {member}: a step takes about {}", shown(step.bytes()));
+    if step.bytes() <= available {
+        return Ok(());
+    }
+    let longest = config.max_query_tokens.max(config.max_passage_tokens);
+    let advice = step.advice(available, longest);
+    let [needed, available] = [step.bytes(), available].map(shown);
+    Err(PretrainError::Memory { arm: member.to_string(), needed, available, advice })
+}
+
+fn of_step<B, E>(training: &Training<'_, B>, encoder: &E) -> Result<StepMemory>
+where
+    B: AutodiffBackend,
+    E: Encoder<B>,
+{
+    let config = training.config;
+    let (texts, most) = largest(training)?;
+    let chunked = config.chunk_tokens > 0 && config.chunk_tokens < most;
+    // Sums of gradients, and the average.
+    let beside = 4 * (usize::from(chunked) + usize::from(config.ema > 0.0));
+    // Embeddings and their gradients, of distinct texts and of pairs.
+    let vectors = 6 * texts * encoder.dim() * size_of::<f32>();
+    Ok(StepMemory {
+        fixed: (encoder.num_params() * (BYTES_A_PARAMETER + beside) + vectors) as f64,
+        a_token: encoder.tape_bytes_a_token() as f64 * (1.0 + BESIDE),
+        tokens: if chunked { config.chunk_tokens } else { most },
+    })
+}
+
+/// The most texts and tokens of some batches.
+fn largest<B: AutodiffBackend>(training: &Training<'_, B>) -> Result<(usize, usize)> {
+    let batches = training.sampler.len(0);
+    let (mut batch, mut largest) = (Vec::new(), (0, 0));
+    for index in (0..batches).step_by(batches.div_ceil(LOOKED_AT).max(1)) {
+        let failed = |source| PretrainError::Batch { epoch: 0, index, source };
+        training.sampler.batch(0, index, &mut batch).map_err(failed)?;
+        let texts = training.tokens.batch(&batch, training.hard_negatives).texts;
+        largest = (largest.0.max(texts.len()), largest.1.max(texts.total()));
+    }
+    Ok(largest)
+}
+
+/// Bytes that a step may take; `None` where nobody says, as on a device whose memory is not asked for.
+fn available<B: Backend>(config: &TrainConfig) -> Option<f64> {
+    if config.memory > 0.0 {
+        return Some(config.memory * GIB);
+    }
+    on_processor::<B>().then(|| {
+        let mut system = System::new();
+        system.refresh_memory();
+        let within = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+        system.available_memory().min(within) as f64
+    })
+}
+
+#[cfg(feature = "cpu")]
+fn on_processor<B: Backend>() -> bool {
+    TypeId::of::<B::FloatTensorPrimitive>() == TypeId::of::<burn_flex::FlexTensor>()
+}
+
+#[cfg(not(feature = "cpu"))]
+fn on_processor<B: Backend>() -> bool {
+    false
+}
+
+fn shown(bytes: f64) -> String {
+    megabytes(bytes as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_chunk_that_fits_is_advised() {
+        let step = StepMemory { fixed: 1e6, a_token: 1e3, tokens: 9_000 };
+        assert_eq!(step.bytes(), 1e7);
+        assert_eq!(step.advice(6e6, 128), "train.chunk_tokens = 4864 would fit");
+        assert_eq!(step.advice(6e6, 5_000), "no train.chunk_tokens would fit");
+        assert_eq!(step.advice(5e5, 128), "no train.chunk_tokens would fit");
+    }
+}

@@ -1,0 +1,236 @@
+//! What a training does beside its plain steps: steps that are not finite, averages, decay, presets, memory.
+
+#![cfg(feature = "cpu")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::cell::Cell;
+
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::Tensor;
+use common::Bench;
+use embed::{Encoder, Prompts, StaticConfig, StaticEncoder, TextTokenizer, TokenLimits};
+use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Tiled};
+use pretrain::data::{Dataset, Pair};
+use pretrain::{Outcome, PairTokens, PretrainError, RateDecay, TrainConfig, Training};
+use stratified_sampler::{Uniform, UniformConfig};
+
+type B = Autodiff<Flex>;
+
+const PAIRS: usize = 16;
+
+struct Parts {
+    tokens: PairTokens,
+    sampler: Uniform,
+    loss_config: InfoNceConfig,
+    encoder: StaticEncoder<B>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let text = |side: &str, pair: usize| format!("{side} {} {}", ["red", "blue", "green"][pair % 3], pair * pair);
+        let dataset = Dataset {
+            queries: (0..PAIRS).map(|pair| ("", text("query", pair))).collect(),
+            passages: (0..PAIRS).map(|pair| ("", text("passage", pair))).collect(),
+            train: (0..PAIRS as u32).map(|pair| Pair { query: pair, passage: pair }).collect(),
+            ..Dataset::default()
+        };
+        let texts = dataset.queries.iter().chain(&dataset.passages).map(|text| text.text);
+        let tokenizer = TextTokenizer::train_wordpiece(texts, 300).unwrap();
+        let tokens = PairTokens::new(&dataset, &tokenizer, &Prompts::default(), TokenLimits::new(8, 12)).unwrap();
+        let encoder = StaticConfig::new(tokenizer.vocab_size(), 8).init::<B>(&Default::default()).unwrap();
+        Self {
+            tokens,
+            sampler: UniformConfig::new(4).build(PAIRS).unwrap(),
+            loss_config: InfoNceConfig::default().with_temperature(0.1),
+            encoder,
+        }
+    }
+
+    fn training<'a>(&'a self, loss: &'a dyn ContrastiveLoss<Flex>, config: &'a TrainConfig) -> Training<'a, B> {
+        Training {
+            tokens: &self.tokens,
+            sampler: &self.sampler,
+            loss,
+            loss_config: &self.loss_config,
+            guide: None,
+            hard_negatives: None,
+            strata: None,
+            config,
+            device: &burn::backend::flex::FlexDevice,
+        }
+    }
+}
+
+fn table(encoder: &StaticEncoder<B>) -> Vec<f32> {
+    encoder.table().into_data().to_vec().unwrap()
+}
+
+/// A loss that is no number in some of its calls.
+struct Broken {
+    tiled: Tiled,
+    calls: Cell<usize>,
+    in_calls: std::ops::Range<usize>,
+}
+
+impl ContrastiveLoss<Flex> for Broken {
+    fn loss_and_gradients(
+        &self,
+        queries: Tensor<Flex, 2>,
+        passages: Tensor<Flex, 2>,
+        ids: &InBatch<'_>,
+    ) -> LossAndGradients<Flex> {
+        let call = self.calls.replace(self.calls.get() + 1);
+        let mut output = self.tiled.loss_and_gradients(queries, passages, ids);
+        if self.in_calls.contains(&call) {
+            output.query_gradient = output.query_gradient * f32::NAN;
+        }
+        output
+    }
+}
+
+#[test]
+fn a_step_that_is_not_finite_moves_nothing_and_too_many_in_a_row_end_the_training() {
+    let parts = Parts::new();
+    let broken = |in_calls| Broken { tiled: parts.loss_config.build().unwrap(), calls: Cell::new(0), in_calls };
+    let config = TrainConfig { epochs: 2, skip_at_most: 2, ..TrainConfig::default() };
+    let steps = |loss: &Broken| -> Result<Vec<(bool, bool)>, PretrainError> {
+        let training = parts.training(loss, &config);
+        let (mut state, mut seen) = (training.start(parts.encoder.clone()), Vec::new());
+        loop {
+            let before = table(state.encoder());
+            let (next, outcome) = training.step(state)?;
+            let Some(outcome) = outcome else { return Ok(seen) };
+            seen.push((matches!(outcome, Outcome::Skipped(_)), table(next.encoder()) == before));
+            state = next;
+        }
+    };
+    let expected: Vec<(bool, bool)> = (0..8).map(|step| ((2..4).contains(&step), (2..4).contains(&step))).collect();
+    assert_eq!(steps(&broken(2..4)).unwrap(), expected);
+    match steps(&broken(2..5)) {
+        Err(error @ PretrainError::Diverged { step: 4, in_a_row: 3, .. }) => {
+            assert!(error.to_string().contains("the 3. such step in a row"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // A training does not end on steps that moved nothing.
+    assert!(matches!(steps(&broken(7..8)), Err(PretrainError::Diverged { step: 7, in_a_row: 1, .. })));
+}
+
+#[test]
+fn the_average_of_the_weights_is_the_one_worked_by_hand() {
+    let parts = Parts::new();
+    let loss = parts.loss_config.build().unwrap();
+    let config = TrainConfig { epochs: 3, learning_rate: Some(0.05), ema: 0.4, ..TrainConfig::default() };
+    let mut average: Vec<f64> = table(&parts.encoder).into_iter().map(f64::from).collect();
+    let training = parts.training(&loss, &config);
+    let averaged = training.run(parts.encoder.clone(), &mut |report, encoder| {
+        let step = (report.step + 1) as f64;
+        let keep = 0.4_f64.min((1.0 + step) / (10.0 + step));
+        for (average, value) in average.iter_mut().zip(table(encoder)) {
+            *average = *average * keep + f64::from(value) * (1.0 - keep);
+        }
+        Ok(())
+    });
+    for (found, expected) in table(&averaged.unwrap()).into_iter().zip(average) {
+        assert!((f64::from(found) - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}
+
+#[test]
+fn a_schedule_that_stays_and_falls_reaches_the_steps() {
+    let parts = Parts::new();
+    let loss = parts.loss_config.build().unwrap();
+    let config = TrainConfig {
+        epochs: 2,
+        learning_rate: Some(1.0),
+        warmup: 0.25,
+        schedule: RateDecay::WarmupStableDecay,
+        cooldown: 0.5,
+        final_rate: 0.0,
+        ..TrainConfig::default()
+    };
+    let mut rates = Vec::new();
+    let training = parts.training(&loss, &config);
+    training
+        .run(parts.encoder.clone(), &mut |report, _| {
+            rates.push(report.learning_rate);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(rates, [0.5, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]);
+}
+
+/// The paper's preset, at a width and a batch that a test has time for.
+#[test]
+fn the_papers_preset_trains_in_chunks_at_reduced_width() {
+    let bench = Bench::new();
+    let preset = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/paper.toml")).unwrap();
+    bench.write("paper.toml", &preset);
+    let settings = [
+        "data.path=data",
+        "embedder.kind=lexical",
+        "embedder.max_query_tokens=0",
+        "embedder.max_passage_tokens=0",
+        "cluster.k=4",
+        "sampler.batch_size=32",
+        "student.layers=2",
+        "student.dim=32",
+        "student.heads=2",
+        "student.vocab_size=300",
+        "train.chunk_tokens=50",
+        "train.epochs=2",
+        "eval.baselines=false",
+        "run.dir=run",
+    ];
+    let arguments: Vec<&str> =
+        ["run", "paper.toml"].into_iter().chain(settings.iter().flat_map(|setting| ["--set", setting])).collect();
+    let (stdout, _) = bench.succeed(&arguments);
+    assert!(stdout.contains("passage clusters"), "{stdout}");
+    let metrics = bench.read("run/arms/passages/metrics.jsonl");
+    let step: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    assert!(step["chunks"].as_u64().unwrap() > 3 && step["tokens"].as_u64().unwrap() > 150, "{step}");
+}
+
+#[test]
+fn a_step_beyond_the_memory_is_refused_with_the_chunk_that_fits() {
+    let bench = Bench::new();
+    let with = |memory: &'static str, chunk: &'static str| {
+        [
+            "train",
+            "config.toml",
+            "--set",
+            "student.kind=bert",
+            "--set",
+            "student.dim=64",
+            "--set",
+            "student.layers=8",
+            "--set",
+            "sampler.batch_size=64",
+            "--set",
+            "run.arms=[\"none\"]",
+            "--set",
+            memory,
+            "--set",
+            chunk,
+        ]
+    };
+    let refused = bench.fail(&with("train.memory=0.021", "train.chunk_tokens=0"));
+    assert!(refused.contains("a step takes about") && refused.contains("train.chunk_tokens = "), "{refused}");
+    let advised: usize = refused.split("chunk_tokens = ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(advised % 256, 0);
+    bench.succeed(&with("train.memory=0.021", Box::leak(format!("train.chunk_tokens={advised}").into_boxed_str())));
+    let hopeless = bench.fail(&with("train.memory=0.0001", "train.chunk_tokens=256"));
+    assert!(hopeless.contains("no train.chunk_tokens would fit"), "{hopeless}");
+}
+
+#[test]
+fn an_encoder_of_ones_own_drops_nothing() {
+    let parts = Parts::new();
+    let tokens = parts.tokens.batch(&[0, 1], None).texts;
+    let dropout = embed::Dropout::new(0.5, vec![1; tokens.len()]);
+    let dropped = parts.encoder.forward_training(&tokens, Some(&dropout), &Default::default());
+    let whole = parts.encoder.forward(&tokens, &Default::default());
+    assert_eq!(dropped.into_data(), whole.into_data());
+}
