@@ -29,16 +29,15 @@ pub trait Encoder<B: Backend>: Module<B> {
     ///
     /// # Panics
     /// If a token id is not below [`vocab_size`](Encoder::vocab_size), or a row is longer than [`max_tokens`](Encoder::max_tokens).
-    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2>;
+    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
+        self.forward_training(tokens, None, device)
+    }
 
-    /// As [`forward`](Encoder::forward), with dropout; an encoder that drops nothing ignores it.
+    /// The same, with dropout; an encoder that has none ignores it.
     ///
     /// # Panics
     /// As [`forward`](Encoder::forward), and if `dropout` has not a seed for each text.
-    fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
-        let _ = dropout;
-        self.forward(tokens, device)
-    }
+    fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2>;
 
     /// About the bytes that automatic differentiation keeps of each token until its gradients are there; 0 where that does not matter.
     fn tape_bytes_a_token(&self) -> usize {

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, ModelKind, Pooling, Prompts,
-    SaveFolder, StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
+    Bert, BertConfig, Dropout, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, ModelKind, Pooling,
+    Prompts, SaveFolder, StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -148,8 +148,12 @@ impl<B: Backend> Encoder<B> for Student<B> {
         inner!(self, encoder => encoder.dim())
     }
 
-    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
-        inner!(self, encoder => encoder.forward(tokens, device))
+    fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
+        inner!(self, encoder => encoder.forward_training(tokens, dropout, device))
+    }
+
+    fn tape_bytes_a_token(&self) -> usize {
+        inner!(self, encoder => Encoder::<B>::tape_bytes_a_token(encoder))
     }
 
     fn vocab_size(&self) -> usize {

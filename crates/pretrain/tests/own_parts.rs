@@ -11,8 +11,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn_flex::FlexDevice;
 use embed::{
-    EmbedError, Embedder, Encoder, ExportOptions, LoadedModel, Prompts, SaveFolder, Side, StaticConfig, StaticEncoder,
-    TextTokenizer, TokenBatch,
+    Dropout, EmbedError, Embedder, Encoder, ExportOptions, LoadedModel, Prompts, SaveFolder, Side, StaticConfig,
+    StaticEncoder, TextTokenizer, TokenBatch,
 };
 use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, InfoNceError, LossAndGradients};
 use kmeans::{Clusterer, Clustering, Iteration, KMeansError, RandomLabels, Vectors};
@@ -92,8 +92,8 @@ impl<B: Backend> Encoder<B> for Table<B> {
         self.inner.dim()
     }
 
-    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
-        self.inner.forward(tokens, device)
+    fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
+        self.inner.forward_training(tokens, dropout, device)
     }
 
     fn vocab_size(&self) -> usize {

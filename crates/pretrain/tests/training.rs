@@ -10,7 +10,7 @@ use std::cell::Cell;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
 use common::Bench;
-use embed::{Encoder, Prompts, StaticConfig, StaticEncoder, TextTokenizer, TokenLimits};
+use embed::{Prompts, StaticConfig, StaticEncoder, TextTokenizer, TokenLimits};
 use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Tiled};
 use pretrain::data::{Dataset, Pair};
 use pretrain::{Outcome, PairTokens, PretrainError, RateDecay, TrainConfig, Training};
@@ -194,43 +194,60 @@ fn the_papers_preset_trains_in_chunks_at_reduced_width() {
 }
 
 #[test]
-fn a_step_beyond_the_memory_is_refused_with_the_chunk_that_fits() {
+fn dropout_reaches_the_student_of_a_run() {
     let bench = Bench::new();
-    let with = |memory: &'static str, chunk: &'static str| {
-        [
-            "train",
-            "config.toml",
-            "--set",
-            "student.kind=bert",
-            "--set",
-            "student.dim=64",
-            "--set",
-            "student.layers=8",
-            "--set",
-            "sampler.batch_size=64",
-            "--set",
-            "run.arms=[\"none\"]",
-            "--set",
-            memory,
-            "--set",
-            chunk,
-        ]
+    let loss = |dropout: &str| {
+        let settings = ["student.kind=bert", "student.dim=32", "train.epochs=1", "run.arms=[\"none\"]", dropout];
+        let arguments = settings.iter().flat_map(|setting| ["--set", setting]);
+        bench.succeed(&["train", "config.toml", "--force"].into_iter().chain(arguments).collect::<Vec<_>>());
+        let step: serde_json::Value =
+            serde_json::from_str(bench.read("run/metrics.jsonl").lines().next().unwrap()).unwrap();
+        step["loss"].as_f64().unwrap()
     };
-    let refused = bench.fail(&with("train.memory=0.021", "train.chunk_tokens=0"));
-    assert!(refused.contains("a step takes about") && refused.contains("train.chunk_tokens = "), "{refused}");
-    let advised: usize = refused.split("chunk_tokens = ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    assert_eq!(advised % 256, 0);
-    bench.succeed(&with("train.memory=0.021", Box::leak(format!("train.chunk_tokens={advised}").into_boxed_str())));
-    let hopeless = bench.fail(&with("train.memory=0.0001", "train.chunk_tokens=256"));
-    assert!(hopeless.contains("no train.chunk_tokens would fit"), "{hopeless}");
+    let [none, again, some, same] =
+        ["train.dropout=0.0", "train.dropout=0.0", "train.dropout=0.3", "train.dropout=0.3"].map(loss);
+    assert!(none == again && some == same && none != some, "{none} {some}");
 }
 
 #[test]
-fn an_encoder_of_ones_own_drops_nothing() {
-    let parts = Parts::new();
-    let tokens = parts.tokens.batch(&[0, 1], None).texts;
-    let dropout = embed::Dropout::new(0.5, vec![1; tokens.len()]);
-    let dropped = parts.encoder.forward_training(&tokens, Some(&dropout), &Default::default());
-    let whole = parts.encoder.forward(&tokens, &Default::default());
-    assert_eq!(dropped.into_data(), whole.into_data());
+fn a_step_beyond_the_memory_is_refused_with_the_chunk_that_fits() {
+    let bench = Bench::new();
+    let settings = [
+        "student.kind=bert",
+        "student.dim=64",
+        "student.layers=16",
+        "sampler.batch_size=80",
+        "train.epochs=1",
+        "run.arms=[\"none\"]",
+    ];
+    let train = |memory: f64, chunk_tokens: usize| {
+        let more = [format!("train.memory={memory}"), format!("train.chunk_tokens={chunk_tokens}")];
+        let settings = settings.iter().copied().chain(more.iter().map(String::as_str));
+        let arguments: Vec<&str> =
+            ["train", "config.toml"].into_iter().chain(settings.flat_map(|setting| ["--set", setting])).collect();
+        let output = bench.pretrain(&arguments);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let number = |text: &str, after: &str| -> f64 {
+        text.split(after)
+            .nth(1)
+            .unwrap_or_else(|| panic!("{text}"))
+            .split(' ')
+            .next()
+            .unwrap()
+            .replace(',', "")
+            .parse()
+            .unwrap()
+    };
+    let (ran, hopeless) = train(1e-4, 256);
+    assert!(!ran && hopeless.contains("no train.chunk_tokens would fit"), "{hopeless}");
+    let (ran, refused) = train(1e-3, 0);
+    assert!(!ran && refused.contains("error: "), "{refused}");
+    let needed = number(&refused, "a step takes about ") * 1e6 / (1_u64 << 30) as f64;
+    assert!(train(needed * 1.1, 0).0);
+    std::fs::remove_dir_all(bench.path("run")).unwrap();
+    let (ran, refused) = train(needed * 0.8, 0);
+    assert!(!ran, "{refused}");
+    let advised = number(&refused, "train.chunk_tokens = ") as usize;
+    assert!(advised.is_multiple_of(256) && train(needed * 0.8, advised).0, "{refused}");
 }

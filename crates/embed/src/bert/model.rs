@@ -187,11 +187,6 @@ impl<B: Backend> Encoder<B> for Bert<B> {
         self.config.max_position_embeddings
     }
 
-    #[track_caller]
-    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
-        self.forward_training(tokens, None, device)
-    }
-
     /// What the products, attention, GELU and norms of each layer keep: eight times the hidden size, and twice the feed-forward width.
     fn tape_bytes_a_token(&self) -> usize {
         let BertConfig { hidden_size, intermediate_size, num_hidden_layers, .. } = self.config;

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::bert::check_ids;
 use crate::ops::{self, Spans};
 use crate::weights::initialized;
-use crate::{Encoder, TokenBatch};
+use crate::{Dropout, Encoder, TokenBatch};
 
 /// A vector for each token, averaged over the text and scaled to unit norm: sentence-transformers' `StaticEmbedding`.
 ///
@@ -77,7 +77,7 @@ impl<B: Backend> Encoder<B> for StaticEncoder<B> {
     }
 
     #[track_caller]
-    fn forward(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
+    fn forward_training(&self, tokens: &TokenBatch, _: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
         check_ids(tokens, self.vocab_size());
         ops::unit_or_constant(tokens, self.dim(), device, |tokens| {
             ops::bag_mean(self.table.val(), tokens.ids(), &Spans::new(tokens, device))

@@ -6,9 +6,9 @@ use super::Config;
 use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
-/// Keys that say where or how fast a run works, not what it computes.
-const WITHOUT_EFFECT: [&str; 5] =
-    ["run.dir", "run.threads", "train.checkpoint_every", "train.checkpoints", "train.memory"];
+/// Keys that say where, how fast and in what memory a run works, not what it computes but for rounding.
+const WITHOUT_EFFECT: [&str; 6] =
+    ["run.dir", "run.threads", "train.checkpoint_every", "train.checkpoints", "train.chunk_tokens", "train.memory"];
 
 /// Keys that say the same thing in two ways: who gives the first, without the second, no longer wants the second.
 const REPLACED: [(&str, &str); 4] =

@@ -72,8 +72,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     pub(super) fn train_stage(&self, member: Member<'_>) -> Result<Stage> {
         let (config, folder) = (&member.arm.config, self.run.member(member));
         let mut train = config.training();
-        // What changes no weight.
-        (train.seed, train.checkpoint_every, train.checkpoints, train.memory) = (member.seed, 0, 1, 0.0);
+        train.seed = member.seed;
+        // What changes no weight but by rounding.
+        (train.checkpoint_every, train.checkpoints, train.chunk_tokens, train.memory) = (0, 1, 0, 0.0);
         let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
         let mut stage = self
             .stage(format!("train {member}"), "train")?

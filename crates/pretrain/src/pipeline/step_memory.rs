@@ -27,6 +27,9 @@ const ROUND: usize = 256;
 struct StepMemory {
     /// Whatever the batch is.
     fixed: f64,
+    /// As much again in chunks: sums of gradients.
+    sums: f64,
+    chunked: bool,
     a_token: f64,
     /// Tokens that are encoded at once.
     tokens: usize,
@@ -34,12 +37,12 @@ struct StepMemory {
 
 impl StepMemory {
     fn bytes(self) -> f64 {
-        self.fixed + self.a_token * self.tokens as f64
+        self.fixed + if self.chunked { self.sums } else { 0.0 } + self.a_token * self.tokens as f64
     }
 
     /// What to do if there are `available` bytes, where a text has up to `longest` tokens.
     fn advice(self, available: f64, longest: usize) -> String {
-        let fitting = ((available - self.fixed) / self.a_token).max(0.0) as usize;
+        let fitting = ((available - self.fixed - self.sums) / self.a_token).max(0.0) as usize;
         match fitting / ROUND * ROUND {
             fitting if fitting >= longest.max(ROUND) => format!("train.chunk_tokens = {fitting} would fit"),
             _ => "no train.chunk_tokens would fit".to_owned(),
@@ -74,12 +77,14 @@ where
     let config = training.config;
     let (texts, most) = largest(training)?;
     let chunked = config.chunk_tokens > 0 && config.chunk_tokens < most;
-    // Sums of gradients, and the average.
-    let beside = 4 * (usize::from(chunked) + usize::from(config.ema > 0.0));
+    let parameters = encoder.num_params();
+    let average = if config.ema > 0.0 { size_of::<f32>() } else { 0 };
     // Embeddings and their gradients, of distinct texts and of pairs.
     let vectors = 6 * texts * encoder.dim() * size_of::<f32>();
     Ok(StepMemory {
-        fixed: (encoder.num_params() * (BYTES_A_PARAMETER + beside) + vectors) as f64,
+        fixed: (parameters * (BYTES_A_PARAMETER + average) + vectors) as f64,
+        sums: (parameters * size_of::<f32>()) as f64,
+        chunked,
         a_token: encoder.tape_bytes_a_token() as f64 * (1.0 + BESIDE),
         tokens: if chunked { config.chunk_tokens } else { most },
     })
@@ -131,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_largest_chunk_that_fits_is_advised() {
-        let step = StepMemory { fixed: 1e6, a_token: 1e3, tokens: 9_000 };
+        let step = StepMemory { fixed: 9e5, sums: 1e5, chunked: true, a_token: 1e3, tokens: 9_000 };
         assert_eq!(step.bytes(), 1e7);
         assert_eq!(step.advice(6e6, 128), "train.chunk_tokens = 4864 would fit");
         assert_eq!(step.advice(6e6, 5_000), "no train.chunk_tokens would fit");

@@ -148,7 +148,7 @@ mod tests {
         gradients.register(layer.bias.id, Tensor::<Flex, 1>::zeros([2], &device));
         let config = TrainConfig { weight_decay: 0.5, decay_all, ..TrainConfig::default() };
         let layer = Optimizer::new(&config).step::<B, _>(0.5, layer, gradients);
-        (layer.matrix.val().into_data().to_vec().unwrap()[5], layer.bias.val().into_data().to_vec().unwrap()[1])
+        (values(layer.matrix.val())[5], values(layer.bias.val())[1])
     }
 
     #[test]
