@@ -23,7 +23,7 @@ use crate::program::{finish, start};
 /// Cluster-stratified contrastive pretraining of text encoders (Merrick 2024, arXiv 2407.18887).
 ///
 /// A run goes through stages, each from the files of the one before: embed, cluster, train, eval. A stage whose
-/// inputs are unchanged is skipped; an interrupted stage is run again.
+/// inputs are unchanged is skipped; an interrupted training goes on from its last checkpoint, another stage is run again.
 #[derive(Debug, Parser)]
 #[command(name = "pretrain", version, propagate_version = true)]
 struct Cli {
@@ -55,6 +55,9 @@ enum Command {
     /// Print how run files differ from the first of them, with intervals and tests
     #[command(override_usage = "pretrain compare [OPTIONS] --qrels <FILE> <RUN> <RUN>... [-m <MEASURE>...]")]
     Compare(CompareArgs),
+    /// Write what the run reached so far as one HTML page, report.html in its folder
+    #[cfg(feature = "report")]
+    Report(RunArgs),
     /// Print the passages nearest to a query
     Search {
         #[command(flatten)]
@@ -91,6 +94,8 @@ impl Command {
             Self::Plan(PlanArgs::Run(run, plan)) => (run, RunCommand::Plan(plan)),
             Self::Train(run) => (run, RunCommand::Train),
             Self::Eval(EvalArgs::Run(run)) => (run, RunCommand::Eval),
+            #[cfg(feature = "report")]
+            Self::Report(run) => (run, RunCommand::Report),
             Self::Search { run, search } => (run, RunCommand::Search(search)),
             Self::Clusters { run, clusters } => (run, RunCommand::Clusters(clusters)),
         };

@@ -9,8 +9,8 @@
 //! over any [`Encoder`](embed::Encoder), [`BatchSampler`](stratified_sampler::BatchSampler) and
 //! [`ContrastiveLoss`](infonce::ContrastiveLoss), is [`Training`].
 //!
-//! Features, the first three on by default: `cpu`, `cli` (the command and module `cli`), `bm25` (the baseline by words), `wgpu`, `cuda`,
-//! `tch`. A library needs a device alone: `default-features = false, features = ["cpu"]` compiles neither clap nor tantivy.
+//! Features, the first four on by default: `cpu`, `cli` (the command and module `cli`), `bm25` (the baseline by words), `report` (the page that
+//! shows a run), `wgpu`, `cuda`, `tch`. A library needs a device alone: `default-features = false, features = ["cpu"]` compiles neither clap nor tantivy.
 
 #[cfg(feature = "bm25")]
 mod bm25;
@@ -33,6 +33,8 @@ mod plan_file;
 #[cfg(feature = "program")]
 pub mod program;
 mod progress;
+#[cfg(feature = "report")]
+pub mod report;
 mod rows;
 mod run_folder;
 mod sentences;

@@ -26,6 +26,10 @@ fn a_small_corpus_learns_in_every_arm_and_the_table_names_every_row() {
     }
     let steps = |arm: &str| bench.read(&format!("run/arms/{arm}/metrics.jsonl")).lines().count();
     assert_eq!([steps("none"), steps("queries"), steps("passages")], [40; 3]);
+    let page = bench.read("run/report.html");
+    for shown in ["unclustered", "query clusters", "BM25", "nDCG@10", "sternnebel", "</html>"] {
+        assert!(page.contains(shown), "{shown}");
+    }
     assert!(bench.leftovers().is_empty());
 }
 
@@ -43,6 +47,11 @@ fn stages_run_alone_and_again_only_where_their_inputs_changed() {
         deeper.contains("train none seed 0: unchanged") && deeper.contains("evaluate none seed 0: done"),
         "{deeper}"
     );
+
+    // What is left out is what is not there.
+    std::fs::remove_file(bench.path("run/compare.json")).unwrap();
+    let (path, _) = bench.succeed(&["report", "run"]);
+    assert_eq!(path, "run/report.html\n");
 
     let vectors = bench.path("run/embeddings/query.npy");
     std::fs::remove_file(&vectors).unwrap();

@@ -79,6 +79,8 @@ pub(super) enum RunCommand {
     Plan(RunPlanArgs),
     Train,
     Eval,
+    #[cfg(feature = "report")]
+    Report,
     Search(SearchArgs),
     Clusters(ClustersArgs),
 }
@@ -92,7 +94,12 @@ impl RunCommand {
 
     /// Whether it leaves the run folder as it is, so that it may look at one that another process works in.
     fn only_reads(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::Search(_) | Self::Clusters(_))
+        match self {
+            Self::Plan(_) | Self::Search(_) | Self::Clusters(_) => true,
+            #[cfg(feature = "report")]
+            Self::Report => true,
+            Self::Run | Self::Embed | Self::Cluster | Self::Train | Self::Eval => false,
+        }
     }
 }
 
@@ -137,6 +144,8 @@ impl BackendTask for Task {
                 pipeline.evaluate()?;
                 print_comparison(&pipeline.compare()?, folder.root())
             }
+            #[cfg(feature = "report")]
+            RunCommand::Report => print(&format!("{}\n", pipeline.write_report()?.display())),
             RunCommand::Plan(plan) => {
                 let plan = pipeline.plan(plan.member.of(folder)?, plan.epoch, plan.share())?;
                 print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))

@@ -10,6 +10,8 @@ mod initial;
 mod inspect;
 mod plan;
 mod recorder;
+#[cfg(feature = "report")]
+mod report;
 mod search;
 mod stages;
 mod step_memory;
@@ -126,7 +128,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(Self { config, parts, run, dataset, data_hash, device, stop: Arc::default() })
     }
 
-    /// All stages, those skipped that are done, and the comparison of the arms.
+    /// All stages, those skipped that are done, and the comparison of the arms; with the feature `report` the report too.
     ///
     /// # Errors
     /// Whatever a stage gives; what is finished stays.
@@ -136,7 +138,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.cluster()?;
         self.train()?;
         self.evaluate()?;
-        self.compare()
+        let comparison = self.compare()?;
+        #[cfg(feature = "report")]
+        tracing::info!("report: {}", self.write_report()?.display());
+        Ok(comparison)
     }
 
     /// The run, whose training ends with a checkpoint and [`PretrainError::Stopped`] after the step during which `stop` was wished for.

@@ -82,6 +82,11 @@ impl Recorder {
         Ok(())
     }
 
+    /// Brings the file to disk, as a checkpoint that counts its bytes must find them.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.out.sync_data().map_err(|source| PretrainError::io(&self.path, source))
+    }
+
     /// Bytes of the file.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

@@ -122,6 +122,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             progress = Progress { state, best: progress.best, metrics: recorder.bytes() };
             let stopped = self.stop.is_wished();
             if step < steps && (stopped || at(config.checkpoint_every, step)) {
+                recorder.sync()?;
                 let model = |folder: &Path| save(&progress.state.exported(), start, folder);
                 let path = checkpoints.save(&progress, model)?;
                 if stopped {

@@ -89,8 +89,10 @@ pub struct StepReport {
     /// The norm of the gradient of all parameters together, before clipping.
     pub gradient_norm: f32,
     /// Chunks that the texts were encoded in.
+    #[serde(default)]
     pub chunks: usize,
     /// Tokens of the distinct texts.
+    #[serde(default)]
     pub tokens: usize,
     /// The learning rate.
     pub learning_rate: f64,
