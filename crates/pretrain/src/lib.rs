@@ -41,6 +41,7 @@ mod sentences;
 mod stale;
 mod stop;
 mod student;
+mod tensorboard;
 mod train;
 
 /// The README's example, run as a test.
@@ -71,6 +72,7 @@ pub use run_folder::{Member, RunFolder, Stage, StageRecord};
 pub use stale::Stale;
 pub use stop::Stop;
 pub use student::{Origin, Student};
+pub use tensorboard::EventWriter;
 pub use train::{
     BatchGradients, BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, Schedule, SkippedStep, StateError,
     StepReport, Training, TrainingState,

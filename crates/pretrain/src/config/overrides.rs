@@ -7,8 +7,15 @@ use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// Keys that say where, how fast and in what memory a run works, not what it computes but for rounding.
-const WITHOUT_EFFECT: [&str; 6] =
-    ["run.dir", "run.threads", "train.checkpoint_every", "train.checkpoints", "train.chunk_tokens", "train.memory"];
+const WITHOUT_EFFECT: [&str; 7] = [
+    "run.dir",
+    "run.threads",
+    "train.checkpoint_every",
+    "train.checkpoints",
+    "train.chunk_tokens",
+    "train.memory",
+    "train.tensorboard",
+];
 
 /// Keys that say the same thing in two ways: who gives the first, without the second, no longer wants the second.
 const REPLACED: [(&str, &str); 4] =

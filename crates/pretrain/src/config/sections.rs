@@ -254,6 +254,8 @@ pub struct TrainConfig {
     pub checkpoint_every: usize,
     /// Checkpoints that are kept: so many of the last, and the best by validation.
     pub checkpoints: usize,
+    /// Whether curves are written as TensorBoard's event files too, in `tensorboard/`.
+    pub tensorboard: bool,
     /// Steps between two evaluations on the validation split, the last step's always among them; 0: none.
     pub evaluate_every: usize,
     /// Which step's student is exported.
@@ -315,6 +317,7 @@ impl Default for TrainConfig {
             seed: 0,
             checkpoint_every: 0,
             checkpoints: 2,
+            tensorboard: false,
             evaluate_every: 0,
             keep: Keep::Last,
         }

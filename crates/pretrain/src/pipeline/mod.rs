@@ -5,6 +5,7 @@ mod cluster;
 mod compare;
 mod embed_texts;
 mod evaluate;
+mod events;
 mod hard_negatives;
 mod initial;
 mod inspect;

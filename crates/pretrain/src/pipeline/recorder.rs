@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::events::Events;
 use super::validation::Reached;
 use crate::error::{PretrainError, Result};
 use crate::progress::{bar, count, duration};
@@ -28,23 +29,33 @@ pub(super) struct Recorder {
     seconds: f64,
     pairs: usize,
     name: String,
+    events: Option<Events>,
     /// The last validation, as the bar shows it.
     reached: String,
 }
 
 impl Recorder {
     /// Goes on after the first `bytes` of the file, which say what the first `done` steps did.
-    pub(super) fn new(path: PathBuf, steps: usize, (done, bytes): (usize, u64), member: Member<'_>) -> Result<Self> {
+    pub(super) fn new(
+        path: PathBuf,
+        steps: usize,
+        (done, bytes): (usize, u64),
+        member: Member<'_>,
+        events: Option<Events>,
+    ) -> Result<Self> {
         let out = cut_at(&path, bytes).map_err(|source| PretrainError::io(&path, source))?;
         let name = member.to_string();
         let bar = bar(steps as u64, &format!("train {name}"));
         bar.set_position(done as u64);
         let steps = steps - done;
-        Ok(Self { path, out, bytes, bar, steps, done: 0, seconds: 0.0, pairs: 0, name, reached: String::new() })
+        Ok(Self { path, out, bytes, bar, steps, done: 0, seconds: 0.0, pairs: 0, name, events, reached: String::new() })
     }
 
     pub(super) fn record(&mut self, report: &StepReport) -> Result<()> {
         self.write(report)?;
+        if let Some(events) = &mut self.events {
+            events.step(report)?;
+        }
         self.seconds += report.seconds;
         self.pairs += report.pairs;
         self.done += 1;
@@ -65,6 +76,9 @@ impl Recorder {
         let values: serde_json::Map<String, serde_json::Value> =
             reached.measures.iter().cloned().zip(reached.means.iter().map(|&mean| mean.into())).collect();
         self.write(&serde_json::json!({ "step": step, "validation": values, "seconds": reached.seconds }))?;
+        if let Some(events) = &mut self.events {
+            events.validation(step, reached)?;
+        }
         self.reached = format!("{} {:.4}  ", reached.measures[0], reached.means[0]);
         let (name, shown) = (&self.name, reached.to_string());
         self.bar.suspend(|| tracing::info!("train {name}: step {}: {shown} (validation)", step + 1));

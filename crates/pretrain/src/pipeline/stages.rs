@@ -75,6 +75,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         train.seed = member.seed;
         // What changes no weight but by rounding.
         (train.checkpoint_every, train.checkpoints, train.chunk_tokens, train.memory) = (0, 1, 0, 0.0);
+        train.tensorboard = false;
         let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
         let mut stage = self
             .stage(format!("train {member}"), "train")?

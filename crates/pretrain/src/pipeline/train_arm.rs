@@ -9,6 +9,7 @@ use stratified_sampler::BatchSampler;
 use vectors::NpyVectors;
 
 use super::checkpoints::{Best, Checkpoints, Progress};
+use super::events::Events;
 use super::initial::Start;
 use super::recorder::Recorder;
 use super::step_memory::{self, BYTES_A_PARAMETER};
@@ -93,7 +94,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let (config, steps) = (training.config, training.steps());
         let stands = (progress.state.steps_done(), progress.metrics);
         let metrics = self.run.member(member).join("metrics.jsonl");
-        let mut recorder = Recorder::new(metrics, steps, stands, member)?;
+        let events = match config.tensorboard {
+            true => Some(Events::new(self.run.member(member).join("tensorboard"), stands.0)?),
+            false => None,
+        };
+        let mut recorder = Recorder::new(metrics, steps, stands, member, events)?;
         let validation = match config.evaluate_every {
             0 => None,
             _ => Some(Validation::new(self, start)?),

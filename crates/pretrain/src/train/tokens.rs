@@ -52,6 +52,24 @@ impl PairTokens {
         })
     }
 
+    /// Texts that are tokens already: pairs of their rows, each row the passage of that number.
+    ///
+    /// # Panics
+    /// If a pair is of a row that is not there.
+    #[must_use]
+    #[track_caller]
+    pub fn from_tokens(queries: TokenBatch, passages: TokenBatch, pairs: Vec<Pair>) -> Self {
+        let inside = |pair: &Pair| (pair.query as usize) < queries.len() && (pair.passage as usize) < passages.len();
+        assert!(pairs.iter().all(inside), "a pair of {} queries and {} passages", queries.len(), passages.len());
+        Self {
+            positives: Positives::new(queries.len(), &pairs),
+            row_of_passage: (0..passages.len() as u32).map(|row| (row, row)).collect(),
+            queries,
+            passages,
+            pairs,
+        }
+    }
+
     /// How many pairs there are.
     pub fn len(&self) -> usize {
         self.pairs.len()
