@@ -48,22 +48,29 @@ impl<'a> Chunked<'a> {
             let (given, gradient) = loss(embeddings.clone().inner());
             return (backward(encoder, embeddings, gradient), given);
         }
-        let (given, gradient) = loss(self.without_tape(&encoder.valid(), device));
+        // The first chunk, the fullest, keeps its tape until the loss is known: one forward pass less.
+        let [first, rest @ ..] = &self.chunks[..] else { unreachable!("there are chunks") };
+        let taped = self.encode(encoder, first, device);
+        let untaped = encoder.valid();
+        let mut parts = vec![taped.clone().inner()];
+        parts.extend(rest.iter().map(|rows| self.encode(&untaped, rows, device)));
+        let embeddings = Tensor::cat(parts, 0).select(0, indices(self.places(), device));
+        let (given, gradient) = loss(embeddings);
+        let of_rows = |rows: &[usize]| gradient.clone().select(0, indices(rows.iter().copied(), device));
         let mut sums = GradientsAccumulator::new();
-        for rows in &self.chunks {
+        sums.accumulate(encoder, backward(encoder, taped, of_rows(first)));
+        for rows in rest {
             let embeddings = self.encode(encoder, rows, device);
-            let gradient = gradient.clone().select(0, indices(rows.iter().copied(), device));
-            sums.accumulate(encoder, backward(encoder, embeddings, gradient));
+            sums.accumulate(encoder, backward(encoder, embeddings, of_rows(rows)));
         }
         (sums.grads(), given)
     }
 
-    /// The embeddings of all texts.
-    fn without_tape<B: Backend>(&self, encoder: &impl Encoder<B>, device: &B::Device) -> Tensor<B, 2> {
-        let parts = self.chunks.iter().map(|rows| self.encode(encoder, rows, device)).collect();
+    /// Where each text is among the chunks' rows, one chunk after another.
+    fn places(&self) -> Vec<usize> {
         let mut places = vec![0; self.texts.len()];
         self.chunks.iter().flatten().enumerate().for_each(|(place, &row)| places[row] = place);
-        Tensor::cat(parts, 0).select(0, indices(places, device))
+        places
     }
 
     fn encode<B: Backend>(&self, encoder: &impl Encoder<B>, rows: &[usize], device: &B::Device) -> Tensor<B, 2> {
