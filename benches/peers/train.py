@@ -24,8 +24,9 @@ ends; all else that it has to say goes to stderr. CASE.json is an object (paths 
 - `model`: `{"kind": "static", "vocab_size", "dim", "std"}`, fresh rows being normal with deviation `std`; or `{"kind": "bert"}` with the keys
   of a Hugging Face `config.json`: `vocab_size`, `hidden_size`, `num_hidden_layers`, `num_attention_heads`, `intermediate_size`,
   `max_position_embeddings`; the others are BERT's defaults. `seed`: of the fresh weights.
-- `queries`, `passages`: .npy files of token ids, u32, `[pairs, query_tokens]` and `[pairs, passage_tokens]`, whole texts: nothing is added to or cut from them. All
-  texts are distinct. `batch`: pairs of a step; step n, counted from 0, takes the pairs from n * batch on, modulo all pairs.
+- `queries`, `passages`: .npy files of token ids, u32, `[pairs, query_tokens]` and `[pairs, passage_tokens]` (these three sizes are keys too),
+  whole texts: nothing is added to or cut from them. All texts are distinct. `batch`: pairs of a step; step n, counted from 0, takes the pairs
+  from n * batch on, modulo all pairs.
 - `chunked`: whether the batch is backpropagated in chunks. `temperature`, `clip_norm`, `learning_rate`, which is constant, `beta1`, `beta2`,
   `epsilon`, `weight_decay`.
 
@@ -67,7 +68,7 @@ TEXTS_AT_A_TIME = 32
 PAUSE = 0.5
 # Steps before the first that counts.
 WARM = 1
-REPETITIONS, QUICK_REPETITIONS = 5, 3
+REPETITIONS, QUICK_REPETITIONS = 5, 2
 TOLERANCE, NORM_TOLERANCE = 1e-3, 1e-2
 
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::Bench;
 
 /// What makes every kind of state: a learned temperature, an average, the best of several validations, dropout, chunks.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 15] = [
     "run.arms=[\"passages\"]",
     "student.kind=bert",
     "student.layers=1",
@@ -19,6 +19,7 @@ const SETTINGS: [&str; 14] = [
     "student.heads=2",
     "loss.learn_temperature=true",
     "train.dropout=0.1",
+    "train.tensorboard=true",
     "train.ema=0.9",
     "train.chunk_tokens=64",
     "train.epochs=60",
@@ -128,6 +129,8 @@ fn a_signal_ends_a_training_after_its_step_with_a_checkpoint() {
         assert!(said.starts_with("stopped after step") && said.contains("checkpoints/step-"), "{stderr}");
     }
     stopped.succeed(&arguments("train", "config.toml", &[]));
+    // Each process writes events of its own.
+    assert_eq!(std::fs::read_dir(stopped.path("run/tensorboard")).unwrap().count(), 3);
     assert_eq!(metrics(&stopped), metrics(&whole));
     assert!(weights(&stopped) == weights(&whole));
 }
