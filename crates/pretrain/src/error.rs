@@ -409,6 +409,12 @@ pub enum PretrainError {
         /// What differs.
         source: crate::train::StateError,
     },
+    /// A checkpoint is of another training.
+    #[error("{}: of a training with other settings, data or clusters; --force begins anew, and removes it", path.display())]
+    OtherTraining {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
@@ -421,6 +427,12 @@ pub enum PretrainError {
         steps: usize,
         /// The checkpoint.
         path: PathBuf,
+    },
+    /// The program was asked to stop when a training had just ended.
+    #[error("stopped after training {name}; the same command goes on from there")]
+    StoppedAfter {
+        /// The arm and the seed.
+        name: String,
     },
     /// A step would take more memory than there is.
     #[error("{arm}: a step takes about {needed}, {available} are there: {advice}")]

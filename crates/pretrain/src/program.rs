@@ -35,7 +35,7 @@ pub fn start() {
 pub fn finish(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ PretrainError::Stopped { .. }) => {
+        Err(error @ (PretrainError::Stopped { .. } | PretrainError::StoppedAfter { .. })) => {
             eprintln!("{}", one_line(&error));
             ExitCode::from(STOPPED)
         }

@@ -23,9 +23,9 @@ impl Stop {
         self.heeded.load(Ordering::SeqCst) && !self.wished.swap(true, Ordering::SeqCst)
     }
 
-    /// Whether a training is to end.
-    pub(crate) fn is_wished(&self) -> bool {
-        self.wished.load(Ordering::SeqCst)
+    /// Whether a training is to end: yes once for each wish.
+    pub(crate) fn grant(&self) -> bool {
+        self.wished.swap(false, Ordering::SeqCst)
     }
 
     /// While this is held, a training heeds the wish.
@@ -50,9 +50,10 @@ mod tests {
     #[test]
     fn a_wish_is_granted_once_and_only_while_it_is_heeded() {
         let stop = Stop::default();
-        assert!(!stop.wish() && !stop.is_wished());
+        assert!(!stop.wish() && !stop.grant());
         let heeding = stop.heed();
-        assert!(stop.wish() && stop.is_wished() && !stop.wish());
+        assert!(stop.wish() && !stop.wish());
+        assert!(stop.grant() && !stop.grant());
         drop(heeding);
         assert!(!stop.wish());
     }

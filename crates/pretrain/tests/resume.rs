@@ -176,6 +176,28 @@ fn checkpoints_of_another_training_are_not_gone_on_from() {
     forced.push("--force");
     let (_, stderr) = bench.succeed(&forced);
     assert!(stderr.contains("the checkpoints there are of another training"), "{stderr}");
-    let first = &metrics(&bench)[0];
-    assert_eq!(first["step"], 0);
+    let fresh = prepared();
+    fresh.succeed(&[&["train", "config.toml"], &forced[2..]].concat());
+    assert_eq!(metrics(&bench), metrics(&fresh));
+    assert!(weights(&bench) == weights(&fresh));
+}
+
+/// A stage that is run again goes on from its last checkpoint to the same end.
+#[test]
+fn a_finished_training_whose_files_are_gone_is_made_again() {
+    let bench = prepared();
+    bench.succeed(&arguments("train", "config.toml", &[]));
+    let (expected, steps) = (weights(&bench), metrics(&bench));
+    std::fs::remove_dir_all(bench.path("run/model")).unwrap();
+    let (_, stderr) = bench.succeed(&arguments("train", "config.toml", &[]));
+    assert!(stderr.contains("goes on after step"), "{stderr}");
+    assert!(weights(&bench) == expected && metrics(&bench) == steps);
+
+    for file in ["run/model", "run/metrics.jsonl"] {
+        let path = bench.path(file);
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+    }
+    let (_, stderr) = bench.succeed(&arguments("train", "config.toml", &[]));
+    assert!(stderr.contains("metrics.jsonl: it lacks some of the steps"), "{stderr}");
+    assert!(weights(&bench) == expected && metrics(&bench).len() < steps.len());
 }

@@ -27,9 +27,11 @@ pub(super) fn partial(folder: &Path) -> PathBuf {
     folder.with_added_extension(PARTIAL)
 }
 
-/// Whether `name` is of something that a killed process left behind.
+/// Whether `name` is of something that a killed process left behind: of a checkpoint, or of a model that was written beside one.
 pub(super) fn is_leftover(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(name, suffix)| step_of(name).is_some() && [PARTIAL, REPLACED].contains(&suffix))
+    let Some((name, suffix)) = name.split_once('.') else { return false };
+    let suffix = suffix.split('.').next().unwrap_or_default();
+    step_of(name).is_some() && [PARTIAL, REPLACED].contains(&suffix)
 }
 
 /// The names of the folders in `store`; none if it is not there.
@@ -119,8 +121,8 @@ mod tests {
 
     #[test]
     fn only_what_this_program_leaves_is_a_leftover() {
-        assert!(["step-7.partial", "step-0.replaced"].into_iter().all(is_leftover));
-        for name in ["step-7", "step-07.partial", "step-7.old", "step-7.partial.partial", ".partial", "best.partial"] {
+        assert!(["step-7.partial", "step-0.replaced", "step-7.partial.partial-123"].into_iter().all(is_leftover));
+        for name in ["step-7", "step-07.partial", "step-7.old", ".partial", "best.partial"] {
             assert!(!is_leftover(name), "{name}");
         }
     }

@@ -242,7 +242,7 @@ pub struct TrainConfig {
     pub ema: f64,
     /// Tokens, padded, that are encoded at once: a larger batch is encoded in chunks, twice, in the memory of one; 0: the whole batch.
     pub chunk_tokens: usize,
-    /// GiB that a step may take on the processor; 0: what the machine has left.
+    /// GiB that a step may take, on any device; 0: on the processor what the machine has left.
     pub memory: f64,
     /// The longest query, in tokens with the special ones.
     pub max_query_tokens: usize,

@@ -70,10 +70,11 @@ impl Checkpoints {
     /// The training as its newest intact checkpoint has it, or `progress`, which has not begun.
     ///
     /// # Errors
-    /// A checkpoint cannot be read, or is not of this student.
+    /// A checkpoint cannot be read, or is not of this student, or of another training and `force` is not set.
     pub(super) fn resume<B, E>(
         &self,
         name: &str,
+        force: bool,
         progress: Progress<B, E>,
         config: &TrainConfig,
         device: &B::Device,
@@ -92,12 +93,15 @@ impl Checkpoints {
             }
             return Ok(progress);
         };
+        let folder = self.store.folder_of(step);
         if header.training != self.training || header.plan != self.plan {
+            if !force {
+                return Err(PretrainError::OtherTraining { path: folder });
+            }
             tracing::info!("train {name}: the checkpoints there are of another training, and are removed");
             self.store.remove_all()?;
             return Ok(progress);
         }
-        let folder = self.store.folder_of(step);
         let (of_best, of_state): (Vec<NamedTensor>, Vec<NamedTensor>) =
             tensors.into_iter().partition(|tensor| tensor.name.starts_with(BEST));
         let other = |source| PretrainError::OtherStudent { path: folder.clone(), source };

@@ -61,6 +61,8 @@ pub struct Pipeline<B: AutodiffBackend, P: Parts<B> = Configured> {
     data_hash: String,
     device: B::Device,
     stop: Arc<Stop>,
+    /// Whether checkpoints of another training may be removed.
+    force: bool,
 }
 
 impl<B: AutodiffBackend> Pipeline<B> {
@@ -102,7 +104,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let hash = dataset.content_hash();
         let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
         write_json(&run.file(SUMMARY), &summary)?;
-        Ok(Self { config, parts, run, dataset, data_hash: hash, device, stop: Arc::default() })
+        Ok(Self { config, parts, run, dataset, data_hash: hash, device, stop: Arc::default(), force })
     }
 
     /// [`open`](Pipeline::open) with parts of one's own.
@@ -126,7 +128,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
         }
-        Ok(Self { config, parts, run, dataset, data_hash, device, stop: Arc::default() })
+        Ok(Self { config, parts, run, dataset, data_hash, device, stop: Arc::default(), force: false })
     }
 
     /// All stages, those skipped that are done, and the comparison of the arms; with the feature `report` the report too.

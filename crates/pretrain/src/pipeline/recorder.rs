@@ -1,7 +1,7 @@
 //! What a training writes down and shows while it runs.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -43,7 +43,7 @@ impl Recorder {
         member: Member<'_>,
         events: Option<Events>,
     ) -> Result<Self> {
-        let out = cut_at(&path, bytes).map_err(|source| PretrainError::io(&path, source))?;
+        let (out, bytes) = cut_at(&path, bytes).map_err(|source| PretrainError::io(&path, source))?;
         let name = member.to_string();
         let bar = bar(steps as u64, &format!("train {name}"));
         bar.set_position(done as u64);
@@ -122,13 +122,17 @@ impl Recorder {
     }
 }
 
-/// The file, made if it is missing, with its first `bytes` alone, to be written on.
-fn cut_at(path: &Path, bytes: u64) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+/// The file, made if it is missing, with its first `bytes` alone, to be written on; and how many it has. Of a shorter one its whole lines.
+fn cut_at(path: &Path, bytes: u64) -> io::Result<(File, u64)> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut kept = bytes;
     if file.metadata()?.len() < bytes {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than its checkpoint says"));
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        kept = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last as u64 + 1);
+        tracing::warn!("{}: it lacks some of the steps before the checkpoint", path.display());
     }
-    file.set_len(bytes)?;
+    file.set_len(kept)?;
     file.seek(SeekFrom::End(0))?;
-    Ok(file)
+    Ok((file, kept))
 }

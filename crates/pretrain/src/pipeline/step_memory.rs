@@ -6,7 +6,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::Encoder;
 use sysinfo::System;
 
-use crate::config::TrainConfig;
+use crate::config::{Keep, TrainConfig};
 use crate::error::{PretrainError, Result};
 use crate::progress::megabytes;
 use crate::run_folder::Member;
@@ -18,6 +18,8 @@ pub(super) const BYTES_A_PARAMETER: usize = 16;
 const LOOKED_AT: usize = 16;
 /// What is allocated beside what a tape keeps, as a share of that: gradients on their way back, and what the allocator holds.
 const BESIDE: f64 = 0.35;
+/// The same of masks.
+const DROPPED: f64 = 0.15;
 const GIB: f64 = (1_u64 << 30) as f64;
 /// A chunk size that is advised is a multiple of this.
 const ROUND: usize = 256;
@@ -75,30 +77,47 @@ where
     E: Encoder<B>,
 {
     let config = training.config;
-    let (texts, most) = largest(training)?;
-    let chunked = config.chunk_tokens > 0 && config.chunk_tokens < most;
+    let Largest { texts, tokens, longest, chunked } = largest(training)?;
     let parameters = encoder.num_params();
-    let average = if config.ema > 0.0 { size_of::<f32>() } else { 0 };
+    // The average, and the best step's.
+    let copies = usize::from(config.ema > 0.0) + usize::from(config.keep == Keep::Best);
+    let dropped = if config.dropout > 0.0 { DROPPED } else { 0.0 };
     // Embeddings and their gradients, of distinct texts and of pairs.
     let vectors = 6 * texts * encoder.dim() * size_of::<f32>();
     Ok(StepMemory {
-        fixed: (parameters * (BYTES_A_PARAMETER + average) + vectors) as f64,
+        fixed: (parameters * (BYTES_A_PARAMETER + copies * size_of::<f32>()) + vectors) as f64,
         sums: (parameters * size_of::<f32>()) as f64,
         chunked,
-        a_token: encoder.tape_bytes_a_token() as f64 * (1.0 + BESIDE),
-        tokens: if chunked { config.chunk_tokens } else { most },
+        a_token: encoder.tape_bytes_a_token() as f64 * (1.0 + BESIDE + dropped),
+        // A longer text is a chunk of its own.
+        tokens: if chunked { config.chunk_tokens.max(longest) } else { tokens },
     })
 }
 
 /// The most texts and tokens of some batches.
-fn largest<B: AutodiffBackend>(training: &Training<'_, B>) -> Result<(usize, usize)> {
+#[derive(Debug, Clone, Copy, Default)]
+struct Largest {
+    texts: usize,
+    tokens: usize,
+    /// Tokens of a text.
+    longest: usize,
+    /// Whether one is cut into chunks.
+    chunked: bool,
+}
+
+fn largest<B: AutodiffBackend>(training: &Training<'_, B>) -> Result<Largest> {
     let batches = training.sampler.len(0);
-    let (mut batch, mut largest) = (Vec::new(), (0, 0));
+    let (mut batch, mut largest, budget) = (Vec::new(), Largest::default(), training.config.chunk_tokens);
     for index in (0..batches).step_by(batches.div_ceil(LOOKED_AT).max(1)) {
         let failed = |source| PretrainError::Batch { epoch: 0, index, source };
         training.sampler.batch(0, index, &mut batch).map_err(failed)?;
         let texts = training.tokens.batch(&batch, training.hard_negatives).texts;
-        largest = (largest.0.max(texts.len()), largest.1.max(texts.total()));
+        largest = Largest {
+            texts: largest.texts.max(texts.len()),
+            tokens: largest.tokens.max(texts.total()),
+            longest: largest.longest.max(texts.longest()),
+            chunked: largest.chunked || budget > 0 && texts.chunks(budget).len() > 1,
+        };
     }
     Ok(largest)
 }
@@ -111,7 +130,8 @@ fn available<B: Backend>(config: &TrainConfig) -> Option<f64> {
     on_processor::<B>().then(|| {
         let mut system = System::new();
         system.refresh_memory();
-        let within = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+        // Not what is free: files in the page cache make way.
+        let within = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory.saturating_sub(limits.rss));
         system.available_memory().min(within) as f64
     })
 }

@@ -38,6 +38,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 let start = Start::of_arm(&mut start, self, &member.arm.config)?;
                 self.train_member(member, start)
             })?;
+            // Asked for when no step was left.
+            if self.stop.grant() {
+                return Err(PretrainError::StoppedAfter { name: member.to_string() });
+            }
         }
         Ok(())
     }
@@ -77,7 +81,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let stage = self.run.identity(&self.train_stage(member)?)?;
         let mut checkpoints = Checkpoints::new(folder.join("checkpoints"), &config.train, stage, sampler.plan_hash());
         let progress = Progress { state: training.start(student), best: None, metrics: 0 };
-        let progress = checkpoints.resume(&member.to_string(), progress, training.config, &self.device)?;
+        let progress = checkpoints.resume(&member.to_string(), self.force, progress, training.config, &self.device)?;
         let trained = self.steps(member, &training, start, progress, &mut checkpoints)?;
         save(&trained, start, &folder.join("model"))
     }
@@ -91,7 +95,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         mut progress: Progress<B, P::Encoder>,
         checkpoints: &mut Checkpoints,
     ) -> Result<P::Encoder> {
-        let (config, steps) = (training.config, training.steps());
+        let (config, steps) = (training.config, progress.state.steps());
         let stands = (progress.state.steps_done(), progress.metrics);
         let metrics = self.run.member(member).join("metrics.jsonl");
         let events = match config.tensorboard {
@@ -115,18 +119,19 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                     return Ok(progress.best.map_or_else(|| state.into_encoder(), |best| best.encoder));
                 }
             }
-            let step = state.steps_done();
+            let (step, mut is_best) = (state.steps_done(), false);
             if let Some(validation) = validation.as_ref().filter(|_| at(config.evaluate_every, step) || step == steps) {
                 let reached = validation.measure(state.judged())?;
                 recorder.record_validation(step - 1, &reached)?;
                 let value = reached.means[0];
                 if config.keep == Keep::Best && progress.best.as_ref().is_none_or(|best| value > best.value) {
                     progress.best = Some(Best { value, step, encoder: state.exported() });
+                    is_best = config.checkpoint_every > 0;
                 }
             }
             progress = Progress { state, best: progress.best, metrics: recorder.bytes() };
-            let stopped = self.stop.is_wished();
-            if step < steps && (stopped || at(config.checkpoint_every, step)) {
+            let stopped = step < steps && self.stop.grant();
+            if step < steps && (stopped || is_best || at(config.checkpoint_every, step)) {
                 recorder.sync()?;
                 let model = |folder: &Path| save(&progress.state.exported(), start, folder);
                 let path = checkpoints.save(&progress, model)?;

@@ -122,7 +122,6 @@ impl RunFolder {
         let mut part = |text: &str| {
             hash.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         };
-        part(env!("CARGO_PKG_VERSION"));
         for (key, value) in stage.settings.iter().chain(&stage.read) {
             part(key);
             part(value);

@@ -31,9 +31,9 @@ impl<B: Backend> Average<B> {
     pub(super) fn update<M: Module<B>>(&mut self, module: &M, step: usize) {
         let step = step as f64;
         let keep = self.decay.min((1.0 + step) / (10.0 + step));
-        for (average, value) in self.values.iter_mut().zip(flat(module)) {
-            *average = average.clone().mul_scalar(keep) + value.mul_scalar(1.0 - keep);
-        }
+        let averages = std::mem::take(&mut self.values).into_iter().zip(flat(module));
+        self.values =
+            averages.map(|(average, value)| average.mul_scalar(keep) + value.mul_scalar(1.0 - keep)).collect();
     }
 
     /// `module` with the average for its weights.

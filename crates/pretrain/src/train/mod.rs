@@ -135,7 +135,7 @@ pub enum Outcome {
 }
 
 impl<B: AutodiffBackend> Training<'_, B> {
-    /// The steps of the whole training.
+    /// The steps of the whole training, for which the sampler may have to plan every epoch.
     pub fn steps(&self) -> usize {
         (0..self.config.epochs).map(|epoch| self.sampler.len(epoch)).sum()
     }
@@ -166,14 +166,14 @@ impl<B: AutodiffBackend> Training<'_, B> {
     where
         E: AutodiffModule<B>,
     {
-        TrainingState::new(self.config, self.loss_config, encoder)
+        TrainingState::new(self.config, self.loss_config, encoder, self.steps())
     }
 
     /// The training after the next step, and what became of that; as it was, and `None`, after the last one.
     ///
     /// # Errors
-    /// The sampler's, and [`PretrainError::Diverged`] for a step that is not finite after as many as may be skipped in a row, or that is the
-    /// last one.
+    /// The sampler's, and [`PretrainError::Diverged`] for a step that is not finite after as many as may be skipped in a row, or after no step that
+    /// was.
     pub fn step<E>(&self, mut state: TrainingState<B, E>) -> Result<(TrainingState<B, E>, Option<Outcome>)>
     where
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
@@ -185,7 +185,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
             return Ok((state, None));
         }
         let start = Instant::now();
-        let (step, epoch, index, steps) = (state.step, state.epoch, state.index, self.steps());
+        let (step, epoch, index) = (state.step, state.epoch, state.index);
         let mut batch = Vec::new();
         self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
         let learned = state.temperature.as_ref().map(Temperature::value);
@@ -196,13 +196,13 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let (loss, gradient_norm) = (report.loss, report.gradient_norm);
         if !loss.is_finite() || !gradient_norm.is_finite() {
             state.in_a_row += 1;
-            if state.in_a_row > self.config.skip_at_most || state.step == steps {
+            if state.in_a_row > self.config.skip_at_most || state.in_a_row == state.steps {
                 return Err(PretrainError::Diverged { step, loss, gradient_norm, in_a_row: state.in_a_row });
             }
             return Ok((state, Some(Outcome::Skipped(SkippedStep { step, epoch, loss, gradient_norm }))));
         }
         state.in_a_row = 0;
-        let learning_rate = Schedule::new(self.config, steps).rate(step);
+        let learning_rate = Schedule::new(self.config, state.steps).rate(step);
         state.encoder = state.optimizer.step(learning_rate, state.encoder, parameters);
         if let Some(temperature) = &mut state.temperature {
             temperature.step(scale.into(), learning_rate, self.config);

@@ -25,6 +25,8 @@ pub struct TrainingState<B: AutodiffBackend, E> {
     /// The next batch of the epoch.
     pub(super) index: usize,
     pub(super) step: usize,
+    /// Those of the whole training.
+    pub(super) steps: usize,
     /// Steps in a row that were skipped before the next.
     pub(super) in_a_row: usize,
 }
@@ -73,7 +75,7 @@ pub enum StateError {
 }
 
 impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
-    pub(super) fn new(config: &TrainConfig, loss: &InfoNceConfig, encoder: E) -> Self {
+    pub(super) fn new(config: &TrainConfig, loss: &InfoNceConfig, encoder: E, steps: usize) -> Self {
         Self {
             optimizer: Optimizer::new(config),
             temperature: Temperature::new(loss),
@@ -82,6 +84,7 @@ impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
             epoch: 0,
             index: 0,
             step: 0,
+            steps,
             in_a_row: 0,
         }
     }
@@ -114,6 +117,11 @@ impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
             Some(_) => E::from_inner(self.judged()),
             None => self.encoder,
         }
+    }
+
+    /// The steps of the whole training.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// How many steps are done.
