@@ -74,6 +74,6 @@ pub use stop::Stop;
 pub use student::{Origin, Student};
 pub use tensorboard::EventWriter;
 pub use train::{
-    BatchGradients, BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, Schedule, SkippedStep, StateError,
-    StepReport, Training, TrainingState,
+    BatchGradients, BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, SavedState, Schedule, SkippedStep,
+    StateError, StepReport, Training, TrainingState,
 };

@@ -49,7 +49,7 @@ pub fn finish(result: Result<()>) -> ExitCode {
 /// Gives the whole program `threads` worker threads; 0: one a core.
 ///
 /// # Errors
-/// [`PretrainError::Threads`](crate::PretrainError::Threads) if they cannot be started.
+/// [`PretrainError::Threads`] if they cannot be started.
 pub fn start_threads(threads: usize) -> Result<()> {
     if threads > 0 {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;

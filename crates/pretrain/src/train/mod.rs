@@ -32,8 +32,8 @@ use chunks::Chunked;
 pub use guide::PairGuide;
 pub use hard_negatives::HardNegatives;
 pub use schedule::Schedule;
-pub(crate) use state::{SavedState, with_parameters};
-pub use state::{StateError, TrainingState};
+pub(crate) use state::with_parameters;
+pub use state::{SavedState, StateError, TrainingState};
 use temperature::Temperature;
 pub use tokens::{BatchTokens, PairTokens};
 

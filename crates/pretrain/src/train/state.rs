@@ -16,6 +16,60 @@ use crate::config::TrainConfig;
 const KIND: &str = "parameter";
 
 /// A training between two steps: the encoder, and all that its next steps depend on beside data and configuration.
+///
+/// # Examples
+/// Half of a training, a checkpoint, and the other half:
+/// ```
+/// use std::num::NonZeroUsize;
+///
+/// use embed::{StaticConfig, TokenBatch};
+/// use infonce::InfoNceConfig;
+/// use pretrain::checkpoint::Store;
+/// use pretrain::data::Pair;
+/// use pretrain::tensor::AutodiffBackend;
+/// use pretrain::{BackendTask, DeviceKind, PairTokens, Result, SavedState, TrainConfig, Training};
+/// use stratified_sampler::UniformConfig;
+///
+/// struct Halves;
+///
+/// impl BackendTask for Halves {
+///     type Output = usize;
+///
+///     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<usize> {
+///         let texts = TokenBatch::from_rows((0..8).map(|text| [text, text + 1]));
+///         let pairs = (0..8).map(|text| Pair { query: text, passage: text }).collect();
+///         let loss_config = InfoNceConfig::default();
+///         let training = Training::<B> {
+///             tokens: &PairTokens::from_tokens(texts.clone(), texts, pairs),
+///             sampler: &UniformConfig::new(4).build(8).expect("two batches"),
+///             loss: &loss_config.build()?,
+///             loss_config: &loss_config,
+///             guide: None,
+///             hard_negatives: None,
+///             strata: None,
+///             config: &TrainConfig { epochs: 1, ..TrainConfig::default() },
+///             device: &device,
+///         };
+///         let encoder = StaticConfig::new(9, 4).init::<B>(&device)?;
+///         let (state, _) = training.step(training.start(encoder.clone()))?;
+///
+///         let folder = std::env::temp_dir().join(format!("halves-{}", std::process::id()));
+///         let store = Store::new(&folder, NonZeroUsize::MIN);
+///         let (saved, tensors) = state.save();
+///         store.write(1, &saved, &tensors, |_| std::io::Result::Ok(()))?;
+///
+///         let found = store.latest::<SavedState>()?.state.expect("it was just written");
+///         let fresh = training.start(encoder);
+///         let state = fresh.restore(training.config, found.header, found.tensors, &device).expect("the same encoder");
+///         let (state, _) = training.step(state)?;
+///         store.remove_all()?;
+///         Ok(state.steps_done())
+///     }
+/// }
+///
+/// assert_eq!(DeviceKind::Cpu.run(Halves)?, 2);
+/// # Ok::<(), pretrain::PretrainError>(())
+/// ```
 pub struct TrainingState<B: AutodiffBackend, E> {
     pub(super) encoder: E,
     pub(super) optimizer: Optimizer<B::InnerBackend>,
@@ -31,13 +85,16 @@ pub struct TrainingState<B: AutodiffBackend, E> {
     pub(super) in_a_row: usize,
 }
 
-/// All of a state but its tensors.
+/// All of a [`TrainingState`] but its tensors, as its [`save`](TrainingState::save) gives it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct SavedState {
-    pub(crate) step: usize,
-    pub(crate) epoch: u64,
-    pub(crate) index: usize,
+pub struct SavedState {
+    /// Steps done.
+    pub step: usize,
+    /// The epoch of the next step, counted from 0.
+    pub epoch: u64,
+    /// The next batch of that epoch; the number of its batches at its end.
+    pub index: usize,
     in_a_row: usize,
     temperature: Option<SavedTemperature>,
     /// Of each parameter how many steps the optimizer has seen.
@@ -129,7 +186,8 @@ impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
         self.step
     }
 
-    pub(crate) fn save(&self) -> (SavedState, Vec<NamedTensor>) {
+    /// All that it takes to go on, for a [`Store`](crate::checkpoint::Store).
+    pub fn save(&self) -> (SavedState, Vec<NamedTensor>) {
         let mut tensors = named(&self.encoder.valid(), KIND);
         let (moments, optimizer) = self.optimizer.named();
         tensors.extend(moments);
@@ -140,7 +198,10 @@ impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
     }
 
     /// This, a training that has not begun, as [`save`](Self::save) gave it.
-    pub(crate) fn restore(
+    ///
+    /// # Errors
+    /// The tensors are not those of this encoder and configuration.
+    pub fn restore(
         mut self,
         config: &TrainConfig,
         saved: SavedState,
