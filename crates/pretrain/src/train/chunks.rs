@@ -43,13 +43,12 @@ impl<'a> Chunked<'a> {
         B: AutodiffBackend,
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
-        if self.chunks.is_empty() {
+        let Some((first, rest)) = self.chunks.split_first() else {
             let embeddings = encoder.forward_training(self.texts, self.dropout, device);
             let (given, gradient) = loss(embeddings.clone().inner());
             return (backward(encoder, embeddings, gradient), given);
-        }
+        };
         // The first chunk, the fullest, keeps its tape until the loss is known: one forward pass less.
-        let [first, rest @ ..] = &self.chunks[..] else { unreachable!("there are chunks") };
         let taped = self.encode(encoder, first, device);
         let untaped = encoder.valid();
         let mut parts = vec![taped.clone().inner()];
