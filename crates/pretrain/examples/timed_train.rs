@@ -25,7 +25,7 @@ use stratified_sampler::{BatchSampler, PlanHash, SamplerError};
 type B = Autodiff<Flex>;
 
 /// Tokens of a chunk.
-const CHUNK_TOKENS: usize = 4096;
+const CHUNK_TOKENS: usize = 8192;
 
 #[derive(Deserialize)]
 struct Case {
