@@ -36,6 +36,21 @@ impl<B: Backend> ModuleVisitor<B> for Named<'_> {
     }
 }
 
+/// The shape of every parameter.
+pub(super) fn shapes<B: Backend, M: Module<B>>(module: &M) -> Vec<Vec<usize>> {
+    let mut visitor = Shapes(Vec::new());
+    module.visit(&mut visitor);
+    visitor.0
+}
+
+struct Shapes(Vec<Vec<usize>>);
+
+impl<B: Backend> ModuleVisitor<B> for Shapes {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.0.push(param.dims().to_vec());
+    }
+}
+
 /// `module` with other values of its parameters, one after another.
 ///
 /// # Panics

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::average::Average;
 use super::optimizer::Optimizer;
-use super::parameters::{named, with_values};
+use super::parameters::{named, shapes, with_values};
 use super::temperature::{SavedTemperature, Temperature};
 use crate::checkpoint::NamedTensor;
 use crate::config::TrainConfig;
@@ -237,14 +237,42 @@ where
     B: AutodiffBackend,
     E: AutodiffModule<B>,
 {
-    let here = named(&module.valid(), KIND);
-    if here.len() != parameters.len() {
-        return Err(StateError::Parameters { saved: parameters.len(), here: here.len() });
+    let shapes = shapes::<B, E>(&module);
+    if shapes.len() != parameters.len() {
+        return Err(StateError::Parameters { saved: parameters.len(), here: shapes.len() });
     }
-    for (place, (saved, here)) in parameters.iter().zip(here).enumerate() {
-        if saved.shape != here.shape {
-            return Err(StateError::Shape { place, saved: saved.shape.clone(), here: here.shape });
+    for (place, (saved, here)) in parameters.iter().zip(shapes).enumerate() {
+        if saved.shape != here {
+            return Err(StateError::Shape { place, saved: saved.shape.clone(), here });
         }
     }
     Ok(with_values::<B, E>(module, parameters.into_iter().map(|tensor| tensor.values).collect()))
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::{Autodiff, Flex};
+    use embed::{StaticConfig, StaticEncoder};
+
+    use super::*;
+
+    type B = Autodiff<Flex>;
+
+    fn table(rows: usize) -> StaticEncoder<B> {
+        StaticConfig::new(rows, 4).init::<B>(&Default::default()).expect("there are rows")
+    }
+
+    #[test]
+    fn the_state_of_another_student_is_refused() {
+        let (config, loss) = (TrainConfig::default(), InfoNceConfig::default());
+        let state = |rows| TrainingState::<B, _>::new(&config, &loss, table(rows), 10);
+        let restored = |saved, tensors| state(3).restore(&config, saved, tensors, &Default::default()).err();
+        let (saved, tensors) = state(3).save();
+        assert_eq!(restored(saved.clone(), tensors.clone()), None);
+        let wide = StateError::Shape { place: 0, saved: vec![5, 4], here: vec![3, 4] };
+        assert_eq!(restored(saved.clone(), state(5).save().1), Some(wide));
+        assert_eq!(restored(saved.clone(), Vec::new()), Some(StateError::Parameters { saved: 0, here: 1 }));
+        let without_moments = SavedState { optimizer: vec![1], ..saved };
+        assert_eq!(restored(without_moments, tensors), Some(StateError::Optimizer));
+    }
 }
