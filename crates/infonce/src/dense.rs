@@ -259,7 +259,7 @@ impl Masks {
             for value in negatives() {
                 tallies[place].negatives(1, value, u32::from(value > own));
                 if let Some(histograms) = &mut histograms {
-                    histograms[place].add(value);
+                    histograms[place].count(&[value]);
                 }
             }
         }

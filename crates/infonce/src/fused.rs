@@ -8,6 +8,7 @@ mod columns;
 mod compared;
 mod guide;
 mod memory;
+mod panels;
 mod product;
 mod pull;
 mod strip;

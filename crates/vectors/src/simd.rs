@@ -31,16 +31,17 @@ pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let clamped = x.clamp(-87.3, 88.0);
-    // Adding and taking away 1.5·2²³ rounds to the nearest integer.
+    // Adding 1.5·2²³ rounds to the nearest integer, which the last bits then hold: a cast would keep loops from being vectorised.
     let magic = 12_582_912.0_f32;
-    let n = (clamped * std::f32::consts::LOG2_E + magic) - magic;
+    let shifted = clamped * std::f32::consts::LOG2_E + magic;
+    let n = shifted - magic;
     let r = clamped - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
         p = p * r + c;
     }
     let y = p * r * r + r + 1.0;
-    let scale = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     if x < -87.3 { 0.0 } else { y * scale }
 }
 

@@ -1,12 +1,21 @@
 //! What one strip of rows has in some columns, candidates of one direction: similarities, then exponentials, then weights.
+//!
+//! A column's values follow one another, those of a vector's lanes belong to as many rows: no sum over lanes is taken.
 
+use std::array;
 use std::ops::Range;
 
 use vectors::simd::{exp, ln, vectorised};
 
+use super::panels::{Panels, stride};
 use super::product::{Matrix, product};
 use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
 use crate::softmax::RowSum;
+
+/// Rows whose exponentials are taken at once.
+const LANES: usize = 16;
+/// Columns whose sums are taken before they are added to those of the others, so that few numbers are added to a large one.
+const SUMMED: usize = 16;
 
 /// What a row's negatives among some columns come to.
 #[derive(Debug, Clone, Copy)]
@@ -42,11 +51,11 @@ impl RowFound {
 /// Some columns of a strip, by one prefix of the rows.
 #[derive(Default)]
 pub(super) struct Columns {
-    /// `[rows, columns]`
+    /// `[columns, rows]`, the columns [`stride`] apart.
     pub(super) values: Vec<f32>,
     /// One for each row.
     pub(super) found: Vec<RowFound>,
-    /// What each row of exponentials is multiplied by to be weights.
+    /// What each row's exponentials are multiplied by to be weights; 0 for lanes without a row.
     pub(super) factors: Vec<f32>,
 }
 
@@ -54,28 +63,25 @@ pub(super) struct Columns {
 pub(super) type Scales<'a> = Option<[&'a [f32]; 2]>;
 
 impl Columns {
-    /// Makes room for so many values.
-    pub(super) fn reserve(&mut self, values: usize) {
-        self.values.reserve(values.saturating_sub(self.values.len()));
+    /// Makes room for so many columns of so many rows.
+    pub(super) fn reserve(&mut self, columns: usize, rows: usize) {
+        self.values.reserve((columns * stride(rows)).saturating_sub(self.values.len()));
     }
 
     /// The similarities of whole rows, compared as they come.
-    pub(super) fn multiply(&mut self, anchors: Matrix<'_>, candidates: Matrix<'_>) {
-        let columns = candidates.count();
-        self.values.resize(anchors.count() * columns, 0.0);
-        product(&mut self.values, columns, anchors, candidates.transposed(), false);
+    pub(super) fn multiply(&mut self, anchors: &Panels, rows: usize, candidates: Matrix<'_>) {
+        self.values.resize(candidates.count() * stride(rows), 0.0);
+        anchors.multiply(0, candidates, &mut self.values, false);
     }
 
-    /// The similarities of a prefix, of its products, where what is left out is below [`NO_SIMILARITY`] already.
-    pub(super) fn scale(&mut self, products: &[f32], columns: usize, scales: Scales<'_>) {
-        self.values.clear();
-        self.values.extend_from_slice(products);
-        let Some([rows, of_columns]) = scales else { return };
-        for (values, &row) in self.values.chunks_exact_mut(columns).zip(rows) {
+    /// Makes the products of a prefix its similarities, where what is left out is below [`NO_SIMILARITY`] already.
+    pub(super) fn scale(&mut self, scales: Scales<'_>) {
+        let Some([of_rows, of_columns]) = scales else { return };
+        for (values, &column) in self.values.chunks_exact_mut(stride(of_rows.len())).zip(of_columns) {
             vectorised(
                 #[inline(always)]
                 || {
-                    for (value, &column) in values.iter_mut().zip(of_columns) {
+                    for (value, &row) in values.iter_mut().zip(of_rows) {
                         *value = if *value < NO_SIMILARITY { LEFT_OUT } else { *value * (row * column) };
                     }
                 },
@@ -84,48 +90,65 @@ impl Columns {
     }
 
     /// Turns similarities into exponentials of the negatives, 0 elsewhere; `own` has those of the pairs.
-    pub(super) fn exponentiate(&mut self, columns: usize, sharpness: f32, own: &[f32]) {
+    pub(super) fn exponentiate(&mut self, sharpness: f32, own: &[f32]) {
+        let stride = stride(own.len());
         self.found.clear();
-        for (values, &own) in self.values.chunks_exact_mut(columns).zip(own) {
-            self.found.push(vectorised(
+        for first in (0..own.len()).step_by(LANES) {
+            let own: [f32; LANES] = array::from_fn(|lane| own.get(first + lane).copied().unwrap_or(0.0));
+            let values = &mut self.values[first..];
+            self.found.extend(vectorised(
                 #[inline(always)]
-                || exponentials(values, sharpness, own),
+                || exponentials(values, stride, sharpness, &own),
             ));
         }
+        self.found.truncate(own.len());
+    }
+
+    /// Sets the factors of all rows.
+    pub(super) fn set_factors(&mut self, factors: impl Iterator<Item = f32>) {
+        self.factors.clear();
+        self.factors.extend(factors);
+        self.factors.resize(stride(self.found.len()), 0.0);
     }
 
     /// Multiplies each row by its factor, which makes the exponentials weights.
-    pub(super) fn weigh(&mut self, columns: usize) {
-        for (values, &factor) in self.values.chunks_exact_mut(columns).zip(&self.factors) {
+    pub(super) fn weigh(&mut self) {
+        for values in self.values.chunks_exact_mut(self.factors.len()) {
             vectorised(
                 #[inline(always)]
-                || values.iter_mut().for_each(|value| *value *= factor),
+                || values.iter_mut().zip(&self.factors).for_each(|(value, factor)| *value *= factor),
             );
         }
     }
 
     /// As [`weigh`](Self::weigh), where what was scaled was the rows' products: the weights are scaled too, and `radial` of each column takes the
     /// sum of its weights times their similarities.
-    pub(super) fn weigh_scaled(&mut self, sharpness: f32, [rows, of_columns]: [&[f32]; 2], radial: &mut [f64]) {
-        let columns = of_columns.len();
-        let mut sums = vec![0.0_f32; columns];
-        let of_rows = self.found.iter().zip(&self.factors).zip(rows);
-        for (values, ((found, &factor), &row)) in self.values.chunks_exact_mut(columns).zip(of_rows) {
-            let (hardest, slope) = (found.hardest, 1.0 / sharpness);
+    pub(super) fn weigh_scaled(&mut self, sharpness: f32, [of_rows, columns]: [&[f32]; 2], radial: &mut [f64]) {
+        let (stride, slope) = (self.factors.len(), 1.0 / sharpness);
+        let mut sums = vec![[0.0_f32; LANES]; columns.len()];
+        for first in (0..self.found.len()).step_by(LANES) {
+            let factors: [f32; LANES] = array::from_fn(|lane| self.factors[first + lane]);
+            let hardest: [f32; LANES] =
+                array::from_fn(|lane| self.found.get(first + lane).map_or(0.0, |found| found.hardest));
+            let of_rows: [f32; LANES] = array::from_fn(|lane| of_rows.get(first + lane).copied().unwrap_or(0.0));
             vectorised(
                 #[inline(always)]
                 || {
-                    for ((value, &column), sum) in values.iter_mut().zip(of_columns).zip(&mut sums) {
-                        let weight = *value * factor;
-                        // The similarity that the exponential is of; of 0 it does not matter.
-                        let similarity = hardest + ln(value.max(f32::MIN_POSITIVE)) * slope;
-                        *sum += weight * similarity;
-                        *value = weight * (row * column);
+                    let of_columns = columns.iter().zip(&mut sums);
+                    for (values, (&column, sums)) in lanes_of(&mut self.values[first..], stride).zip(of_columns) {
+                        for lane in 0..LANES {
+                            let weight = values[lane] * factors[lane];
+                            // The similarity that the exponential is of; of 0 it does not matter.
+                            let similarity = hardest[lane] + ln(values[lane].max(f32::MIN_POSITIVE)) * slope;
+                            sums[lane] += weight * similarity;
+                            values[lane] = weight * (of_rows[lane] * column);
+                        }
                     }
                 },
             );
         }
-        radial.iter_mut().zip(sums).for_each(|(radial, sum)| *radial += f64::from(sum));
+        let sum_of = |lanes: [f32; LANES]| lanes.iter().map(|&sum| f64::from(sum)).sum::<f64>();
+        radial.iter_mut().zip(sums).for_each(|(radial, lanes)| *radial += sum_of(lanes));
     }
 
     /// Adds the weights of a wider prefix, which those columns have too that both have.
@@ -133,57 +156,86 @@ impl Columns {
         self.values.iter_mut().zip(&wider.values).for_each(|(value, wider)| *value += wider);
     }
 
-    /// Adds the transposed weights times the anchors to the gradient of the candidates, whose rows are `stride` apart.
-    pub(super) fn pull_candidates(&self, anchors: Matrix<'_>, gradient: &mut [f32], stride: usize) {
-        let columns = self.values.len() / anchors.count();
-        product(gradient, stride, Matrix::rows(&self.values, columns).transposed(), anchors, true);
+    /// The values: a row for each candidate.
+    fn matrix(&self) -> Matrix<'_> {
+        Matrix::apart(&self.values, self.found.len(), stride(self.found.len()))
     }
 
-    /// Adds the weights of some rows times the candidates to the gradient of these rows, which are `stride` apart.
-    pub(super) fn pull_anchors(&self, rows: Range<usize>, candidates: Matrix<'_>, gradient: &mut [f32], stride: usize) {
-        product(gradient, stride, Matrix::rows(&self.values, candidates.count()).slice(rows), candidates, true);
+    /// Adds the weights times the anchors to the gradient of the candidates, whose rows are `stride` apart.
+    pub(super) fn pull_candidates(&self, anchors: Matrix<'_>, gradient: &mut [f32], stride: usize) {
+        product(gradient, stride, self.matrix(), anchors, true);
+    }
+
+    /// The transposed candidates times the weights of some rows, or `sums` and these: `[columns of the candidates, rows]`.
+    pub(super) fn pull_anchors(&self, rows: Range<usize>, candidates: Matrix<'_>, sums: &mut [f32], add: bool) {
+        let count = rows.len();
+        product(sums, count, candidates.transposed(), self.matrix().columns(rows), add);
     }
 }
 
-/// Turns the similarities of a row into exponentials.
+/// Turns the similarities of some rows, the first lanes of columns that are so far apart, into exponentials.
 #[inline(always)]
-fn exponentials(values: &mut [f32], sharpness: f32, own: f32) -> RowFound {
-    const LANES: usize = 16;
-    let hardest = vectors::simd::lanes_max(values);
-    if hardest < NO_SIMILARITY {
-        // A maximum passes over what is no number.
-        let found = if values.iter().any(|value| value.is_nan()) { RowFound::NO_NUMBER } else { RowFound::NONE };
-        values.fill(found.sum);
-        return found;
-    }
-    let (mut sums, mut weighted, mut similarities) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
-    let (mut negatives, mut harder) = ([0_u32; LANES], [0_u32; LANES]);
-    let mut one = |lane: usize, value: &mut f32| {
-        let similarity = *value;
-        let negative = similarity > NO_SIMILARITY;
-        let weight = exp((similarity - hardest) * sharpness);
-        *value = weight;
-        sums[lane] += weight;
-        weighted[lane] += weight * similarity;
-        similarities[lane] += if negative { similarity } else { 0.0 };
-        negatives[lane] += u32::from(negative);
-        harder[lane] += u32::from(similarity > own);
-    };
-    let mut chunks = values.chunks_exact_mut(LANES);
-    for chunk in &mut chunks {
-        for (lane, value) in chunk.iter_mut().enumerate() {
-            one(lane, value);
+fn exponentials(values: &mut [f32], stride: usize, sharpness: f32, own: &[f32; LANES]) -> [RowFound; LANES] {
+    let mut hardest = [LEFT_OUT; LANES];
+    for column in lanes_of(values, stride) {
+        for (hardest, &value) in hardest.iter_mut().zip(&*column) {
+            // A maximum passes over what is no number.
+            *hardest = if value > *hardest { value } else { *hardest };
         }
     }
-    for (lane, value) in chunks.into_remainder().iter_mut().enumerate() {
-        one(lane, value);
+    // Of a row without negatives nothing is above 0.
+    let base = hardest.map(|hardest| if hardest < NO_SIMILARITY { 0.0 } else { hardest });
+    let mut found = Lanes::default();
+    for columns in values.chunks_mut(SUMMED * stride) {
+        let mut some = Lanes::default();
+        for column in lanes_of(columns, stride) {
+            for lane in 0..LANES {
+                let similarity = column[lane];
+                let negative = similarity > NO_SIMILARITY;
+                let weight = exp((similarity - base[lane]) * sharpness);
+                column[lane] = weight;
+                some.sums[lane] += weight;
+                some.weighted[lane] += weight * similarity;
+                some.similarities[lane] += if negative { similarity } else { 0.0 };
+                found.negatives[lane] += u32::from(negative);
+                found.harder[lane] += u32::from(similarity > own[lane]);
+            }
+        }
+        for lane in 0..LANES {
+            found.sums[lane] += some.sums[lane];
+            found.weighted[lane] += some.weighted[lane];
+            found.similarities[lane] += some.similarities[lane];
+        }
     }
-    RowFound {
-        hardest,
-        sum: sums.iter().sum(),
-        weighted: weighted.iter().sum(),
-        similarities: similarities.iter().sum(),
-        negatives: negatives.iter().sum(),
-        harder: harder.iter().sum(),
-    }
+    array::from_fn(|lane| match (hardest[lane] < NO_SIMILARITY, found.sums[lane].is_nan()) {
+        (true, true) => {
+            lanes_of(values, stride).for_each(|column| column[lane] = f32::NAN);
+            RowFound::NO_NUMBER
+        }
+        (true, false) => RowFound::NONE,
+        (false, _) => RowFound {
+            hardest: hardest[lane],
+            sum: found.sums[lane],
+            weighted: found.weighted[lane],
+            similarities: found.similarities[lane],
+            negatives: found.negatives[lane],
+            harder: found.harder[lane],
+        },
+    })
+}
+
+/// What some rows come to, one in each lane.
+#[derive(Default)]
+struct Lanes {
+    sums: [f32; LANES],
+    weighted: [f32; LANES],
+    similarities: [f32; LANES],
+    negatives: [u32; LANES],
+    harder: [u32; LANES],
+}
+
+/// The first lanes of every column.
+#[inline(always)]
+fn lanes_of(values: &mut [f32], stride: usize) -> impl Iterator<Item = &mut [f32; LANES]> {
+    values.chunks_mut(stride).filter_map(|column| column.first_chunk_mut())
 }

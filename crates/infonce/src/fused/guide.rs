@@ -21,23 +21,25 @@ use vectors::fixed_point::{
 };
 use vectors::simd::vectorised;
 
+use super::panels::stride;
 use super::product::Matrix;
-use super::workspace::Scratches;
 use crate::GuideRows;
 use crate::block::{Blocks, Side};
 use crate::left_out::LEFT_OUT;
 
 const SLACK: f32 = 4e-6;
-/// Anchors whose scores are held at once: whole tiles.
-const ROWS: usize = 16 * TILE;
+/// Candidates whose scores are held at once: whole tiles.
+const COLUMNS: usize = 4 * TILE;
+/// Anchors that a processor brings into fixed point at once: whole panels.
+const BLOCK: usize = 64;
 
 /// A guide's rows.
 pub(super) struct Scores<'a> {
     /// Of queries and passages.
     sides: [Matrix<'a>; 2],
-    /// The same in fixed point, where they are candidates of a block, in parts; `None` where a row has no direction, as it is not finite, or too
-    /// many columns: then the part is multiplied exactly.
-    candidates: [Vec<Panelled>; 2],
+    /// The same in fixed point, where they are candidates of a block, in parts, one row after another; `None` where a row has no direction, as
+    /// it is not finite, or too many columns: then the part is multiplied exactly.
+    candidates: [Vec<Part>; 2],
     /// Rows of a part of each side.
     part_rows: [usize; 2],
 }
@@ -52,58 +54,60 @@ pub(super) struct Fixed<T> {
 }
 
 /// Some candidates, if they could be brought into fixed point.
-pub(super) type Panelled = Option<Fixed<Panels>>;
+type Part = Option<Fixed<Vec<i32>>>;
 
-/// Both sides' anchors of a strip, one row after another, as `candidates` of [`Scores`].
-pub(super) type Anchors = [Option<Fixed<Vec<i32>>>; 2];
-
-/// The scores of some anchors and of some candidates, in fixed point.
+/// Both sides' anchors of a strip, side by side, as `candidates` of [`Scores`].
 #[derive(Default)]
-pub(super) struct Products(Vec<i32>);
+pub(super) struct Anchors {
+    /// Of each [`BLOCK`] its panels.
+    sides: [Option<Fixed<Vec<Panels>>>; 2],
+    words: Vec<i32>,
+}
+
+/// The scores of some candidates and of all anchors of a strip, in fixed point; over these the thresholds of the anchors.
+#[derive(Default)]
+pub(super) struct Products {
+    sums: Vec<i32>,
+    over_norms: Vec<f32>,
+}
+
+/// Memory of a guide, for the next.
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) candidates: [Vec<Part>; 2],
+    pub(super) anchors: Anchors,
+}
+
+/// Some pairs, and the threshold of each.
+pub(super) struct Strip<'a> {
+    pub(super) rows: Range<usize>,
+    pub(super) thresholds: &'a [f32],
+}
 
 impl<'a> Scores<'a> {
-    /// The rows, as these blocks read them: candidates in parts of so many, which begin with a panel. In the memory of earlier ones.
-    pub(super) fn new(
-        rows: GuideRows<'a>,
-        blocks: &Blocks,
-        part_rows: [usize; 2],
-        mut kept: [Vec<Panelled>; 2],
-        scratches: &Scratches,
-    ) -> Self {
+    /// The rows, as these blocks read them: candidates in parts of so many. In the memory of earlier ones.
+    pub(super) fn new(rows: GuideRows<'a>, blocks: &Blocks, part_rows: [usize; 2], mut kept: [Vec<Part>; 2]) -> Self {
         let sides = [rows.queries, rows.passages].map(|values| Matrix::rows(values, rows.width));
         for (side, parts) in kept.iter_mut().enumerate() {
             let (rows, each) = (sides[side], part_rows[side]);
             let count = if blocks.are_candidates()[side] { rows.count().div_ceil(each) } else { 0 };
             parts.resize_with(count, Default::default);
-            if holds(rows.width()) {
-                let room = |panelled: &mut Panelled| {
-                    panelled.get_or_insert_default().reserve(each.min(rows.count()), rows.width())
-                };
-                parts.iter_mut().for_each(room);
-            }
-            parts.par_iter_mut().enumerate().for_each(|(part, panelled)| {
+            parts.par_iter_mut().enumerate().for_each(|(part, fixed)| {
                 let rows = rows.slice(part * each..rows.count().min((part + 1) * each));
-                let fixed = panelled.take().unwrap_or_default();
-                *panelled = fixed.of(rows, &mut scratches.here().sums);
+                *fixed = fixed.take().unwrap_or_default().of(rows);
             });
         }
         Self { sides, candidates: kept, part_rows }
     }
 
     /// The memory of the rows, for the next guide.
-    pub(super) fn into_kept(self) -> [Vec<Panelled>; 2] {
+    pub(super) fn into_kept(self) -> [Vec<Part>; 2] {
         self.candidates
     }
 
     /// The part of one side that has these rows.
-    fn part(&self, side: Side, rows: &Range<usize>) -> Option<&Fixed<Panels>> {
+    fn part(&self, side: Side, rows: &Range<usize>) -> Option<&Fixed<Vec<i32>>> {
         self.candidates[side as usize][rows.start / self.part_rows[side as usize]].as_ref()
-    }
-
-    /// The anchors of a strip, as these blocks read them.
-    pub(super) fn anchors(&self, strip: &Range<usize>, blocks: &Blocks) -> Anchors {
-        let of = |side: usize| blocks.are_anchors()[side].then(|| quantised(self.sides[side].slice(strip.clone())))?;
-        [of(0), of(1)]
     }
 
     /// Inner product of two rows.
@@ -113,85 +117,74 @@ impl<'a> Scores<'a> {
     }
 
     /// Leaves out of a part's columns the candidates that are at or above the threshold of their anchor; how many were not left out before.
-    /// `values` has a row for each anchor of the strip.
+    /// `values` has the anchors of the strip side by side, a column [`stride`] after another.
     pub(super) fn mask(
         &self,
         (anchors, sides): (&Anchors, [Side; 2]),
-        strip: &Range<usize>,
-        thresholds: &[f32],
+        strip: &Strip<'_>,
         columns: &Range<usize>,
         products: &mut Products,
         values: &mut [f32],
     ) -> usize {
+        let stride = stride(strip.rows.len());
+        let by_column = columns.clone().zip(values.chunks_exact_mut(stride));
+        let fixed = anchors.sides[sides[0] as usize].as_ref().zip(self.part(sides[1], columns));
+        let Some((anchors, candidates)) = fixed else {
+            let rows = 0..strip.rows.len();
+            return by_column
+                .map(|(column, values)| self.mask_exactly(sides, strip, rows.clone(), column, values))
+                .sum();
+        };
+        let Products { sums, over_norms } = products;
+        over_norms.clear();
+        // A threshold over the norm of a row of zeros says nothing, and is no number for it.
+        let over_norm = |(threshold, &norm): (&f32, &f32)| if norm > 0.0 { threshold / norm } else { f32::NAN };
+        over_norms.extend(strip.thresholds.iter().zip(&anchors.norms).map(over_norm));
+        let zeros: Vec<usize> = (0..strip.rows.len()).filter(|&row| over_norms[row].is_nan()).collect();
+        let error = anchors.residue + (1.0 + anchors.residue) * candidates.residue + SLACK;
+        let each = words(self.sides[0].width());
+        sums.resize(COLUMNS * stride, 0);
         let mut guided = 0;
-        for (chunk, values) in values.chunks_mut(ROWS * columns.len()).enumerate() {
-            let rows = chunk * ROWS..chunk * ROWS + values.len() / columns.len();
-            self.multiply((anchors, sides), &rows, columns, products);
-            for (place, (row, values)) in rows.zip(values.chunks_exact_mut(columns.len())).enumerate() {
-                let anchor = (row, strip.start + row, thresholds[row]);
-                let products = products.0.get(place * columns.len()..).unwrap_or_default();
-                guided += self.mask_row((anchors, sides), anchor, columns, products, values) as usize;
+        for (place, (column, values)) in by_column.enumerate() {
+            if place % COLUMNS == 0 {
+                let words = &candidates.values[place * each..];
+                let rows = &words[..words.len().min(COLUMNS * each)];
+                dispatch(Multiply { rows, each, panels: &anchors.values, stride, out: sums });
             }
+            let (sums, norm) = (&sums[place % COLUMNS * stride..], candidates.norms[place]);
+            let (clear, open) = vectorised(
+                #[inline(always)]
+                || mask_clear(values, sums, over_norms, norm, error),
+            );
+            guided += clear as usize;
+            if open > 0 {
+                let possible = |&row: &usize| matches!(compare(sums[row], norm, over_norms[row], error), (false, true));
+                let rows = (0..strip.rows.len()).filter(possible);
+                guided += self.mask_exactly(sides, strip, rows, column, values);
+            }
+            guided += self.mask_exactly(sides, strip, zeros.iter().copied(), column, values);
         }
         guided
     }
 
-    /// Fills `products` for some anchors and a part's columns, where both are in fixed point.
-    fn multiply(
+    /// Leaves out a candidate for those of some rows of a strip whose threshold it reaches; how many had not left it out before.
+    fn mask_exactly(
         &self,
-        (anchors, [side, candidates]): (&Anchors, [Side; 2]),
-        rows: &Range<usize>,
-        columns: &Range<usize>,
-        products: &mut Products,
-    ) {
-        let (Some(anchors), Some(candidates)) = (&anchors[side as usize], self.part(candidates, columns)) else {
-            return;
-        };
-        let each = words(self.sides[0].width());
-        products.0.resize(rows.len() * columns.len(), 0);
-        let anchors = &anchors.values[rows.start * each..rows.end * each];
-        dispatch(Multiply { anchors, each, panels: &candidates.values, out: &mut products.0 });
-    }
-
-    /// Leaves out the candidates of one anchor, a row of the strip, that are at or above its threshold; how many were not left out before.
-    fn mask_row(
-        &self,
-        (anchors, sides): (&Anchors, [Side; 2]),
-        (row, anchor, threshold): (usize, usize, f32),
-        columns: &Range<usize>,
-        products: &[i32],
+        sides: [Side; 2],
+        strip: &Strip<'_>,
+        rows: impl Iterator<Item = usize>,
+        column: usize,
         values: &mut [f32],
-    ) -> u32 {
-        let is_masked = |column: usize| self.exact(sides, [anchor, columns.start + column]) >= threshold;
+    ) -> usize {
         let mut guided = 0;
-        let mut leave_out = |value: &mut f32| {
-            *value = LEFT_OUT;
-            guided += 1;
-        };
-        // A threshold over the norm of a row of zeros says nothing.
-        let anchors = anchors[sides[0] as usize].as_ref().filter(|anchors| anchors.norms[row] > 0.0);
-        let (Some(anchors), Some(candidates)) = (anchors, self.part(sides[1], columns)) else {
-            let negatives = values.iter_mut().enumerate().filter(|(_, value)| **value > LEFT_OUT);
-            negatives.filter(|&(column, _)| is_masked(column)).for_each(|(_, value)| leave_out(value));
-            return guided;
-        };
-        let sums = &products[..columns.len()];
-        let norms = &candidates.norms;
-        let over_norm = threshold / anchors.norms[row];
-        let error = anchors.residue + (1.0 + anchors.residue) * candidates.residue + SLACK;
-        let (clear, open) = vectorised(
-            #[inline(always)]
-            || mask_clear(values, sums, norms, over_norm, error),
-        );
-        if open > 0 {
-            for (column, ((value, &sum), &norm)) in values.iter_mut().zip(sums).zip(norms).enumerate() {
-                let (masked, possible) = compare(sum, norm, over_norm, error);
-                if possible && !masked && *value > LEFT_OUT && is_masked(column) {
-                    leave_out(value);
-                }
+        for row in rows {
+            let value = &mut values[row];
+            if *value > LEFT_OUT && self.exact(sides, [strip.rows.start + row, column]) >= strip.thresholds[row] {
+                *value = LEFT_OUT;
+                guided += 1;
             }
         }
-        clear + guided
+        guided
     }
 }
 
@@ -202,12 +195,13 @@ fn compare(sum: i32, norm: f32, threshold: f32, error: f32) -> (bool, bool) {
     (score - error >= threshold, score + error >= threshold)
 }
 
-/// Leaves out what is clearly at or above the threshold: how many of these were negatives, and how many others may have to be.
+/// Leaves out a candidate where it is clearly at or above the threshold: of how many rows it was a negative, and of how many others it may
+/// have to be left out.
 #[inline(always)]
-fn mask_clear(values: &mut [f32], sums: &[i32], norms: &[f32], threshold: f32, error: f32) -> (u32, u32) {
+fn mask_clear(values: &mut [f32], sums: &[i32], over_norms: &[f32], norm: f32, error: f32) -> (u32, u32) {
     let (mut guided, mut open) = (0, 0);
-    for ((value, &sum), &norm) in values.iter_mut().zip(sums).zip(norms) {
-        let (masked, possible) = compare(sum, norm, threshold, error);
+    for ((value, &sum), &over_norm) in values.iter_mut().zip(sums).zip(over_norms) {
+        let (masked, possible) = compare(sum, norm, over_norm, error);
         let negative = *value > LEFT_OUT;
         guided += u32::from(masked & negative);
         open += u32::from(possible & !masked & negative);
@@ -216,51 +210,60 @@ fn mask_clear(values: &mut [f32], sums: &[i32], norms: &[f32], threshold: f32, e
     (guided, open)
 }
 
-impl Fixed<Panels> {
-    /// Makes room for so many rows. Before workers fill them, whose allocators would have gaps between these and what a product packs.
-    fn reserve(&mut self, rows: usize, width: usize) {
-        self.values.reserve(rows, words(width));
+impl Anchors {
+    /// The strip's rows of one side.
+    pub(super) fn fill(&mut self, scores: &Scores<'_>, side: Side, strip: &Range<usize>) {
+        let (rows, place) = (scores.sides[side as usize].slice(strip.clone()), side as usize);
+        let (count, each) = (rows.count(), words(rows.width()));
+        let mut fixed = self.sides[place].take().unwrap_or_default();
+        fixed.values.resize_with(count.div_ceil(BLOCK), Panels::default);
+        fixed.norms.resize(count, 0.0);
+        self.words.resize(count * each, 0);
+        let words = self.words.par_chunks_mut(BLOCK * each).zip(fixed.norms.par_chunks_mut(BLOCK));
+        let blocks = fixed.values.par_iter_mut().zip(words).enumerate();
+        let residue = blocks.map(|(block, (panels, (words, norms)))| {
+            let rows = rows.slice(block * BLOCK..count.min((block + 1) * BLOCK));
+            let residue = quantise(rows, words, norms)?;
+            panels.fill(words.chunks_exact(each), each);
+            Some(residue)
+        });
+        if let Some(residue) = residue.try_reduce(|| 0.0, |a, b| Some(a.max(b))) {
+            self.sides[place] = Some(Fixed { residue, ..fixed });
+        }
     }
+}
 
-    /// These rows in this memory, by way of their words; `None` if one has no direction, or there are too many columns.
-    fn of(mut self, rows: Matrix<'_>, scratch: &mut Vec<f32>) -> Option<Self> {
-        let each = words(rows.width());
-        scratch.clear();
-        scratch.resize(rows.count() * each, 0.0);
-        let all: &mut [i32] = bytemuck::cast_slice_mut(scratch);
-        self.residue = quantise(rows, all, &mut self.norms)?;
-        self.values.fill(all.chunks_exact(each), each);
+impl Fixed<Vec<i32>> {
+    /// These rows in this memory; `None` as for [`quantise`].
+    fn of(mut self, rows: Matrix<'_>) -> Option<Self> {
+        self.values.resize(rows.count() * words(rows.width()), 0);
+        self.norms.resize(rows.count(), 0.0);
+        self.residue = quantise(rows, &mut self.values, &mut self.norms)?;
         Some(self)
     }
 }
 
 /// Writes the words of some rows in fixed point, one row after another, and their norms, and gives the largest residue; `None` if one has no
 /// direction, or there are too many columns.
-fn quantise(rows: Matrix<'_>, all: &mut [i32], norms: &mut Vec<f32>) -> Option<f32> {
+fn quantise(rows: Matrix<'_>, all: &mut [i32], norms: &mut [f32]) -> Option<f32> {
     if !holds(rows.width()) {
         return None;
     }
-    norms.clear();
     let mut residue = 0.0_f32;
-    for (row, words) in all.chunks_exact_mut(words(rows.width())).enumerate() {
+    for (row, (words, norm)) in all.chunks_exact_mut(words(rows.width())).zip(norms).enumerate() {
         let direction = Direction::quantise(rows.row(row), words)?;
-        norms.push(direction.norm);
+        *norm = direction.norm;
         residue = residue.max(direction.residue);
     }
     Some(residue)
 }
 
-/// Rows in fixed point, one after another; `None` as for [`quantise`].
-fn quantised(rows: Matrix<'_>) -> Option<Fixed<Vec<i32>>> {
-    let mut fixed = Fixed { values: vec![0; rows.count() * words(rows.width())], ..Fixed::default() };
-    fixed.residue = quantise(rows, &mut fixed.values, &mut fixed.norms)?;
-    Some(fixed)
-}
-
+/// Products of some rows, one after another, with those of panels: those of a row follow one another, each [`stride`] after the one before.
 struct Multiply<'a> {
-    anchors: &'a [i32],
+    rows: &'a [i32],
     each: usize,
-    panels: &'a Panels,
+    panels: &'a [Panels],
+    stride: usize,
     out: &'a mut [i32],
 }
 
@@ -269,19 +272,21 @@ impl WithIntegerSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with<I: IntegerSimd>(self, simd: I) {
-        let Self { anchors, each, panels, out } = self;
-        let (rows, width) = (anchors.len() / each, panels.len());
-        let panel_len = Panels::panel_len();
-        debug_assert!(panel_len == 2 * lanes::<I>());
-        for (place, at) in (0..width).step_by(panel_len).enumerate() {
-            let panel = panels.panel::<I>(place);
-            let count = panel_len.min(width - at);
-            for first in (0..rows).step_by(TILE) {
-                let row = |place: usize| &anchors[(first + place).min(rows - 1) * each..][..each];
-                let sums = products(simd, panel, [row(0), row(1), row(2), row(3), row(4), row(5)]);
-                for (place, sums) in sums.iter().enumerate().take(rows - first) {
-                    let sums: &[i32] = bytemuck::cast_slice(sums);
-                    out[(first + place) * width + at..][..count].copy_from_slice(&sums[..count]);
+        let Self { rows, each, panels, stride, out } = self;
+        let (count, panel_len) = (rows.len() / each, Panels::panel_len());
+        debug_assert!(panel_len == 2 * lanes::<I>() && BLOCK.is_multiple_of(panel_len));
+        for (block, panels) in panels.iter().enumerate() {
+            for place in 0..panels.panels() {
+                let (panel, at) = (panels.panel::<I>(place), place * panel_len);
+                let lanes = panel_len.min(panels.len() - at);
+                for first in (0..count).step_by(TILE) {
+                    let row = |place: usize| &rows[(first + place).min(count - 1) * each..][..each];
+                    let sums = products(simd, panel, [row(0), row(1), row(2), row(3), row(4), row(5)]);
+                    for (place, sums) in sums.iter().enumerate().take(count - first) {
+                        let sums: &[i32] = bytemuck::cast_slice(sums);
+                        let out = &mut out[(first + place) * stride + block * BLOCK + at..];
+                        out[..lanes].copy_from_slice(&sums[..lanes]);
+                    }
                 }
             }
         }
@@ -292,54 +297,53 @@ impl WithIntegerSimd for Multiply<'_> {
 mod tests {
     use super::*;
     use crate::InfoNceConfig;
-    use crate::fused::workspace::Workspace;
+
+    const SIDES: [Side; 2] = [Side::Queries, Side::Passages];
 
     /// Scores that are whole multiples of a sixteenth, with thresholds on them: those at one are masked, those below are not.
     #[test]
     fn what_is_at_its_threshold_is_masked_and_what_is_below_is_not() {
-        let (width, rows, candidates) = (40, ROWS + 9, 70);
+        let (width, rows, candidates) = (40, BLOCK + 45, 32 + COLUMNS + 5);
         let value = |row: usize, column: usize| ((row * 7 + column * 5 + row * column) % 9) as f32 / 4.0 - 1.0;
         let values = |rows: usize, salt: usize| -> Vec<f32> {
             (0..rows).flat_map(|row| (0..width).map(move |column| value(row + salt, column))).collect()
         };
         let (queries, passages) = (values(rows, 1), values(candidates, 3));
         let guide = GuideRows { queries: &queries, passages: &passages, width };
-        let blocks = Blocks::new(&InfoNceConfig::default());
-        let scores = Scores::new(guide, &blocks, [32, 32], Default::default(), &Workspace::default().scratches(0));
-        let sides = [Side::Queries, Side::Passages];
-        let (strip, columns) = (2..rows, 64..candidates);
-        let anchors = scores.anchors(&strip, &blocks);
-        let exact = |row: usize| columns.clone().map(move |column| (row, column));
-        let exact: Vec<Vec<f32>> = strip
-            .clone()
-            .map(|row| exact(row).map(|(row, column)| scores.exact(sides, [row, column])).collect())
-            .collect();
-        for place in 0..columns.len() {
-            let thresholds: Vec<f32> = exact.iter().map(|exact| exact[place]).collect();
-            let row = |first: f32, of: &dyn Fn(usize) -> f32| -> Vec<f32> {
-                std::iter::once(first).chain((1..columns.len()).map(of)).collect()
-            };
-            let mut values = row(LEFT_OUT, &|_| 0.5).repeat(strip.len());
-            let mut products = Products::default();
-            let guided = scores.mask((&anchors, sides), &strip, &thresholds, &columns, &mut products, &mut values);
-            let masked = |exact: &Vec<f32>, column: usize| if exact[column] >= exact[place] { LEFT_OUT } else { 0.5 };
-            let expected: Vec<f32> =
-                exact.iter().flat_map(|exact| row(LEFT_OUT, &|column| masked(exact, column))).collect();
-            assert_eq!(values, expected);
-            let left_out = expected.iter().filter(|&&value| value == LEFT_OUT).count();
-            assert_eq!(guided, left_out - strip.len());
+        let scores = Scores::new(guide, &Blocks::new(&InfoNceConfig::default()), [32; 2], Default::default());
+        let (strip, columns) = (2..rows, 32..candidates);
+        let stride = stride(strip.len());
+        let mut anchors = Anchors::default();
+        anchors.fill(&scores, Side::Queries, &strip);
+        // The first column is left out already.
+        let before = |column: usize| if column == columns.start { LEFT_OUT } else { 0.5 };
+        for of in columns.clone() {
+            let thresholds: Vec<f32> = strip.clone().map(|row| scores.exact(SIDES, [row, of])).collect();
+            let mut values: Vec<f32> = columns.clone().flat_map(|column| vec![before(column); stride]).collect();
+            let strip = Strip { rows: strip.clone(), thresholds: &thresholds };
+            let guided = scores.mask((&anchors, SIDES), &strip, &columns, &mut Products::default(), &mut values);
+            let mut masked = 0;
+            for (column, values) in columns.clone().zip(values.chunks(stride)) {
+                for (place, row) in strip.rows.clone().enumerate() {
+                    let is_masked = scores.exact(SIDES, [row, column]) >= thresholds[place];
+                    masked += usize::from(is_masked && column > columns.start);
+                    assert_eq!(values[place], if is_masked { LEFT_OUT } else { before(column) }, "{row}, {column}");
+                }
+            }
+            assert_eq!(guided, masked);
         }
     }
 
     #[test]
     fn a_row_of_zeros_is_compared_too() {
-        let guide = GuideRows { queries: &[0.0, 0.0], passages: &[1.0, 0.0, -1.0, 0.0], width: 2 };
-        let blocks = Blocks::new(&InfoNceConfig::default());
-        let scores = Scores::new(guide, &blocks, [32, 32], Default::default(), &Workspace::default().scratches(0));
-        let anchors = (&scores.anchors(&(0..1), &blocks), [Side::Queries, Side::Passages]);
-        for (threshold, expected) in [(0.0, 2), (0.1, 0)] {
-            let (mut values, mut products) = ([0.5, 0.5], Products::default());
-            let guided = scores.mask(anchors, &(0..1), &[threshold], &(0..2), &mut products, &mut values);
+        let guide = GuideRows { queries: &[0.0, 0.0, 1.0, 0.0], passages: &[1.0, 0.0, -1.0, 0.0, 0.0, 0.0], width: 2 };
+        let scores = Scores::new(guide, &Blocks::new(&InfoNceConfig::default()), [32; 2], Default::default());
+        let mut anchors = Anchors::default();
+        anchors.fill(&scores, Side::Queries, &(0..2));
+        for (threshold, expected) in [(0.0, 3 + 2), (0.1, 1)] {
+            let (mut values, mut products) = (vec![0.5; 3 * stride(2)], Products::default());
+            let strip = Strip { rows: 0..2, thresholds: &[threshold; 2] };
+            let guided = scores.mask((&anchors, SIDES), &strip, &(0..3), &mut products, &mut values);
             assert_eq!(guided, expected);
         }
     }

@@ -14,10 +14,11 @@ use super::compared::Compared;
 use super::strip::{Candidates, Directed, Further, Run, Settled, part_rows};
 use crate::block::{Block, Side};
 
-/// Anchors whose gradients are summed at once, before they are evened out: some for each processor, and enough that packing the candidates for
-/// them costs little. A row's
-/// gradient is the same among few and among many (a test of [`product`](super::product) holds that).
-pub(super) const SLAB: Range<usize> = 32..128;
+/// Anchors of a tile of their gradients, one task: as many as a product takes without packing the candidates.
+const TILE_ROWS: usize = 128;
+/// Columns of a tile at most.
+const TILE_COLUMNS: usize = 96;
+const TILE: usize = TILE_ROWS * TILE_COLUMNS;
 
 /// Of queries and passages the radial parts of each row by each prefix, where cosines are compared.
 pub(super) struct Radial([Vec<Vec<f64>>; 2]);
@@ -61,17 +62,18 @@ impl Candidates<'_> {
 }
 
 impl Run<'_> {
-    /// What a strip adds to the gradients: first to those of the candidates, a part on each processor, then to those of the strip's pairs, some
-    /// rows on each.
+    /// What a strip adds to the gradients: first to those of the candidates, a part on each processor, then to those of the strip's pairs, a
+    /// tile on each.
     pub(super) fn pull(
         &self,
         strip: &Range<usize>,
         settled: &[Settled],
         candidates: &mut [Candidates<'_>],
         radial: &mut Radial,
+        sums: &mut Vec<f32>,
     ) {
         candidates.par_iter_mut().for_each(|part| self.pull_candidates(strip, settled, part));
-        self.pull_pairs(strip, settled, candidates);
+        self.pull_pairs(strip, settled, candidates, sums);
         self.pull_further(settled, candidates);
         self.add_radial(strip, settled, candidates, radial);
     }
@@ -86,9 +88,10 @@ impl Run<'_> {
                 let block = self.block(prefix, directed.direction);
                 let (narrow, wider) = directed.prefixes.split_at_mut(prefix + 1);
                 let columns = &mut narrow[prefix];
-                columns.factors = self.factors(settled, block, &columns.found);
+                let factors = self.factors(settled, block, &columns.found);
+                columns.set_factors(factors.into_iter());
                 match compared.scales_of([anchors, part.side], [strip, &part.rows]) {
-                    None => columns.weigh(part.rows.len()),
+                    None => columns.weigh(),
                     Some(scales) => columns.weigh_scaled(block.sharpness as f32, scales, &mut part.radial[prefix]),
                 }
                 if let Some(wider) = wider.first() {
@@ -120,43 +123,65 @@ impl Run<'_> {
     }
 
     /// Adds to the gradients of a strip's pairs what they have as anchors, and takes from each the pull of the other.
-    fn pull_pairs(&self, strip: &Range<usize>, settled: &[Settled], candidates: &mut [Candidates<'_>]) {
-        let slab = strip.len().div_ceil(rayon::current_num_threads()).clamp(SLAB.start, SLAB.end);
-        // Of even sizes: a row alone is multiplied in another order.
-        let slab = strip.len().div_ceil(strip.len().div_ceil(slab));
+    fn pull_pairs(
+        &self,
+        strip: &Range<usize>,
+        settled: &[Settled],
+        candidates: &mut [Candidates<'_>],
+        sums: &mut Vec<f32>,
+    ) {
         let (weights, gradients): (Vec<Weights<'_>>, Vec<Gradient<'_>>) =
             candidates.iter_mut().map(Candidates::split).unzip();
-        let mut rows: Vec<(Side, usize, &mut [f32])> = gradient_rows(gradients, strip, self.width).collect();
-        let slab_of = |row: usize| (row - strip.start) / slab;
-        let slabs: Vec<&mut [(Side, usize, &mut [f32])]> = rows
-            .chunk_by_mut(|(side, row, _), (other, next, _)| side == other && slab_of(*row) == slab_of(*next))
+        let (tiles, blocks) = (self.tiles(), strip.len().div_ceil(TILE_ROWS));
+        let sides: Vec<Side> = [Side::Queries, Side::Passages]
+            .into_iter()
+            .filter(|&side| self.blocks.are_anchors()[side as usize])
             .collect();
-        slabs.into_par_iter().for_each(|slab| {
-            let (side, places) = (slab[0].0, slab[0].1 - strip.start..slab[slab.len() - 1].1 + 1 - strip.start);
-            if self.blocks.are_anchors()[side as usize] {
-                let sums = &mut self.scratches.here().sums;
-                sums.clear();
-                sums.resize(slab.len() * self.width, 0.0);
-                self.sum_anchors(side, &places, &weights, sums);
-                for ((_, _, gradient), sums) in slab.iter_mut().zip(sums.chunks_exact(self.width)) {
-                    gradient.iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
+        sums.resize(sides.len() * blocks * tiles.len() * TILE, 0.0);
+        let rows_of = |block: usize| block * TILE_ROWS..strip.len().min((block + 1) * TILE_ROWS);
+        sums.par_chunks_exact_mut(TILE).enumerate().for_each(|(place, sums)| {
+            let (block, tile) = (place / tiles.len(), &tiles[place % tiles.len()]);
+            self.sum_anchors(sides[block / blocks], &rows_of(block % blocks), tile, &weights, sums);
+        });
+        let rows: Vec<(Side, usize, &mut [f32])> = gradient_rows(gradients, strip, self.width).collect();
+        rows.into_par_iter().with_min_len(16).for_each(|(side, row, gradient)| {
+            let place = row - strip.start;
+            if let Some(number) = sides.iter().position(|&of| of == side) {
+                let (block, lane) = (place / TILE_ROWS, place % TILE_ROWS);
+                let of_block = &sums[(number * blocks + block) * tiles.len() * TILE..];
+                for ((_, columns), sums) in tiles.iter().zip(of_block.chunks_exact(TILE)) {
+                    let sums = sums[lane..].iter().step_by(rows_of(block).len());
+                    gradient[columns.clone()].iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
                 }
             }
-            for (_, row, gradient) in slab {
-                self.take(gradient, &settled[*row - strip.start].own, side, [*row, *row]);
-            }
+            self.take(gradient, &settled[place].own, side, [row, row]);
         });
     }
 
-    /// Adds to `sums` what some rows of a strip have as anchors of one side.
-    fn sum_anchors(&self, side: Side, places: &Range<usize>, weights: &[Weights<'_>], sums: &mut [f32]) {
+    /// Columns of the rows that are summed at once, all of one prefix.
+    fn tiles(&self) -> Vec<(usize, Range<usize>)> {
+        let of_prefix = |(prefix, columns): (usize, &Range<usize>)| {
+            let end = columns.end;
+            columns.clone().step_by(TILE_COLUMNS).map(move |start| (prefix, start..end.min(start + TILE_COLUMNS)))
+        };
+        self.compared.prefixes.iter().map(|prefix| &prefix.columns).enumerate().flat_map(of_prefix).collect()
+    }
+
+    /// What some rows of a strip have in some columns as anchors of one side: `[columns, rows]`.
+    fn sum_anchors(
+        &self,
+        side: Side,
+        places: &Range<usize>,
+        (prefix, columns): &(usize, Range<usize>),
+        weights: &[Weights<'_>],
+        sums: &mut [f32],
+    ) {
+        let mut add = false;
         for Weights { side: candidates, rows, directed } in weights {
-            let candidates = self.side(*candidates).slice(rows.clone());
+            let candidates = self.side(*candidates).slice(rows.clone()).columns(columns.clone());
             for directed in directed.iter().filter(|directed| self.block(0, directed.direction).anchors == side) {
-                for (columns, compared) in directed.prefixes.iter().zip(&self.compared.prefixes) {
-                    let candidates = candidates.columns(compared.columns.clone());
-                    columns.pull_anchors(places.clone(), candidates, &mut sums[compared.columns.start..], self.width);
-                }
+                directed.prefixes[*prefix].pull_anchors(places.clone(), candidates, sums, add);
+                add = true;
             }
         }
     }

@@ -5,34 +5,34 @@
 //! its own columns; [`Run::factors`] brings each part to the largest logit of the whole row. No exponential is above 1.
 
 use std::mem;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::columns::Columns;
 use super::compared::Compared;
-use super::guide::Scores;
-use super::product::{Matrix, product};
-use super::pull::{Radial, SLAB};
+use super::guide::{Scores, Strip};
+use super::panels::stride;
+use super::product::Matrix;
+use super::pull::Radial;
 use super::workspace::{Scratch, Scratches, Workspace};
 use crate::block::{Block, Blocks, Side};
 use crate::histogram::Histogram;
-use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
+use crate::left_out::LEFT_OUT;
 use crate::negatives::Negatives;
 use crate::softmax::{Picks, RowSum};
 use crate::tally::{Diagnosis, Strata, Tally, diagnose};
 use crate::{InBatch, InfoNceConfig};
 
 /// Bytes that the exponentials of a strip take where its rows allow it.
-const STRIP: usize = 16 << 20;
-/// Rows of a strip at least, as long as the batch has them: with fewer, a product is bound by reading the candidates.
-const LEAST_ROWS: usize = 64;
-const MOST_ROWS: usize = 256;
+const STRIP: usize = 12_000_000;
+/// Rows of a strip, as long as the batch has them: with fewer, a product is bound by reading the candidates.
+const STRIP_ROWS: RangeInclusive<usize> = 64..=256;
 /// Histograms of all strata together at least, so that not all processors wait for the same.
 const HISTOGRAMS: usize = 8;
 /// Columns that are worked on at once.
-const COLUMNS: Range<usize> = 64..256;
+const COLUMNS: RangeInclusive<usize> = 64..=256;
 
 /// What a batch gives.
 pub(super) struct Output {
@@ -119,12 +119,12 @@ pub(super) fn run(
 ) -> Output {
     let mut gradients = compared.sides.map(|side| vec![0.0; side.count() * side.width()]);
     let run = Run::new(config, compared, known, workspace);
-    let totals = run.strips(&mut gradients, &mut workspace.columns);
+    let totals = run.strips(&mut gradients, workspace);
     let (pairs, passages) = (run.queries as f64, run.side(Side::Passages).count());
     let histograms = merged(run.histograms, run.strata.count());
     workspace.keep(run.scratches);
     if let Some(guide) = run.guide {
-        workspace.guide = guide.scores.into_kept();
+        workspace.guide.candidates = guide.scores.into_kept();
     }
     Output {
         loss: (totals.loss / pairs) as f32,
@@ -149,12 +149,12 @@ impl<'a> Run<'a> {
         let (queries, sides) = (compared.sides[0].count(), compared.sides);
         let weights: Vec<f32> = compared.prefixes.iter().map(|prefix| prefix.weight).collect();
         let (blocks, strata) = (Blocks::of_prefixes(config, &weights), Strata::new(known.strata));
-        let scratches = workspace.scratches(SLAB.end * sides[0].width());
+        let scratches = workspace.scratches();
         let guide = config.guide.zip(known.guide).map(|(guide, rows)| {
-            let (parts, kept) = (sides.map(|side| part_rows(side.count())), mem::take(&mut workspace.guide));
-            let scores = Scores::new(rows, &blocks, parts, kept, &scratches);
+            let kept = mem::take(&mut workspace.guide.candidates);
+            let scores = Scores::new(rows, &blocks, sides.map(|side| part_rows(side.count())), kept);
             let own = |pair| guide.threshold(scores.exact([Side::Queries, Side::Passages], [pair, pair]));
-            Guided { thresholds: (0..queries).map(own).collect(), scores }
+            Guided { thresholds: (0..queries).into_par_iter().map(own).collect(), scores }
         });
         let copies = if config.percentile { HISTOGRAMS.div_ceil(strata.count()) } else { 0 };
         let bound = if config.percentile { compared.bound() } else { 0.0 };
@@ -195,8 +195,8 @@ impl<'a> Run<'a> {
     /// Rows of a strip.
     fn rows(&self) -> usize {
         let columns: usize = self.blocks.blocks.iter().map(|block| self.candidates(block.candidates)).sum();
-        let fitting = STRIP / (size_of::<f32>() * columns);
-        fitting.clamp(LEAST_ROWS, MOST_ROWS).min(self.config.tile).min(self.pairs.len())
+        let fitting = STRIP / (size_of::<f32>() * columns) / 16 * 16;
+        fitting.clamp(*STRIP_ROWS.start(), *STRIP_ROWS.end()).min(self.config.tile).min(self.pairs.len())
     }
 
     /// All candidates of both sides, some at a time.
@@ -210,8 +210,7 @@ impl<'a> Run<'a> {
                 let prefixes = || self.compared.prefixes.iter();
                 let mut columns = || {
                     let mut columns = kept.pop().unwrap_or_default();
-                    // Here and not by a worker, whose allocator would have gaps between these and what a product packs.
-                    columns.reserve(strip_rows * rows.len());
+                    columns.reserve(rows.len(), strip_rows);
                     columns
                 };
                 let directed = |direction: usize| Directed {
@@ -233,25 +232,32 @@ impl<'a> Run<'a> {
         all
     }
 
-    fn strips(&self, [queries, passages]: &mut [Vec<f32>; 2], kept: &mut Vec<Columns>) -> Totals {
-        let mut candidates = self.split([queries, passages], kept);
+    fn strips(&self, [queries, passages]: &mut [Vec<f32>; 2], workspace: &mut Workspace) -> Totals {
+        let mut candidates = self.split([queries, passages], &mut workspace.columns);
         let rows = self.rows();
         let tallies = vec![Tally::default(); self.strata.count()];
         let mut totals = Totals { loss: 0.0, scale_slope: 0.0, masked: 0, tallies };
         let mut radial = Radial::new(&self.compared);
         for start in self.pairs.clone().step_by(rows) {
             let strip = start..self.pairs.end.min(start + rows);
-            self.fill(&strip, &mut candidates, &mut totals);
+            self.fill(&strip, &mut candidates, workspace, &mut totals);
             let settled = self.settle(&strip, &candidates, &mut totals);
-            self.pull(&strip, &settled, &mut candidates, &mut radial);
+            self.pull(&strip, &settled, &mut candidates, &mut radial, &mut workspace.sums);
         }
         self.pull_back(&mut candidates, &radial);
-        kept.extend(candidates.into_iter().flat_map(|part| part.directed).flat_map(|directed| directed.prefixes));
+        let directed = candidates.into_iter().flat_map(|part| part.directed);
+        workspace.columns.extend(directed.flat_map(|directed| directed.prefixes));
         totals
     }
 
     /// Exponentials of a strip in all columns.
-    fn fill(&self, strip: &Range<usize>, candidates: &mut [Candidates<'_>], totals: &mut Totals) {
+    fn fill(
+        &self,
+        strip: &Range<usize>,
+        candidates: &mut [Candidates<'_>],
+        workspace: &mut Workspace,
+        totals: &mut Totals,
+    ) {
         let mut left_out = Vec::with_capacity(self.directions());
         for direction in 0..self.directions() {
             let mut lists = vec![Vec::new(); strip.len()];
@@ -260,27 +266,50 @@ impl<'a> Run<'a> {
             }
             left_out.push(lists);
         }
-        let guide = self.guide.as_ref().map(|guide| (guide, guide.scores.anchors(strip, &self.blocks)));
+        for side in [Side::Queries, Side::Passages] {
+            if self.blocks.are_anchors()[side as usize] {
+                workspace.anchors[side as usize].fill(self.side(side).slice(strip.clone()));
+                if let Some(guide) = &self.guide {
+                    workspace.guide.anchors.fill(&guide.scores, side, strip);
+                }
+            }
+        }
+        let (all_anchors, guide_anchors) = (&workspace.anchors, &workspace.guide.anchors);
         candidates.par_iter_mut().enumerate().for_each(|(number, part)| {
             let Scratch { scores, products, .. } = &mut *self.scratches.here();
             for directed in &mut part.directed {
                 let anchors = self.block(0, directed.direction).anchors;
                 let (sides, left_out) = ([anchors, part.side], &left_out[directed.direction]);
                 let mut leave_out = |values: &mut [f32]| {
-                    for (values, left_out) in values.chunks_exact_mut(part.rows.len()).zip(left_out) {
-                        leave_out_listed(values, left_out, part.rows.start);
-                    }
-                    directed.guided = guide.as_ref().map_or(0, |(guide, anchors)| {
-                        let thresholds = &guide.thresholds[strip.clone()];
-                        guide.scores.mask((anchors, sides), strip, thresholds, &part.rows, scores, values)
+                    leave_out_listed(values, left_out, &part.rows);
+                    directed.guided = self.guide.as_ref().map_or(0, |guide| {
+                        let strip = Strip { rows: strip.clone(), thresholds: &guide.thresholds[strip.clone()] };
+                        guide.scores.mask((guide_anchors, sides), &strip, &part.rows, scores, values)
                     });
                 };
-                let rows = [self.side(anchors).slice(strip.clone()), self.side(part.side).slice(part.rows.clone())];
+                let anchors = &all_anchors[anchors as usize];
+                let rows = self.side(part.side).slice(part.rows.clone());
                 if self.compared.is_plain() {
-                    directed.prefixes[0].multiply(rows[0], rows[1]);
+                    directed.prefixes[0].multiply(anchors, strip.len(), rows);
                     leave_out(&mut directed.prefixes[0].values);
                 } else {
-                    self.multiply_prefixes(strip, (sides, &part.rows), &mut directed.prefixes, products, leave_out);
+                    products.resize(rows.count() * stride(strip.len()), 0.0);
+                    for (place, (compared, columns)) in
+                        self.compared.prefixes.iter().zip(&mut directed.prefixes).enumerate()
+                    {
+                        // The products of its first columns are those of the prefix before.
+                        let of_prefix = rows.columns(compared.columns.clone());
+                        anchors.multiply(compared.columns.start, of_prefix, products, place > 0);
+                        if place == 0 {
+                            leave_out(products);
+                        }
+                        // The widest may have them: no other follows.
+                        match place + 1 == self.compared.prefixes.len() {
+                            true => mem::swap(&mut columns.values, products),
+                            false => columns.values.clone_from(products),
+                        }
+                        columns.scale(compared.scales_of(sides, [strip, &part.rows]));
+                    }
                 }
                 let widest = directed.prefixes.len() - 1;
                 for (prefix, columns) in directed.prefixes.iter_mut().enumerate() {
@@ -288,32 +317,10 @@ impl<'a> Run<'a> {
                         self.count(strip, number, &columns.values);
                     }
                     let sharpness = self.block(prefix, directed.direction).sharpness as f32;
-                    let own = &self.compared.prefixes[prefix].own[strip.clone()];
-                    columns.exponentiate(part.rows.len(), sharpness, own);
+                    columns.exponentiate(sharpness, &self.compared.prefixes[prefix].own[strip.clone()]);
                 }
             }
         });
-    }
-
-    /// The similarities of a strip in some columns by each prefix: the products of its first columns are those of the prefix before.
-    fn multiply_prefixes(
-        &self,
-        strip: &Range<usize>,
-        (sides, rows): ([Side; 2], &Range<usize>),
-        prefixes: &mut [Columns],
-        products: &mut Vec<f32>,
-        mut leave_out: impl FnMut(&mut [f32]),
-    ) {
-        let [anchors, candidates] = [self.side(sides[0]).slice(strip.clone()), self.side(sides[1]).slice(rows.clone())];
-        products.resize(strip.len() * rows.len(), 0.0);
-        for (place, (compared, columns)) in self.compared.prefixes.iter().zip(prefixes).enumerate() {
-            let [anchors, candidates] = [anchors, candidates].map(|rows| rows.columns(compared.columns.clone()));
-            product(products, rows.len(), anchors, candidates.transposed(), place > 0);
-            if place == 0 {
-                leave_out(products);
-            }
-            columns.scale(products, rows.len(), compared.scales_of(sides, [strip, rows]));
-        }
     }
 
     /// Counts the similarities of a strip to the candidates of one part.
@@ -323,10 +330,14 @@ impl<'a> Run<'a> {
         }
         let strata = self.strata.count();
         let copy = part % (self.histograms.len() / strata);
-        for (pair, similarities) in strip.clone().zip(similarities.chunks_exact(similarities.len() / strip.len())) {
-            let histogram = &self.histograms[copy * strata + self.strata.place(pair)];
+        let places: Vec<usize> = strip.clone().map(|pair| self.strata.place(pair)).collect();
+        let mut start = 0;
+        for pairs in places.chunk_by(|place, next| place == next) {
+            let histogram = &self.histograms[copy * strata + pairs[0]];
             let mut histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);
-            similarities.iter().filter(|&&value| value > NO_SIMILARITY).for_each(|&value| histogram.add(value));
+            let columns = similarities.chunks_exact(stride(strip.len()));
+            columns.for_each(|column| histogram.count(&column[start..start + pairs.len()]));
+            start += pairs.len();
         }
     }
 
@@ -406,15 +417,18 @@ fn merged(histograms: Vec<Mutex<Histogram>>, strata: usize) -> Option<Vec<Histog
     (!sums.is_empty()).then_some(sums)
 }
 
-/// Leaves out those of some columns that are listed, which begin at `first`.
-fn leave_out_listed(values: &mut [f32], listed: &[u32], first: usize) {
-    let (start, end) = (listed.partition_point(|&column| (column as usize) < first), first + values.len());
-    for &column in listed[start..].iter().take_while(|&&column| (column as usize) < end) {
-        values[column as usize - first] = LEFT_OUT;
+/// Leaves out those of some columns that are listed for each row.
+fn leave_out_listed(values: &mut [f32], listed: &[Vec<u32>], columns: &Range<usize>) {
+    let stride = stride(listed.len());
+    for (row, listed) in listed.iter().enumerate() {
+        let start = listed.partition_point(|&column| (column as usize) < columns.start);
+        for &column in listed[start..].iter().take_while(|&&column| (column as usize) < columns.end) {
+            values[(column as usize - columns.start) * stride + row] = LEFT_OUT;
+        }
     }
 }
 
-/// Rows of a side that are worked on at once, of so many: whole panels of a guide.
+/// Rows of a side that are worked on at once, of so many.
 pub(super) fn part_rows(rows: usize) -> usize {
-    rows.div_ceil(8).next_multiple_of(32).clamp(COLUMNS.start, COLUMNS.end)
+    rows.div_ceil(8).next_multiple_of(16).clamp(*COLUMNS.start(), *COLUMNS.end())
 }

@@ -3,25 +3,27 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::columns::Columns;
-use super::guide::{Panelled, Products};
+use super::guide;
+use super::panels::Panels;
 
 /// What a loss works in beside its inputs and outputs.
 #[derive(Default)]
 pub(crate) struct Workspace {
     /// One for each part of the candidates, direction and prefix.
     pub(super) columns: Vec<Columns>,
-    /// Of each part of the guide's queries and passages.
-    pub(super) guide: [Vec<Panelled>; 2],
+    /// Of a strip's queries and passages, as anchors.
+    pub(super) anchors: [Panels; 2],
+    /// Tiles of the gradients of a strip's anchors.
+    pub(super) sums: Vec<f32>,
+    pub(super) guide: guide::Memory,
     scratch: Vec<Mutex<Scratch>>,
 }
 
 /// What a processor needs for a part of a strip.
 #[derive(Default)]
 pub(super) struct Scratch {
-    pub(super) scores: Products,
+    pub(super) scores: guide::Products,
     pub(super) products: Vec<f32>,
-    /// Of gradients; before that the words of a guide's rows.
-    pub(super) sums: Vec<f32>,
 }
 
 /// Scratch of every processor.
@@ -36,14 +38,9 @@ impl Scratches {
 }
 
 impl Workspace {
-    /// With room for so many sums each.
-    pub(super) fn scratches(&mut self, sums: usize) -> Scratches {
+    pub(super) fn scratches(&mut self) -> Scratches {
         let mut all = std::mem::take(&mut self.scratch);
         all.resize_with(rayon::current_num_threads(), Mutex::default);
-        for scratch in &mut all {
-            let held = &mut scratch.get_mut().unwrap_or_else(PoisonError::into_inner).sums;
-            held.reserve(sums.saturating_sub(held.len()));
-        }
         Scratches(all)
     }
 
