@@ -66,7 +66,9 @@ pub use difference::Difference;
 pub use error::{PretrainError, Result, one_line};
 pub use holder::RunHolder;
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
-pub use pipeline::{ArmKeys, ClusterSummary, Comparison, Found, Gain, Index, Pipeline, Row, Scores};
+pub use pipeline::{
+    ArmKeys, ClusterSummary, Comparison, Found, Gain, Hardness, Index, Pipeline, PlanInspection, Row, Scores,
+};
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};
 pub use stale::Stale;

@@ -1,13 +1,15 @@
 //! What a program that runs pipelines does beside them (feature `program`): messages, threads, tables on stdout, an exit code.
 
 mod found;
+#[cfg(feature = "cli")]
+mod plans;
 mod print;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 #[cfg(feature = "cli")]
-pub(crate) use self::print::{print, print_clusters};
+pub(crate) use self::print::{print, print_clusters, print_plans};
 pub use self::print::{print_comparison, print_found};
 use crate::error::{PretrainError, Result, one_line};
 use crate::memory::keep_freed_blocks;

@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use common::{Bench, npy};
 use serde_json::Value;
@@ -297,4 +298,81 @@ fn a_place_that_cannot_be_written_is_named_and_an_old_plan_stays() {
     bench.succeed(&arguments);
     assert!(bench.path("new/folder/plan.json").exists());
     assert!(bench.leftovers().is_empty(), "{:?}", bench.leftovers());
+}
+
+#[test]
+fn an_inspected_plan_says_what_its_batches_hold() {
+    let bench = Bench::new();
+    bench.succeed(&["embed", "config.toml"]);
+    bench.succeed(&["cluster", "config.toml"]);
+    let (all, _) = bench.succeed(&["plan", "run", "--inspect"]);
+    for row in ["| unclustered ", "| query clusters ", "| passage clusters "] {
+        assert!(all.contains(row), "{all}");
+    }
+    assert!(!all.contains("| stratum ") && !all.contains("| pairs alike "), "{all}");
+
+    let (one, _) = bench.succeed(&["plan", "run", "--inspect", "--arm", "passages", "--batches", "1000"]);
+    let cells = |row: &str| -> Vec<String> {
+        let line = one.lines().find(|line| line.starts_with(row)).unwrap_or_else(|| panic!("no {row:?} in {one}"));
+        line.split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    assert_eq!(cells("| pairs alike ")[3], "6 of 6");
+    let (expected, batches) = by_hand(&bench);
+    let found = cells("| passage clusters ");
+    assert_eq!(found[3], format!("{batches} of {batches}"));
+    let number = |text: &str| text.trim_end_matches('%').parse::<f64>().expect("a number");
+    // A percentile is the end of its bin, and one negative of 1,200 is as near as the pair's own but for a last digit.
+    for ((found, expected), off) in found[7..13].iter().zip(&expected).zip([5e-4, 5e-4, 1.5e-3, 0.1, 0.0, 0.1]) {
+        assert!((number(found) - number(expected)).abs() <= off, "{one}\n{found} and by hand {expected}");
+    }
+    // Four clusters, whose pairs are all that were drawn.
+    let strata = one.lines().skip_while(|line| !line.starts_with("| stratum ")).skip(2);
+    let pairs: Vec<usize> =
+        strata.map_while(|line| line.split('|').nth(2)).map(|pairs| pairs.trim().parse().expect("a number")).collect();
+    assert_eq!((pairs.len(), pairs.iter().sum::<usize>()), (4, batches * BATCH));
+    fails(&bench, &["plan", "run", "--inspect", "--rank", "0", "--world", "2"], &["--inspect", "cannot be used with"]);
+}
+
+/// Pairs of a batch of the small corpus.
+const BATCH: usize = 16;
+
+/// Of the whole epoch of passage clusters: similarities of pairs and of negatives, the largest 95th percentile of a batch, the share of negatives that are
+/// nearer than the pair's own and that are at 95% of it, the share of pairs whose own is nearest; and the number of batches.
+fn by_hand(bench: &Bench) -> ([String; 6], usize) {
+    let (files, _) = bench.succeed(&["plan", "run", "--arm", "passages"]);
+    let plan = vectors::read_labels(Path::new(&bench.path(files.lines().next().expect("a plan")))).expect("a plan");
+    let vectors = ["query", "passage"]
+        .map(|side| vectors::NpyVectors::open(&bench.path(&format!("run/embeddings/{side}.npy"))).expect("vectors"));
+    let [queries, passages] = vectors.each_ref().map(|file| file.array().expect("f32"));
+    assert_eq!((queries.nrows(), passages.nrows()), (96, 96));
+    // Queries that are trained on come first; the passage of pair `i` is that of the i-th item that is not in the test split.
+    let items: Vec<usize> = (0..96).filter(|id| id % 7 != 6).collect();
+    let (mut own, mut negative, mut p95, mut nearer, mut nearest, mut may_be_false) =
+        (0.0, 0.0, 0.0_f64, 0.0, 0.0, 0.0);
+    for batch in plan.chunks(BATCH) {
+        let cosine = |a: u32, b: u32| -> f64 {
+            let (a, b) = (queries.row(a as usize), passages.row(items[b as usize]));
+            f64::from(a.dot(&b)) / f64::from(a.dot(&a) * b.dot(&b)).sqrt()
+        };
+        let mut all = Vec::new();
+        for &pair in batch {
+            let negatives: Vec<f64> =
+                batch.iter().filter(|&&other| other != pair).map(|&other| cosine(pair, other)).collect();
+            let positive = cosine(pair, pair);
+            own += positive;
+            negative += negatives.iter().sum::<f64>();
+            nearer += negatives.iter().filter(|&&value| value > positive).count() as f64;
+            nearest += f64::from(u8::from(negatives.iter().all(|&value| value < positive)));
+            may_be_false += negatives.iter().filter(|&&value| value >= positive - 0.05 * positive.abs()).count() as f64;
+            all.extend(negatives);
+        }
+        all.sort_by(f64::total_cmp);
+        p95 = p95.max(all[(all.len() as f64 * 0.95).ceil() as usize - 1]);
+    }
+    let (pairs, negatives) = (plan.len() as f64, (plan.len() * (BATCH - 1)) as f64);
+    let share = |share: f64| format!("{:.2}%", 100.0 * share);
+    let cosine = |value: f64| format!("{value:.3}");
+    let shares = [nearer / negatives, nearest / pairs, may_be_false / negatives].map(share);
+    let [a, b, c] = shares;
+    ([cosine(own / pairs), cosine(negative / negatives), cosine(p95), a, b, c], plan.len() / BATCH)
 }

@@ -1,6 +1,6 @@
 //! What one strip of rows has in some columns, candidates of one direction: similarities, then exponentials, then weights.
 //!
-//! A column's values follow one another, those of a vector's lanes belong to as many rows: no sum over lanes is taken.
+//! A column's values follow one another, those of a vector's lanes belong to as many rows: what is summed for a row is summed in a lane.
 
 use std::array;
 use std::ops::Range;
@@ -8,12 +8,12 @@ use std::ops::Range;
 use vectors::simd::{exp, ln, vectorised};
 
 use super::panels::{Panels, stride};
-use super::product::{Matrix, product};
+use super::product::{Matrix, VECTOR, product};
 use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
 use crate::softmax::RowSum;
 
-/// Rows whose exponentials are taken at once.
-const LANES: usize = 16;
+/// Rows whose exponentials are taken at once: those of a vector, which [`stride`] counts in.
+const LANES: usize = VECTOR;
 /// Columns whose sums are taken before they are added to those of the others, so that few numbers are added to a large one.
 const SUMMED: usize = 16;
 
@@ -69,8 +69,8 @@ impl Columns {
     }
 
     /// The similarities of whole rows, compared as they come.
-    pub(super) fn multiply(&mut self, anchors: &Panels, rows: usize, candidates: Matrix<'_>) {
-        self.values.resize(candidates.count() * stride(rows), 0.0);
+    pub(super) fn multiply(&mut self, anchors: &Panels, candidates: Matrix<'_>) {
+        self.values.resize(candidates.count() * stride(anchors.count()), 0.0);
         anchors.multiply(0, candidates, &mut self.values, false);
     }
 
@@ -105,9 +105,8 @@ impl Columns {
     }
 
     /// Sets the factors of all rows.
-    pub(super) fn set_factors(&mut self, factors: impl Iterator<Item = f32>) {
-        self.factors.clear();
-        self.factors.extend(factors);
+    pub(super) fn set_factors(&mut self, factors: Vec<f32>) {
+        self.factors = factors;
         self.factors.resize(stride(self.found.len()), 0.0);
     }
 

@@ -2,12 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::product::{Matrix, product};
+use super::product::{Matrix, VECTOR, product};
 
 /// Anchors of a panel.
 pub(super) const LANES: usize = 64;
-/// Values of a vector, at most.
-const VECTOR: usize = 16;
 
 /// How far apart columns of so many anchors begin: whole vectors, an odd number of them, as columns whole powers of two apart would fall on the
 /// same lines of a cache.
@@ -41,6 +39,11 @@ impl Panels {
                 }
             }
         });
+    }
+
+    /// How many rows there are.
+    pub(super) fn count(&self) -> usize {
+        self.rows
     }
 
     /// The products of some rows with these by their columns from `start`, or `out` and these: `[rows, anchors]`, rows [`stride`] apart.

@@ -69,17 +69,21 @@ fn spans([rows, columns]: [usize; 2], strides: [usize; 2]) -> usize {
 
 /// `out = a b`, or `out += a b`; the rows of `out` begin `stride` values apart. On this thread alone.
 pub(super) fn product(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
-    let ([m, k], [inner, n]) = (a.shape, b.shape);
-    let fits = n <= stride && spans([m, n], [stride, 1]) <= out.len();
-    assert!(k == inner && fits, "{m} x {k} times {inner} x {n} into {}", out.len());
-    let rows = *PIECE;
-    for row in (0..m).step_by(rows) {
-        multiply(&mut out[row * stride..], stride, a.slice(row..m.min(row.saturating_add(rows))), b, add);
+    let (m, n) = (a.count(), b.width());
+    if n == 0 {
+        return;
+    }
+    let rows = if n.is_multiple_of(VECTOR) && b.strides[1] == 1 { *PIECE } else { m };
+    for row in (0..m).step_by(rows.max(1)) {
+        multiply(&mut out[row * stride..], stride, a.slice(row..m.min(row.saturating_add(rows))), b.checked(), add);
     }
 }
 
-/// Rows of a product that gemm is asked for at once. Its kernels for AVX-512 take six, and it multiplies eight times as many with where they
-/// lie, as long as the columns are whole vectors: more it packs anew for every product. Narrower vectors are faster on what it packs.
+/// Values of a vector, at most.
+pub(super) const VECTOR: usize = 16;
+
+/// Rows of a product that gemm is asked for at once where the columns are whole vectors. Its kernels for AVX-512 take six, and it multiplies
+/// eight times as many with columns where they lie: for more it packs these, anew for every product. Narrower vectors are faster on what it packs.
 static PIECE: LazyLock<usize> = LazyLock::new(|| if has_avx512() { 8 * 6 } else { usize::MAX });
 
 fn has_avx512() -> bool {
@@ -91,8 +95,12 @@ fn has_avx512() -> bool {
 
 #[allow(unsafe_code, reason = "gemm has no safe interface")]
 fn multiply(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
-    let ([m, k], [_, n]) = (a.shape, b.shape);
-    assert!(spans([m, n], [stride, 1]) <= out.len());
+    let ([m, k], [inner, n]) = (a.shape, b.shape);
+    assert!(
+        k == inner && n <= stride && spans([m, n], [stride, 1]) <= out.len(),
+        "{m} x {k} times {inner} x {n} into {}",
+        out.len()
+    );
     // SAFETY: gemm, which is asked for the transposed product, reads what the shapes and strides span of `a` and `b`, all of it inside their
     // slices, as `checked` has found, and writes m rows of n values `stride` apart, inside `out` as is asserted, without overlap; that is
     // borrowed for it alone. Sizes and strides are those of slices that there are, which an isize holds.

@@ -88,8 +88,7 @@ impl Run<'_> {
                 let block = self.block(prefix, directed.direction);
                 let (narrow, wider) = directed.prefixes.split_at_mut(prefix + 1);
                 let columns = &mut narrow[prefix];
-                let factors = self.factors(settled, block, &columns.found);
-                columns.set_factors(factors.into_iter());
+                columns.set_factors(self.factors(settled, block, &columns.found));
                 match compared.scales_of([anchors, part.side], [strip, &part.rows]) {
                     None => columns.weigh(),
                     Some(scales) => columns.weigh_scaled(block.sharpness as f32, scales, &mut part.radial[prefix]),

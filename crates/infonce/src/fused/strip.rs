@@ -31,6 +31,8 @@ const STRIP: usize = 12_000_000;
 const STRIP_ROWS: RangeInclusive<usize> = 64..=256;
 /// Histograms of all strata together at least, so that not all processors wait for the same.
 const HISTOGRAMS: usize = 8;
+/// Similarities in a row that are worth counting where they lie.
+const FEW: usize = 16;
 /// Columns that are worked on at once.
 const COLUMNS: RangeInclusive<usize> = 64..=256;
 
@@ -276,7 +278,7 @@ impl<'a> Run<'a> {
         }
         let (all_anchors, guide_anchors) = (&workspace.anchors, &workspace.guide.anchors);
         candidates.par_iter_mut().enumerate().for_each(|(number, part)| {
-            let Scratch { scores, products, .. } = &mut *self.scratches.here();
+            let Scratch { scores, products } = &mut *self.scratches.here();
             for directed in &mut part.directed {
                 let anchors = self.block(0, directed.direction).anchors;
                 let (sides, left_out) = ([anchors, part.side], &left_out[directed.direction]);
@@ -290,7 +292,7 @@ impl<'a> Run<'a> {
                 let anchors = &all_anchors[anchors as usize];
                 let rows = self.side(part.side).slice(part.rows.clone());
                 if self.compared.is_plain() {
-                    directed.prefixes[0].multiply(anchors, strip.len(), rows);
+                    directed.prefixes[0].multiply(anchors, rows);
                     leave_out(&mut directed.prefixes[0].values);
                 } else {
                     products.resize(rows.count() * stride(strip.len()), 0.0);
@@ -335,8 +337,12 @@ impl<'a> Run<'a> {
         for pairs in places.chunk_by(|place, next| place == next) {
             let histogram = &self.histograms[copy * strata + pairs[0]];
             let mut histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);
-            let columns = similarities.chunks_exact(stride(strip.len()));
-            columns.for_each(|column| histogram.count(&column[start..start + pairs.len()]));
+            let columns =
+                || similarities.chunks_exact(stride(strip.len())).map(|column| &column[start..start + pairs.len()]);
+            match pairs.len() {
+                0..FEW => histogram.count(&columns().flatten().copied().collect::<Vec<f32>>()),
+                _ => columns().for_each(|column| histogram.count(column)),
+            }
             start += pairs.len();
         }
     }

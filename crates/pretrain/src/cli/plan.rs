@@ -27,6 +27,12 @@ pub(super) struct RunPlanArgs {
     /// Write the share of one of several ranks, from 0, of every batch
     #[arg(long, value_name = "N", requires = "world", conflicts_with = "labels")]
     rank: Option<usize>,
+    /// Print how hard the negatives of every arm's batches are and how many may be false, by the clustering embedder; of one arm by stratum
+    #[arg(long, conflicts_with_all = ["labels", "rank"])]
+    pub(super) inspect: bool,
+    /// Batches of an epoch to look at
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "inspect", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) batches: u32,
     /// How many ranks share a batch
     #[arg(long, value_name = "N", requires = "rank", conflicts_with = "labels")]
     world: Option<usize>,

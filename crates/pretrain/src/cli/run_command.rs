@@ -10,7 +10,9 @@ use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::Result;
 use crate::pipeline::Pipeline;
-use crate::program::{print, print_clusters, print_comparison, print_found, start_threads, stop_on_signals};
+use crate::program::{
+    print, print_clusters, print_comparison, print_found, print_plans, start_threads, stop_on_signals,
+};
 use crate::run_folder::{Member, RunFolder};
 
 /// What every stage takes.
@@ -118,6 +120,14 @@ impl MemberArgs {
     fn of<'a>(&self, run: &'a RunFolder) -> Result<Member<'a>> {
         run.find(self.arm.as_deref(), self.seed)
     }
+
+    /// The training that is named, or that of every arm with one seed.
+    fn all_of<'a>(&self, run: &'a RunFolder) -> Result<Vec<Member<'a>>> {
+        match &self.arm {
+            Some(_) => Ok(vec![self.of(run)?]),
+            None => run.arms().iter().map(|arm| run.find(Some(&arm.title), self.seed)).collect(),
+        }
+    }
 }
 
 struct Task {
@@ -146,6 +156,10 @@ impl BackendTask for Task {
             }
             #[cfg(feature = "report")]
             RunCommand::Report => print(&format!("{}\n", pipeline.write_report()?.display())),
+            RunCommand::Plan(plan) if plan.inspect => {
+                let members = plan.member.all_of(folder)?;
+                print_plans(&pipeline.inspect_plans(&members, plan.epoch, plan.batches as usize)?)
+            }
             RunCommand::Plan(plan) => {
                 let plan = pipeline.plan(plan.member.of(folder)?, plan.epoch, plan.share())?;
                 print(&format!("{}\n{}\n", plan.plan.display(), plan.report.display()))

@@ -9,6 +9,7 @@ mod events;
 mod hard_negatives;
 mod initial;
 mod inspect;
+mod inspect_plan;
 mod plan;
 mod recorder;
 #[cfg(feature = "report")]
@@ -39,6 +40,7 @@ use crate::stop::Stop;
 pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
+pub use inspect_plan::{Hardness, PlanInspection};
 pub use search::{Found, Index};
 
 const SUMMARY: &str = "pairs.json";

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use super::found;
+#[cfg(feature = "cli")]
+use super::plans;
 use crate::error::{PretrainError, Result};
 #[cfg(feature = "cli")]
-use crate::pipeline::ClusterSummary;
+use crate::pipeline::{ClusterSummary, PlanInspection};
 use crate::pipeline::{Comparison, Found};
 
 /// Prints the comparison as a table on stdout.
@@ -41,6 +43,11 @@ pub(crate) fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
         })
         .collect();
     print(&paragraphs.join("\n"))
+}
+
+#[cfg(feature = "cli")]
+pub(crate) fn print_plans(plans: &[PlanInspection]) -> Result<()> {
+    print(&plans::render(plans))
 }
 
 pub(crate) fn print(text: &str) -> Result<()> {

@@ -53,21 +53,6 @@ impl Panels {
         panels
     }
 
-    /// Makes room for so many rows.
-    ///
-    /// # Examples
-    /// ```
-    /// use vectors::fixed_point::Panels;
-    ///
-    /// let mut panels = Panels::default();
-    /// panels.reserve(1, 2);
-    /// panels.fill([&[1, 2][..]].into_iter(), 2);
-    /// assert_eq!(panels.len(), 1);
-    /// ```
-    pub fn reserve(&mut self, rows: usize, words_a_row: usize) {
-        self.values.reserve_exact(words_of(rows, words_a_row).saturating_sub(self.values.len()));
-    }
-
     /// These rows instead of those that there are, in their memory if it is enough.
     ///
     /// # Panics
