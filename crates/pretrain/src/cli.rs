@@ -58,7 +58,7 @@ enum Command {
     /// Write what the run reached so far as one HTML page, report.html in its folder
     #[cfg(feature = "report")]
     Report(RunArgs),
-    /// Print the passages nearest to a query
+    /// Print the passages nearest to a query, or to each line of stdin
     Search {
         #[command(flatten)]
         run: RunArgs,

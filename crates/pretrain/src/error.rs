@@ -452,6 +452,12 @@ pub enum PretrainError {
         /// The cause.
         source: std::io::Error,
     },
+    /// Stdin could not be read.
+    #[error("stdin")]
+    Stdin {
+        /// The cause.
+        source: std::io::Error,
+    },
     /// Stdout could not be written.
     #[error("stdout")]
     Stdout {

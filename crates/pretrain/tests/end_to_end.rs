@@ -101,6 +101,15 @@ fn a_finished_run_plans_searches_and_shows_its_clusters() {
     assert!(lines[0].contains("  d") && lines[0].contains("  (t"), "{found}");
     assert!(lines[1].starts_with("       ") && lines[1].split_whitespace().count() == 3, "{found}");
 
+    // Without a query, each line of stdin that is not blank.
+    let (answers, _) = bench.succeed_with(&["search", "run", "-k", "2"], "huge red opera\n\nsmall blue river\n");
+    assert_eq!((answers.lines().count(), answers.starts_with(&found)), (10, true), "{answers}");
+
+    let card = bench.read("run/arms/passages/model/README.md");
+    let scores: serde_json::Value = serde_json::from_str(&bench.read("run/arms/passages/eval.json")).unwrap();
+    let ndcg = format!("| nDCG@10 | {:.4} |", scores["means"][0].as_f64().unwrap());
+    assert!(card.contains(&ndcg) && card.contains("16 pairs, passage clusters"), "no {ndcg} in {card}");
+
     let (clusters, _) = bench.succeed(&["clusters", "run", "--arm", "passages"]);
     assert_eq!(clusters.lines().filter(|line| line.starts_with("cluster ")).count(), 4, "{clusters}");
 
@@ -260,6 +269,8 @@ fn a_guide_masks_by_the_embeddings_which_the_stage_then_depends_on() {
     let guided = ["--set", "loss.guide={ margin = 0.5, relative = true }", "--set", "run.dir=guided"];
     bench.succeed(&[&["run"][..], &arguments, &guided].concat());
     assert!(masked("guided") > masked("run"), "{} {}", masked("guided"), masked("run"));
+    let shows = |dir: &str| bench.read(&format!("{dir}/report.html")).contains("guide: its own passage has ");
+    assert!(shows("guided") && !shows("run"));
 
     let other = ["--set", "embedder.dim=48", "--force"];
     let stderr = bench.fail(&[&["train", "guided"][..], &other].concat());

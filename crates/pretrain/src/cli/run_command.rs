@@ -1,5 +1,6 @@
 //! Commands on a run: they need its configuration and a device.
 
+use std::io::{IsTerminal, stdin};
 use std::path::PathBuf;
 
 use burn::tensor::backend::AutodiffBackend;
@@ -8,7 +9,7 @@ use clap::Args;
 use super::plan::RunPlanArgs;
 use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
-use crate::error::Result;
+use crate::error::{PretrainError, Result};
 use crate::pipeline::Pipeline;
 use crate::program::{
     print, print_clusters, print_comparison, print_found, print_plans, start_threads, stop_on_signals,
@@ -51,8 +52,8 @@ pub(super) struct MemberArgs {
 pub(super) struct SearchArgs {
     #[command(flatten)]
     member: MemberArgs,
-    /// What to look for
-    query: String,
+    /// What to look for; without it every line of stdin is looked for
+    query: Option<String>,
     /// How many passages to print
     #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
@@ -130,6 +131,25 @@ impl MemberArgs {
     }
 }
 
+/// What `answer` does with every line of stdin that is not blank, after a prompt where a person types.
+fn for_each_line(answer: impl Fn(&str) -> Result<()>) -> Result<()> {
+    let ask = || {
+        if stdin().is_terminal() {
+            eprint!("search> ");
+        }
+    };
+    ask();
+    for line in stdin().lines() {
+        let line = line.map_err(|source| PretrainError::Stdin { source })?;
+        if !line.trim().is_empty() {
+            answer(line.trim())?;
+            print("\n")?;
+        }
+        ask();
+    }
+    Ok(())
+}
+
 struct Task {
     command: RunCommand,
     force: bool,
@@ -166,7 +186,8 @@ impl BackendTask for Task {
             }
             RunCommand::Search(SearchArgs { member, query, k }) => {
                 let index = pipeline.index(member.of(folder)?)?;
-                print_found(&pipeline.search(&index, &query, k as usize)?)
+                let search = |query: &str| print_found(&pipeline.search(&index, query, k as usize)?);
+                query.as_deref().map_or_else(|| for_each_line(search), search)
             }
             RunCommand::Clusters(ClustersArgs { arm, terms, texts }) => {
                 print_clusters(&pipeline.clusters(arm.as_deref(), terms, texts)?)

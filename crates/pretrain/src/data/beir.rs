@@ -153,7 +153,7 @@ impl Beir {
         let shared = titles.names.len() > 1 && 2 * titles.names.len() <= titles.of_passage.len();
         builder.cut_validation(share, if shared { Unit::Topic(|name| name) } else { Unit::Passage });
         let mut dataset = builder.finish(shared);
-        dataset.notes = notes(&dataset.counts);
+        dataset.notes.extend(notes(&dataset.counts));
         Ok(dataset)
     }
 
@@ -444,6 +444,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_that_is_in_the_test_is_not_trained_on_and_named() {
+        // The same texts under other ids, and a pair that the test judges irrelevant.
+        let again = r#"{"_id": "q9", "text": "hills of Rome"}
+"#;
+        let folder = Folder::new()
+            .with("queries.jsonl", &format!("{QUERIES}{again}"))
+            .with("qrels/train.tsv", "q0\td0\t1\nq9\td0\t1\nq1\td1\t1\nq1\td2\t1\n")
+            .with("qrels/test.tsv", "q0\td0\t2\nq1\td1\t0\nq2\td2\t1\n");
+        let dataset = folder.beir().load().unwrap();
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 1 }, Pair { query: 0, passage: 2 }]);
+        assert_eq!(dataset.counts.judgements_in_test, 2);
+        assert_eq!(dataset.notes, ["2 training pairs that are in the test too, left out: q0 with d0, q9 with d0"]);
+    }
+
+    #[test]
     fn a_repeated_document_is_searched_and_judged_itself_and_trained_on_as_the_first() {
         let corpus = format!("{CORPUS}{}", r#"{"_id": "d3", "text": "Oxygen is an element."}"#);
         let folder = Folder::new()
@@ -465,10 +480,10 @@ mod tests {
         );
         let folder = Folder::new()
             .with("queries.jsonl", &queries)
-            .with("qrels/train.tsv", "q3\td0\t1\nq0\td1\t1\n")
+            .with("qrels/train.tsv", "q3\td2\t1\nq0\td1\t1\n")
             .with("qrels/test.tsv", "q4\td0\t1\nq3\td0\t1\n");
         let dataset = folder.beir().load().unwrap();
-        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }, Pair { query: 0, passage: 1 }]);
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 2 }, Pair { query: 0, passage: 1 }]);
         assert_eq!(dataset.test, [relevant(1, &[(0, 1)]), relevant(2, &[(0, 1)])]);
         let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id).collect();
         assert_eq!(ids, ["q0", "q4", "q3"]);

@@ -9,6 +9,9 @@ use super::topics::TopicNames;
 use super::validation::{Cut, Unit};
 use super::{Counts, DataError, Dataset, Pair, TestQuery, Text, Texts, Topics};
 
+/// Pairs that a note names.
+const NAMED: usize = 3;
+
 /// Collects a data set, and counts what it leaves out.
 ///
 /// A reader either keeps every text under its id ([`Builder::document`], [`Builder::query`]) or merges equal ones and
@@ -23,6 +26,8 @@ pub(super) struct Builder {
     test: Judgements,
     own: FxHashMap<u32, u32>,
     pub(super) counts: Counts,
+    /// The first pairs of training that are left out as they are in the test, by their ids.
+    in_test: Vec<String>,
 }
 
 impl Builder {
@@ -122,13 +127,21 @@ impl Builder {
         self.counts.queries = queries.len();
         let topics = with_topics.then_some(self.topics.topics);
         let (counts, passages) = (self.counts, self.passages.all);
-        Dataset { queries, passages, train, validation, test, topics, counts, notes: Vec::new() }
+        let mut notes = Vec::new();
+        if counts.judgements_in_test > 0 {
+            let more = if counts.judgements_in_test > NAMED { ", …" } else { "" };
+            let (count, named) = (counts.judgements_in_test, self.in_test.join(", "));
+            notes.push(format!("{count} training pairs that are in the test too, left out: {named}{more}"));
+        }
+        Dataset { queries, passages, train, validation, test, topics, counts, notes }
     }
 
-    /// The distinct pairs to train on, none of a validation query.
+    /// The distinct pairs to train on, none of a validation query, none that the test judges relevant.
     fn take_pairs(&mut self) -> Vec<Pair> {
         let validated = self.validation.list.iter().map(|judgement| self.queries.first(judgement.query));
         let validated: FxHashSet<u32> = validated.collect();
+        let tested: FxHashSet<Pair> =
+            self.test.list.iter().filter_map(|judgement| self.relevant_pair(judgement)).collect();
         let (mut pairs, mut seen) = (Vec::new(), FxHashSet::default());
         let counts = &mut self.counts;
         for Judgement { query, document, grade } in std::mem::take(&mut self.train.list) {
@@ -143,6 +156,12 @@ impl Builder {
                 counts.judgements_of_empty += 1;
             } else if validated.contains(&pair.query) {
                 counts.judgements_held_out += 1;
+            } else if tested.contains(&pair) {
+                counts.judgements_in_test += 1;
+                if self.in_test.len() < NAMED {
+                    let (query, passage) = (self.queries.all.id(query), self.passages.all.id(passage));
+                    self.in_test.push(format!("{query} with {passage}"));
+                }
             } else if seen.insert(pair) {
                 pairs.push(pair);
             } else {
@@ -150,6 +169,16 @@ impl Builder {
             }
         }
         pairs
+    }
+
+    /// The texts of a relevant judgement of a document that is there.
+    fn relevant_pair(&self, &Judgement { query, document, grade }: &Judgement) -> Option<Pair> {
+        match document {
+            Document::Passage(passage) if grade > 0 => {
+                Some(Pair { query: self.queries.first(query), passage: self.passages.first(passage) })
+            }
+            _ => None,
+        }
     }
 
     fn count(&mut self, train: &[Pair], validation: &[TestQuery], test: &[TestQuery]) {
@@ -221,11 +250,11 @@ mod tests {
         builder.judge(Split::Test, 0, document(0), 1);
         builder.judge(Split::Test, 2, document(0), 1);
         builder.judge(Split::Validation, 3, document(0), 1);
-        builder.judge(Split::Train, 2, document(0), 1);
+        builder.judge(Split::Train, 2, document(1), 1);
         let dataset = builder.finish(false);
         let ids: Vec<&str> = dataset.queries.iter().map(|query| query.id).collect();
         assert_eq!(ids, ["q2", "q3", "q0"]);
-        assert_eq!(dataset.train, [Pair { query: 0, passage: 0 }]);
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 1 }]);
         assert_eq!(dataset.test.iter().map(|query| query.query).collect::<Vec<_>>(), [2, 0]);
         assert_eq!((dataset.counts.queries_unused, dataset.counts.queries_in_both), (1, 1));
     }

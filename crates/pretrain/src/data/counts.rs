@@ -45,6 +45,8 @@ pub struct Counts {
     pub judgements_of_missing: usize,
     /// Judgements of training with a query or passage of the validation split that are not in that split, left out.
     pub judgements_held_out: usize,
+    /// Judgements of training whose texts are a relevant pair of the test too, left out.
+    pub judgements_in_test: usize,
     /// Judgements of the same split as an earlier one, with the same query and document or, in training, texts.
     pub judgements_repeated: usize,
     /// Passages kept: the corpus that is searched.

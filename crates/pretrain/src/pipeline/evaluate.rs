@@ -91,7 +91,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 embed_to_file(&*embedder, &self.passage_texts(), Side::Passage, &path)?;
                 let passages = NpyVectors::open(&path)?;
                 let scores = self.score(&*embedder, as_array(&passages, &path)?, &member.arm.title)?;
-                write_json(&folder.join("eval.json"), &scores)
+                write_json(&folder.join("eval.json"), &scores)?;
+                self.model_card(member, embedder.dim(), Some(&scores)).write(&folder.join("model"))
             })?;
         }
         if self.config.eval.baselines {

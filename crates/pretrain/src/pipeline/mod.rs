@@ -10,6 +10,7 @@ mod hard_negatives;
 mod initial;
 mod inspect;
 mod inspect_plan;
+mod model_card;
 mod plan;
 mod recorder;
 #[cfg(feature = "report")]

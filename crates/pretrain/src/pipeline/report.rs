@@ -2,6 +2,7 @@
 
 mod curves;
 mod map;
+mod masked;
 mod scores;
 mod strata;
 
@@ -32,8 +33,7 @@ const TERMS: usize = 6;
 const POINTS: usize = 2000;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
-    /// What the run has to show by now: stages that are still to come leave their part out. Examples of masked negatives are the caller's to
-    /// add.
+    /// What the run has to show by now: stages that are still to come leave their part out.
     ///
     /// # Errors
     /// A file of the run is damaged, or its clusters are stale.
@@ -48,7 +48,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             scores: comparison.as_ref().map(|comparison| self.scoreboard(comparison)).transpose()?,
             arms: self.run.arms().iter().map(|arm| self.curves_of(arm)).collect::<Result<_>>()?,
             clusters: self.cluster_sets()?,
-            masked: Vec::new(),
+            masked: self.masked_negatives()?,
             settings: self.settings(comparison, stages)?,
         })
     }

@@ -11,10 +11,11 @@ use vectors::NpyVectors;
 use super::checkpoints::{Best, Checkpoints, Progress};
 use super::events::Events;
 use super::initial::Start;
+use super::model_card::ModelCard;
 use super::recorder::Recorder;
 use super::step_memory::{self, BYTES_A_PARAMETER};
 use super::validation::Validation;
-use super::{Pipeline, check_prefixes};
+use super::{Pipeline, Scores, check_prefixes};
 use crate::config::{Keep, TrainConfig};
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
@@ -83,7 +84,26 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let progress = Progress { state: training.start(student), best: None, metrics: 0 };
         let progress = checkpoints.resume(&member.to_string(), self.force, progress, training.config, &self.device)?;
         let trained = self.steps(member, &training, start, progress, &mut checkpoints)?;
-        save(&trained, start, &folder.join("model"))
+        let (dim, folder) = (trained.dim(), folder.join("model"));
+        save(&trained, start, &folder)?;
+        self.model_card(member, dim, None).write(&folder)
+    }
+
+    /// The card of a trained model of so many dimensions.
+    pub(super) fn model_card<'a>(
+        &'a self,
+        member: Member<'a>,
+        dim: usize,
+        scores: Option<&'a Scores>,
+    ) -> ModelCard<'a> {
+        ModelCard {
+            arm: &member.arm.title,
+            config: &member.arm.config,
+            seed: member.seed,
+            counts: &self.dataset.counts,
+            dim,
+            scores: scores.map(|scores| (scores, self.dataset.test.len())),
+        }
     }
 
     /// The trained encoder, from wherever the training stands.

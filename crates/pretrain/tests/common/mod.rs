@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A temporary folder with a BEIR data set of four topics.
 pub struct Bench {
@@ -62,6 +62,19 @@ impl Bench {
     /// `pretrain` with `arguments`, which must succeed: its stdout and stderr.
     pub fn succeed(&self, arguments: &[&str]) -> (String, String) {
         let output = self.pretrain(arguments);
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        (stdout, stderr)
+    }
+
+    /// The same, with what it reads on stdin.
+    pub fn succeed_with(&self, arguments: &[&str], input: &str) -> (String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pretrain"));
+        let command = command.args(arguments).current_dir(self.folder.path());
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
         let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         (stdout, stderr)

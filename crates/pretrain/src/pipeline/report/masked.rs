@@ -1,0 +1,74 @@
+//! Examples of what a guide masked: of the last trained arm that has one, in the first batch of its plan.
+
+use burn::tensor::backend::AutodiffBackend;
+use embed::Side;
+use infonce::Guide;
+use rustc_hash::FxHashSet;
+
+use crate::data::Pair;
+use crate::error::{PretrainError, Result};
+use crate::parts::Parts;
+use crate::pipeline::Pipeline;
+use crate::report::MaskedNegative;
+use crate::rows::as_array;
+use crate::run_folder::Member;
+
+/// Examples at most.
+const EXAMPLES: usize = 12;
+
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
+    /// Of some queries the nearest passage that would be a negative but for the guide; those with the nearest first.
+    pub(super) fn masked_negatives(&self) -> Result<Vec<MaskedNegative>> {
+        let guided = self.run.members().into_iter().rev().find_map(|member| {
+            let trained = self.run.member(member).join("metrics.jsonl").exists();
+            member.arm.config.loss.guide.filter(|_| trained).map(|guide| (member, guide))
+        });
+        let Some((member, guide)) = guided else { return Ok(Vec::new()) };
+        let found = self.masked_by(member, guide)?;
+        let text = |side: &crate::data::Texts, item: u32| side.text(item).to_owned();
+        let example = |found: Found| MaskedNegative {
+            query: text(&self.dataset.queries, found.pair.query),
+            positive: text(&self.dataset.passages, found.pair.passage),
+            masked: text(&self.dataset.passages, found.masked),
+            reason: format!("guide: its own passage has {:.3}", found.own),
+            similarity: Some(found.score.into()),
+        };
+        Ok(found.into_iter().map(example).collect())
+    }
+
+    fn masked_by(&self, member: Member<'_>, guide: Guide) -> Result<Vec<Found>> {
+        let sampler = self.sampler(member)?;
+        let mut batch = Vec::new();
+        let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
+        sampler.batch(0, 0, &mut batch).map_err(failed)?;
+        let pairs: Vec<Pair> = batch.iter().map(|&pair| self.dataset.train[pair as usize]).collect();
+        let vectors = [self.vectors(Side::Query)?, self.vectors(Side::Passage)?];
+        let queries = as_array(&vectors[0], &self.embeddings(Side::Query))?;
+        let passages = as_array(&vectors[1], &self.embeddings(Side::Passage))?;
+        let positives = self.dataset.positives();
+        let score = |query: u32, passage: u32| queries.row(query as usize).dot(&passages.row(passage as usize));
+        let candidates: FxHashSet<u32> = pairs.iter().map(|pair| pair.passage).collect();
+        let nearest_masked = |&pair: &Pair| {
+            let own = score(pair.query, pair.passage);
+            let others = candidates.iter().filter(|passage| !positives.of(pair.query).contains(passage));
+            let scored = others.map(|&masked| Found { pair, masked, own, score: score(pair.query, masked) });
+            scored
+                .filter(|found| found.score >= guide.threshold(own))
+                .max_by(|a, b| a.score.total_cmp(&b.score).then(b.masked.cmp(&a.masked)))
+        };
+        let mut found: Vec<Found> = pairs.iter().filter_map(nearest_masked).collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.pair.query.cmp(&b.pair.query)));
+        found.dedup_by_key(|found| found.pair.query);
+        found.truncate(EXAMPLES);
+        Ok(found)
+    }
+}
+
+/// A passage that is masked for a pair.
+struct Found {
+    pair: Pair,
+    masked: u32,
+    /// The guide's score of the pair, and of its query with the masked passage.
+    own: f32,
+    score: f32,
+}
