@@ -34,13 +34,15 @@ fn arguments<'a>(command: &'a str, of: &'a str, more: &[&'a str]) -> Vec<&'a str
     [command, of, "--threads", "2"].into_iter().chain(settings).collect()
 }
 
-/// `metrics.jsonl` without what a clock says.
+/// `metrics.jsonl` without what a clock and the system's memory say.
 fn metrics(bench: &Bench) -> Vec<serde_json::Value> {
     let text = bench.read("run/metrics.jsonl");
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines
         .map(|mut line: serde_json::Value| {
-            line.as_object_mut().unwrap().remove("seconds");
+            for key in ["seconds", "waiting", "memory_mb"] {
+                line.as_object_mut().unwrap().remove(key);
+            }
             line
         })
         .collect()

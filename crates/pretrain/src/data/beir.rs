@@ -19,7 +19,8 @@ use super::{Counts, DataError, Dataset, Texts};
 /// A folder with `corpus.jsonl`, `queries.jsonl` and `qrels/{train,test}.tsv`, evaluated as BEIR does.
 ///
 /// The corpus is every document, whatever its text, and the test is every query with a judgement above 0. Judgements above
-/// 0 in `qrels/train.tsv` are the training pairs, of distinct texts that are not blank; without that file there are none.
+/// 0 in `qrels/train.tsv` are the training pairs, of distinct texts that are not blank and not a relevant pair of the test; without that file there are
+/// none.
 /// Titles are the passages' topics where they are shared, by two passages each in the mean or more.
 ///
 /// ```

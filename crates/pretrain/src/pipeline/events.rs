@@ -28,7 +28,7 @@ impl Events {
         Ok(Self { writer: writer.map_err(failed)?, folder })
     }
 
-    pub(super) fn step(&mut self, report: &StepReport) -> Result<()> {
+    pub(super) fn step(&mut self, report: &StepReport, memory_mb: Option<f64>) -> Result<()> {
         let similarities = &report.similarities;
         let seconds = report.seconds.max(f64::MIN_POSITIVE);
         let mut values = vec![
@@ -41,7 +41,9 @@ impl Events {
             ("similarity/positive", similarities.positive),
             ("speed/pairs_a_second", (report.pairs as f64 / seconds) as f32),
             ("speed/tokens_a_second", (report.tokens as f64 / seconds) as f32),
+            ("speed/share_waiting", (report.waiting / seconds) as f32),
         ];
+        values.extend(memory_mb.map(|megabytes| ("memory_mb", megabytes as f32)));
         let of_negatives = [
             ("similarity/negative", similarities.negative),
             ("similarity/negative_p95", similarities.negative_p95),

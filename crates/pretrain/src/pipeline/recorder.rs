@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::events::Events;
 use super::validation::Reached;
@@ -28,8 +29,11 @@ pub(super) struct Recorder {
     done: usize,
     seconds: f64,
     pairs: usize,
+    /// Seconds of them before their batches were there.
+    waiting: f64,
     name: String,
     events: Option<Events>,
+    memory: Resident,
     /// The last validation, as the bar shows it.
     reached: String,
 }
@@ -48,15 +52,31 @@ impl Recorder {
         let bar = bar(steps as u64, &format!("train {name}"));
         bar.set_position(done as u64);
         let steps = steps - done;
-        Ok(Self { path, out, bytes, bar, steps, done: 0, seconds: 0.0, pairs: 0, name, events, reached: String::new() })
+        Ok(Self {
+            path,
+            out,
+            bytes,
+            bar,
+            steps,
+            done: 0,
+            seconds: 0.0,
+            pairs: 0,
+            waiting: 0.0,
+            name,
+            events,
+            memory: Resident::default(),
+            reached: String::new(),
+        })
     }
 
     pub(super) fn record(&mut self, report: &StepReport) -> Result<()> {
-        self.write(report)?;
+        let memory_mb = self.memory.megabytes();
+        self.write(&Line { report, memory_mb })?;
         if let Some(events) = &mut self.events {
-            events.step(report)?;
+            events.step(report, memory_mb)?;
         }
         self.seconds += report.seconds;
+        self.waiting += report.waiting;
         self.pairs += report.pairs;
         self.done += 1;
         if self.done == TRIAL && self.steps > 10 * TRIAL {
@@ -114,11 +134,41 @@ impl Recorder {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<()> {
+    pub(super) fn finish(mut self) -> Result<()> {
         self.bar.finish_and_clear();
-        let pace = self.pairs as f64 / self.seconds.max(f64::MIN_POSITIVE);
-        tracing::info!("train {}: {} pairs/s", self.name, count(pace as usize));
+        let seconds = self.seconds.max(f64::MIN_POSITIVE);
+        let (pace, waiting) = (self.pairs as f64 / seconds, 100.0 * self.waiting / seconds);
+        tracing::info!(
+            "train {}: {} pairs/s, {waiting:.1}% of the time for their batches; {:.0} MB of memory",
+            self.name,
+            count(pace as usize),
+            self.memory.megabytes().unwrap_or_default(),
+        );
         Ok(())
+    }
+}
+
+/// A step's line.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    report: &'a StepReport,
+    /// What the process has in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mb: Option<f64>,
+}
+
+/// The memory of this process.
+#[derive(Default)]
+struct Resident(System);
+
+impl Resident {
+    /// In megabytes; `None` where the system does not say.
+    fn megabytes(&mut self) -> Option<f64> {
+        let pid = sysinfo::get_current_pid().ok()?;
+        let kind = ProcessRefreshKind::nothing().with_memory();
+        self.0.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+        Some(self.0.process(pid)?.memory() as f64 / 1e6)
     }
 }
 

@@ -98,8 +98,11 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// The pairs of the batch.
     pub pairs: usize,
-    /// How long the step took.
+    /// How long the step took, in seconds.
     pub seconds: f64,
+    /// How much of it passed before the texts of the batch were there to be encoded, in seconds.
+    #[serde(default)]
+    pub waiting: f64,
 }
 
 /// What a batch says of the parameters.
@@ -108,7 +111,7 @@ pub struct BatchGradients {
     pub parameters: GradientsParams,
     /// The loss's slope along the logarithm of `1 / τ`.
     pub scale: f32,
-    /// The batch's report, of step and epoch 0, without a rate, a gradient norm and a time.
+    /// The batch's report, of step and epoch 0, without a rate, a gradient norm and the time of a step.
     pub report: StepReport,
 }
 
@@ -188,6 +191,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let (step, epoch, index) = (state.step, state.epoch, state.index);
         let mut batch = Vec::new();
         self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
+        let drawn = start.elapsed().as_secs_f64();
         let learned = state.temperature.as_ref().map(Temperature::value);
         let BatchGradients { parameters, scale, mut report } = self.gradients(&state.encoder, &batch, learned, step);
         let (parameters, norm) = clip::clip_global_norm::<B, E>(parameters, &state.encoder, self.config.clip_norm);
@@ -211,6 +215,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
             average.update(&state.encoder.valid(), state.step);
         }
         (report.step, report.epoch, report.learning_rate) = (step, epoch, learning_rate);
+        report.waiting += drawn;
         report.seconds = start.elapsed().as_secs_f64();
         Ok((state, Some(Outcome::Trained(report))))
     }
@@ -226,9 +231,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
     where
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
+        let start = Instant::now();
         let tokens = self.tokens.batch(batch, self.hard_negatives);
         let dropout = self.dropout(step, tokens.texts.len());
         let chunked = Chunked::new(&tokens.texts, dropout.as_ref(), self.config.chunk_tokens);
+        let waiting = start.elapsed().as_secs_f64();
         let (parameters, loss) =
             chunked.gradients(encoder, self.device, |embeddings| self.loss(batch, &tokens, embeddings, temperature));
         let report = StepReport {
@@ -246,6 +253,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
             learning_rate: 0.0,
             pairs: batch.len(),
             seconds: 0.0,
+            waiting,
         };
         BatchGradients { parameters, scale: loss.scale_gradient, report }
     }
