@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Scores;
-use crate::config::{ClusterOf, Config, StudentKind};
+use crate::config::{ClusterOf, Config, DataFormat, StudentKind};
 use crate::data::Counts;
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;
@@ -45,9 +45,12 @@ impl ModelCard<'_> {
         let mut text = String::from(HEAD);
         let mut add = |part: std::fmt::Arguments<'_>| text.write_fmt(part).unwrap_or_default();
         add(format_args!("\n{MARK}\n\n# A text embedder of {} dimensions\n\n", self.dim));
+        let clustered = match self.config.cluster.of {
+            ClusterOf::None => "",
+            _ => " Trained with [cluster-stratified batches](https://arxiv.org/abs/2407.18887).",
+        };
         add(format_args!(
-            "{}: queries and passages become vectors of norm 1, whose inner product is their similarity. Trained with [cluster-stratified batches]\
-             (https://arxiv.org/abs/2407.18887).\n\n",
+            "{}: queries and passages become vectors of norm 1, whose inner product is their similarity.{clustered}\n\n",
             self.architecture(),
         ));
         add(format_args!("## Use\n\n{PYTHON}\n{RUST}\n"));
@@ -90,11 +93,16 @@ impl ModelCard<'_> {
     fn training(&self) -> Vec<(&'static str, String)> {
         let Config { data, cluster, sampler, loss, student, train, .. } = self.config;
         let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let kind = match data.format {
+            DataFormat::Beir => "BEIR",
+            DataFormat::Pairs => "pairs",
+            DataFormat::RustDocs => "doc comments of its dependencies",
+        };
         let mut rows = vec![
             (
                 "data",
                 format!(
-                    "`{}`: {} pairs of {} passages",
+                    "`{}` ({kind}): {} pairs of {} passages",
                     name(&data.path),
                     count(self.counts.train_pairs),
                     count(self.counts.passages)
@@ -205,9 +213,12 @@ mod tests {
             text.starts_with("---\nlibrary_name: sentence-transformers\n") && !text.contains("## Scores"),
             "{text}"
         );
-        for part in
-            ["`pairs.jsonl`: 3,456 pairs of 1,200 passages", "| clusters | 7, ", "relative margin 0.05", "| seed | 3 |"]
-        {
+        for part in [
+            "`pairs.jsonl` (BEIR): 3,456 pairs of 1,200 passages",
+            "| clusters | 7, ",
+            "relative margin 0.05",
+            "| seed | 3 |",
+        ] {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
         assert!(!text.contains("/private"), "{text}");
