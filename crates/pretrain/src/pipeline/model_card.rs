@@ -195,8 +195,12 @@ mod tests {
 
     #[test]
     fn a_card_has_the_scores_once_there_are_some_and_a_person_s_own_stays() {
-        let settings =
-            ["data.path=/private/pairs.jsonl", "cluster.k=7", "loss.guide={ margin = 0.05, relative = true }"];
+        let settings = [
+            "data.format=pairs",
+            "data.path=/private/pairs.jsonl",
+            "cluster.k=7",
+            "loss.guide={ margin = 0.05, relative = true }",
+        ];
         let config = Config::parse("", &settings.map(str::to_owned)).expect("settings");
         let counts = Counts { passages: 1200, train_pairs: 3456, ..Counts::default() };
         let scores = Scores {
@@ -214,7 +218,7 @@ mod tests {
             "{text}"
         );
         for part in [
-            "`pairs.jsonl` (BEIR): 3,456 pairs of 1,200 passages",
+            "`pairs.jsonl` (pairs): 3,456 pairs of 1,200 passages",
             "| clusters | 7, ",
             "relative margin 0.05",
             "| seed | 3 |",
