@@ -333,6 +333,40 @@ fn an_inspected_plan_says_what_its_batches_hold() {
     fails(&bench, &["plan", "run", "--inspect", "--rank", "0", "--world", "2"], &["--inspect", "cannot be used with"]);
 }
 
+#[test]
+fn pairs_whose_passage_is_far_from_their_query_are_not_drawn() {
+    let bench = Bench::new();
+    let within = [
+        "--set",
+        "sampler.consistent_within=20",
+        "--set",
+        "sampler.drop_last=false",
+        "--set",
+        "sampler.unique=[\"query\"]",
+    ];
+    bench.succeed(&[&["embed", "config.toml"][..], &within].concat());
+    let (_, log) = bench.succeed(&[&["cluster", "config.toml"][..], &within].concat());
+    let vectors = ["query", "passage"]
+        .map(|side| vectors::NpyVectors::open(&bench.path(&format!("run/embeddings/{side}.npy"))).expect("vectors"));
+    let [queries, passages] = vectors.each_ref().map(|file| file.array().expect("f32"));
+    let items: Vec<usize> = (0..96).filter(|id| id % 7 != 6).collect();
+    let is_near = |&pair: &u32| {
+        let score = |item: usize| queries.row(pair as usize).dot(&passages.row(item));
+        let own = items[pair as usize];
+        items.iter().filter(|&&item| score(item) > score(own)).count() < 20
+    };
+    let near: Vec<u32> = (0..83).filter(is_near).collect();
+    assert!(near.len() < 70 && near.len() > 5, "{near:?}");
+    assert!(log.contains(&format!("of {} of 83 the passage is among the 20 nearest", near.len())), "{log}");
+    for arm in ["none", "passages"] {
+        let (files, _) = bench.succeed(&["plan", "run", "--arm", arm]);
+        let mut plan = vectors::read_labels(&bench.path(files.lines().next().expect("a plan"))).expect("a plan");
+        plan.sort_unstable();
+        assert_eq!(plan, near, "{arm}");
+    }
+    bench.succeed(&[&["train", "config.toml"][..], &within].concat());
+}
+
 /// Pairs of a batch of the small corpus.
 const BATCH: usize = 16;
 

@@ -168,6 +168,24 @@ pub enum SamplerError {
         /// The pairs.
         pairs: usize,
     },
+    /// Kept pairs that are not as many as the sampler's.
+    #[error("{kept} pairs are kept, the sampler has {pairs}")]
+    KeptOfOthers {
+        /// The kept pairs.
+        kept: usize,
+        /// The sampler's.
+        pairs: usize,
+    },
+    /// Kept pairs that do not ascend, or of which one is past the last pair.
+    #[error("kept pair {place} is {pair}, expected ascending ones below {pairs}")]
+    NotKept {
+        /// Where it is among the kept ones.
+        place: usize,
+        /// The pair.
+        pair: u32,
+        /// How many pairs there are.
+        pairs: usize,
+    },
     /// Strata that cannot have equally many pairs of a batch.
     #[error("{strata_per_batch} strata a batch do not share a batch of {batch_size} equally")]
     UnevenPieces {

@@ -223,6 +223,7 @@ mod tests {
         ("sampler.batch_size", &["1", "16777217", "1000000000000000000"]),
         ("sampler.min_stratum", &[]),
         ("sampler.drop_below", &[]),
+        ("sampler.consistent_within", &["-1", "16777217"]),
         ("student.dim", &["0", "65537"]),
         ("student.heads", &["0", "65537"]),
         ("student.intermediate", &["262145"]),

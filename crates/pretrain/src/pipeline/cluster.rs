@@ -27,7 +27,8 @@ pub(super) struct ClusteredRows {
 }
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
-    /// Clusters what the arms draw from: the training texts of one side, or all of them where nothing is trained.
+    /// Clusters what the arms draw from: the training texts of one side, or all of them where nothing is trained; and finds the pairs that they
+    /// keep.
     ///
     /// # Errors
     /// The embeddings are missing, or k-means cannot be done on them.
@@ -50,7 +51,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 write_indices(&folder.join("pair-labels.npy"), &rows.expand(&fitted.clustering().labels))
             })?;
         }
-        Ok(())
+        let draws = self.run.arms().iter().flat_map(|arm| &arm.draws);
+        draws.map(|draw| draw.sampler.consistent_within).try_for_each(|within| self.keep_consistent(within))
     }
 
     /// The stored clusters that `config` describes.

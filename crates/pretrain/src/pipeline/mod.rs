@@ -3,6 +3,7 @@
 mod checkpoints;
 mod cluster;
 mod compare;
+mod consistent;
 mod embed_texts;
 mod evaluate;
 mod events;

@@ -1,7 +1,7 @@
 //! The batches of an epoch: the sampler of an arm, and its plan.
 
 use burn::tensor::backend::AutodiffBackend;
-use stratified_sampler::{BatchSampler, Shard, UniqueBy};
+use stratified_sampler::{BatchSampler, Shard, Subset, UniqueBy};
 
 use super::Pipeline;
 use crate::config::{Arm, ClusterConfig, ClusterOf, Draw, SamplerKind, UniqueKey};
@@ -53,17 +53,28 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn draw(&self, arm: &Arm, draw: &Draw, seed: u64) -> Result<Box<dyn BatchSampler>> {
         let Draw { cluster, sampler: config } = draw;
         let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
-        let strata = match config.kind {
+        let mut strata = match config.kind {
             // Nobody made clusters for it.
             SamplerKind::Uniform => Strata { pairs: self.dataset.train.len(), ..Strata::default() },
             SamplerKind::Stratified | SamplerKind::TopicAware => self.strata(cluster)?,
         };
-        let sampler = self.parts.sampler(config, &strata, seed).map_err(failed)?;
-        if config.unique.is_empty() {
-            return Ok(sampler);
+        let kept = self.consistent(config.consistent_within)?;
+        if let Some(kept) = &kept {
+            strata.pairs = kept.len();
+            strata.labels = strata.labels.map(|labels| of_kept(kept, &labels));
         }
-        let keys = config.unique.iter().map(|&key| self.keys(key)).collect();
-        Ok(Box::new(UniqueBy::new(sampler, keys).map_err(failed)?.with_drop_last(config.drop_last)))
+        let mut sampler = self.parts.sampler(config, &strata, seed).map_err(failed)?;
+        if !config.unique.is_empty() {
+            let keys = config.unique.iter().map(|&key| self.keys(key));
+            let keys =
+                keys.map(|keys| kept.as_ref().map_or_else(|| keys.clone(), |kept| of_kept(kept, &keys))).collect();
+            let unique = UniqueBy::new(sampler, keys).map_err(failed)?;
+            sampler = Box::new(unique.with_drop_last(config.drop_last));
+        }
+        match kept {
+            Some(kept) => Ok(Box::new(Subset::new(sampler, kept, self.dataset.train.len()).map_err(failed)?)),
+            None => Ok(sampler),
+        }
     }
 
     /// For each training pair the stratum that it is drawn from.
@@ -102,4 +113,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         };
         self.dataset.train.iter().map(of).collect()
     }
+}
+
+/// What the kept pairs have of what all have.
+fn of_kept(kept: &[u32], all: &[u32]) -> Vec<u32> {
+    kept.iter().map(|&pair| all[pair as usize]).collect()
 }

@@ -60,6 +60,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(stage.after("embeddings", self.embed_stage()?))
     }
 
+    pub(super) fn consistent_stage(&self, within: usize) -> Result<Stage> {
+        let stage = self
+            .stage(format!("consistent pairs, within {within}"), "cluster")?
+            .with_settings("sampler.consistent_within", &within)?
+            .reading("data", &self.data_hash)
+            .writing([self.run.file(&format!("consistent/within-{within}.npy"))]);
+        Ok(stage.after("embeddings", self.embed_stage()?))
+    }
+
     pub(super) fn vocabulary_stage(&self, config: &StudentConfig) -> Result<Stage> {
         let (name, file) = match config.vocab_size == self.config.student.vocab_size {
             true => ("vocabulary".to_owned(), "tokenizer.json".to_owned()),
@@ -88,6 +97,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         for config in member.arm.clusters() {
             let clusters = self.stored_clusters(config)?;
             stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);
+        }
+        for within in member.arm.draws.iter().map(|draw| draw.sampler.consistent_within).filter(|&within| within > 0) {
+            stage = stage.after(format!("consistent pairs, within {within}"), self.consistent_stage(within)?);
         }
         if config.loss.guide.is_some() {
             stage = stage.after("embeddings", self.embed_stage()?);
