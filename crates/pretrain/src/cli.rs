@@ -15,7 +15,7 @@ use self::compare::CompareArgs;
 use self::eval::EvalArgs;
 use self::file_command::FileCommand;
 use self::plan::PlanArgs;
-use self::run_command::{ClustersArgs, MemberArgs, RunArgs, RunCommand, SearchArgs};
+use self::run_command::{ClustersArgs, MemberArgs, MineArgs, RunArgs, RunCommand, SearchArgs};
 use self::vectors::ClusterArgs;
 use crate::error::Result;
 use crate::program::{finish, start};
@@ -65,6 +65,13 @@ enum Command {
         #[command(flatten)]
         search: SearchArgs,
     },
+    /// Write hard negatives of every training pair as JSON lines
+    Mine {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        mine: MineArgs,
+    },
     /// Print size, top terms and nearest texts of every cluster
     Clusters {
         #[command(flatten)]
@@ -97,6 +104,7 @@ impl Command {
             #[cfg(feature = "report")]
             Self::Report(run) => (run, RunCommand::Report),
             Self::Search { run, search } => (run, RunCommand::Search(search)),
+            Self::Mine { run, mine } => (run, RunCommand::Mine(mine)),
             Self::Clusters { run, clusters } => (run, RunCommand::Clusters(clusters)),
         };
         command.run(&run)

@@ -67,7 +67,8 @@ pub use error::{PretrainError, Result, one_line};
 pub use holder::RunHolder;
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{
-    ArmKeys, ClusterSummary, Comparison, Found, Gain, Hardness, Index, Pipeline, PlanInspection, Row, Scores,
+    ArmKeys, ClusterSummary, Comparison, Found, Gain, Hardness, Index, MineConfig, Mined, Pipeline, PlanInspection,
+    Row, Scores,
 };
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};

@@ -280,6 +280,39 @@ fn a_guide_masks_by_the_embeddings_which_the_stage_then_depends_on() {
 }
 
 #[test]
+fn mined_negatives_are_near_and_answer_nothing() {
+    let bench = Bench::new();
+    bench.succeed(&["run", "config.toml", "--set", "eval.baselines=false"]);
+    let lines = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let (out, _) = bench.succeed(&[&["mine", "run", "--out", "mined.jsonl"], arguments].concat());
+        assert_eq!(out, "mined.jsonl\n");
+        bench.read("mined.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    for by in [&["--arm", "passages"][..], &["--clustering"]] {
+        let mined = lines(&[by, &["-n", "3", "--margin", "0"]].concat());
+        assert_eq!(mined.len(), 83);
+        for line in &mined {
+            let scores: Vec<f64> = serde_json::from_value(line["negative_scores"].clone()).unwrap();
+            let negatives = line["negatives"].as_array().unwrap();
+            assert!(negatives.len() <= 3 && negatives.len() == scores.len(), "{line}");
+            assert!(scores.is_sorted_by(|a, b| a >= b), "{line}");
+            assert!(scores.iter().all(|&score| score < line["score"].as_f64().unwrap()), "{line}");
+            assert!(!negatives.contains(&line["passage"]), "{line}");
+        }
+        assert!(mined.iter().map(|line| line["negatives"].as_array().unwrap().len()).sum::<usize>() > 83, "{by:?}");
+        // Without the first rank, whatever was there is gone: what follows stays.
+        let later = lines(&[by, &["-n", "3", "--margin", "0", "--from", "2"]].concat());
+        for (all, later) in mined.iter().zip(&later) {
+            let (all, later) = (all["negatives"].as_array().unwrap(), later["negatives"].as_array().unwrap());
+            assert!(later.starts_with(all.get(1..).unwrap_or_default()) || later.starts_with(all), "{all:?} {later:?}");
+        }
+    }
+    let stderr = bench.fail(&["mine", "run", "--out", "x.jsonl", "--from", "9", "--to", "3"]);
+    assert!(stderr.contains("--to = 3") && !bench.path("x.jsonl").exists(), "{stderr}");
+    assert!(bench.fail(&["mine", "run", "--out", "x.jsonl", "--margin", "nan"]).contains("--margin = NaN"));
+}
+
+#[test]
 fn a_learned_temperature_moves_and_a_fixed_one_stays() {
     let bench = Bench::new();
     let common =

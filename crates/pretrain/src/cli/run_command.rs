@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
+use infonce::Guide;
 
 use super::plan::RunPlanArgs;
 use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{MineConfig, Mined, Pipeline};
 use crate::program::{
     print, print_clusters, print_comparison, print_found, print_plans, start_threads, stop_on_signals,
 };
+use crate::progress::count;
 use crate::run_folder::{Member, RunFolder};
 
 /// What every stage takes.
@@ -59,6 +61,52 @@ pub(super) struct SearchArgs {
     k: u32,
 }
 
+/// Which hard negatives to write, and where.
+#[derive(Debug, Args)]
+pub(super) struct MineArgs {
+    #[command(flatten)]
+    member: MemberArgs,
+    /// By the clustering embedder's vectors, not a trained model's
+    #[arg(long, conflicts_with_all = ["arm", "seed"])]
+    clustering: bool,
+    /// Negatives of each pair at most
+    #[arg(short = 'n', default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    each: u32,
+    /// The first rank to take, among the passages that do not answer
+    #[arg(long, value_name = "RANK", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    from: u32,
+    /// The last rank to take
+    #[arg(long, value_name = "RANK", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    to: u32,
+    /// Pass over what is within this share of the pair's own score
+    #[arg(long, default_value_t = 0.05)]
+    margin: f32,
+    /// The file to write
+    #[arg(long, value_name = "FILE.jsonl")]
+    out: PathBuf,
+}
+
+impl MineArgs {
+    fn config(&self) -> Result<MineConfig> {
+        if !(0.0..=1.0).contains(&self.margin) {
+            return Err(PretrainError::OutOfRange {
+                key: "--margin",
+                value: self.margin.to_string(),
+                expected: "0 to 1",
+            });
+        }
+        if self.to < self.from {
+            return Err(PretrainError::OutOfRange {
+                key: "--to",
+                value: self.to.to_string(),
+                expected: "a rank from --from on",
+            });
+        }
+        let guide = Guide { margin: self.margin, relative: true };
+        Ok(MineConfig { each: self.each as usize, ranks: self.from as usize..=self.to as usize, guide })
+    }
+}
+
 /// Which clusters to print, and how much of them.
 #[derive(Debug, Args)]
 pub(super) struct ClustersArgs {
@@ -85,6 +133,7 @@ pub(super) enum RunCommand {
     #[cfg(feature = "report")]
     Report,
     Search(SearchArgs),
+    Mine(MineArgs),
     Clusters(ClustersArgs),
 }
 
@@ -98,7 +147,7 @@ impl RunCommand {
     /// Whether it leaves the run folder as it is, so that it may look at one that another process works in.
     fn only_reads(&self) -> bool {
         match self {
-            Self::Plan(_) | Self::Search(_) | Self::Clusters(_) => true,
+            Self::Plan(_) | Self::Search(_) | Self::Mine(_) | Self::Clusters(_) => true,
             #[cfg(feature = "report")]
             Self::Report => true,
             Self::Run | Self::Embed | Self::Cluster | Self::Train | Self::Eval => false,
@@ -188,6 +237,19 @@ impl BackendTask for Task {
                 let index = pipeline.index(member.of(folder)?)?;
                 let search = |query: &str| print_found(&pipeline.search(&index, query, k as usize)?);
                 query.as_deref().map_or_else(|| for_each_line(search), search)
+            }
+            RunCommand::Mine(mine) => {
+                let member = if mine.clustering { None } else { Some(mine.member.of(folder)?) };
+                let mined = pipeline.mine_to(member, &mine.config()?, &mine.out)?;
+                let Mined { pairs, negatives, short } = mined;
+                tracing::info!(
+                    "{} negatives of {} pairs, {} of which have fewer than {}",
+                    count(negatives),
+                    count(pairs),
+                    count(short),
+                    mine.each
+                );
+                print(&format!("{}\n", mine.out.display()))
             }
             RunCommand::Clusters(ClustersArgs { arm, terms, texts }) => {
                 print_clusters(&pipeline.clusters(arm.as_deref(), terms, texts)?)

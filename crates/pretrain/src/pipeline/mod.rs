@@ -11,6 +11,7 @@ mod hard_negatives;
 mod initial;
 mod inspect;
 mod inspect_plan;
+mod mine;
 mod model_card;
 mod plan;
 mod recorder;
@@ -43,6 +44,7 @@ pub use compare::{ArmKeys, Comparison, Gain, Row};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use inspect_plan::{Hardness, PlanInspection};
+pub use mine::{MineConfig, Mined};
 pub use search::{Found, Index};
 
 const SUMMARY: &str = "pairs.json";
