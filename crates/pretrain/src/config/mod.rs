@@ -188,6 +188,8 @@ mod tests {
             ("sampler.kind=topic-aware", "sampler.group"),
             ("sampler.weights=equal", "sampler.weights"),
             ("sampler.cap=10", "sampler.cap"),
+            ("sampler.consistent_within=0", "sampler.consistent_within"),
+            ("sampler.consistent_within=16777217", "sampler.consistent_within"),
             ("student.init_std=0.0", "student.init_std"),
             ("train.keep=best", "train.keep"),
             ("train.evaluate_every=10", "train.evaluate_every"),
@@ -223,7 +225,6 @@ mod tests {
         ("sampler.batch_size", &["1", "16777217", "1000000000000000000"]),
         ("sampler.min_stratum", &[]),
         ("sampler.drop_below", &[]),
-        ("sampler.consistent_within", &["-1", "16777217"]),
         ("student.dim", &["0", "65537"]),
         ("student.heads", &["0", "65537"]),
         ("student.intermediate", &["262145"]),
@@ -268,6 +269,7 @@ mod tests {
             ("student.layers", &["0", "1025"]),
             ("cluster.max_points_per_centroid", &["0"]),
             ("sampler.cap", &["0"]),
+            ("sampler.consistent_within", &["0", "16777217"]),
         ];
         for (key, values) in REFUSED.iter().chain(&more) {
             for value in *values {

@@ -42,8 +42,8 @@ pub struct SamplerConfig {
     pub group: Option<usize>,
     /// What no two pairs of a batch may share.
     pub unique: Vec<UniqueKey>,
-    /// Pairs are drawn whose passage is among so many nearest to their query, by the clustering embedder; 0: all.
-    pub consistent_within: usize,
+    /// Pairs are drawn whose passage is among so many nearest to their query, by the clustering embedder; absent: all.
+    pub consistent_within: Option<usize>,
     /// Several samplers by a schedule, each with keys of its own.
     pub curriculum: Option<CurriculumSection>,
 }
@@ -118,7 +118,7 @@ impl Default for SamplerConfig {
             strata_per_batch: None,
             group: None,
             unique: Vec::new(),
-            consistent_within: 0,
+            consistent_within: None,
             curriculum: None,
         }
     }

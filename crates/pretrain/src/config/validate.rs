@@ -160,8 +160,8 @@ impl Config {
             "2 to 16777216",
         )?;
         self.without_repeats("sampler.unique", &sampler.unique)?;
-        let within = sampler.consistent_within;
-        require(within <= MOST_PAIRS, "sampler.consistent_within", within, "0 to 16777216")?;
+        let within = sampler.consistent_within.unwrap_or(1);
+        require((1..=MOST_PAIRS).contains(&within), "sampler.consistent_within", within, "1 to 16777216")?;
         let topic_aware = sampler.kind == SamplerKind::TopicAware && sampler.curriculum.is_none();
         let said = sampler.strata_per_batch.is_some() != sampler.group.is_some();
         let expected = "either this or sampler.strata_per_batch";

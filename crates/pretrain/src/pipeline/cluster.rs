@@ -52,7 +52,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             })?;
         }
         let draws = self.run.arms().iter().flat_map(|arm| &arm.draws);
-        draws.map(|draw| draw.sampler.consistent_within).try_for_each(|within| self.keep_consistent(within))
+        draws.filter_map(|draw| draw.sampler.consistent_within).try_for_each(|within| self.keep_consistent(within))
     }
 
     /// The stored clusters that `config` describes.

@@ -21,7 +21,7 @@ const BLOCK: usize = 1024;
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Finds the pairs that an arm keeps, for all that its samplers ask for, unless they are there.
     pub(super) fn keep_consistent(&self, within: usize) -> Result<()> {
-        if within == 0 || self.dataset.train.is_empty() {
+        if self.dataset.train.is_empty() {
             return Ok(());
         }
         let stage = self.consistent_stage(within)?;
@@ -30,10 +30,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// The pairs whose passage is among so many nearest of their query, ascending; `None` if all are kept.
-    pub(super) fn consistent(&self, within: usize) -> Result<Option<Vec<u32>>> {
-        if within == 0 {
-            return Ok(None);
-        }
+    pub(super) fn consistent(&self, within: Option<usize>) -> Result<Option<Vec<u32>>> {
+        let Some(within) = within else { return Ok(None) };
         let stage = self.consistent_stage(within)?;
         self.run.require(&stage)?;
         Ok(Some(vectors::read_labels(&stage.outputs()[0])?))

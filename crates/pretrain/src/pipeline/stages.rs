@@ -98,7 +98,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let clusters = self.stored_clusters(config)?;
             stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);
         }
-        for within in member.arm.draws.iter().map(|draw| draw.sampler.consistent_within).filter(|&within| within > 0) {
+        for within in member.arm.draws.iter().filter_map(|draw| draw.sampler.consistent_within) {
             stage = stage.after(format!("consistent pairs, within {within}"), self.consistent_stage(within)?);
         }
         if config.loss.guide.is_some() {
