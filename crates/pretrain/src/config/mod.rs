@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 4] = [
+        let more: [(&str, &[&str]); 5] = [
             ("data.sample", &["0"]),
             ("student.layers", &["0", "1025"]),
             ("cluster.max_points_per_centroid", &["0"]),
