@@ -125,7 +125,7 @@ pub trait Parts<B: AutodiffBackend> {
         }))
     }
 
-    /// What draws the batches; around it the run puts `sampler.unique` and `sampler.curriculum`.
+    /// What draws the batches of the pairs of `strata`; around it the run puts `sampler.unique`, `sampler.consistent_within` and `sampler.curriculum`.
     ///
     /// # Errors
     /// A setting is refused, or nothing can be drawn.
@@ -168,7 +168,7 @@ pub trait Parts<B: AutodiffBackend> {
         Self::Encoder::from_config(config, origin, seed, device)
     }
 
-    /// What finds the nearest of `documents`, `[n, dim]`, for judging and asking a model and for mining hard negatives.
+    /// What finds the nearest of `documents`, `[n, dim]`, for judging and asking a model, mining hard negatives and finding consistent pairs.
     ///
     /// # Errors
     /// There are more documents than can be numbered.
@@ -185,7 +185,7 @@ pub trait Parts<B: AutodiffBackend> {
 /// What batches are drawn by.
 #[derive(Debug, Clone, Default)]
 pub struct Strata {
-    /// Number of training pairs.
+    /// Number of pairs that are drawn from: those of training, or with `sampler.consistent_within` those that are kept, numbered anew in their order.
     pub pairs: usize,
     /// The stratum of each pair, `[pairs]`; `None` where batches are drawn from all pairs alike.
     pub labels: Option<Vec<u32>>,

@@ -316,7 +316,7 @@ fn an_inspected_plan_says_what_its_batches_hold() {
         let line = one.lines().find(|line| line.starts_with(row)).unwrap_or_else(|| panic!("no {row:?} in {one}"));
         line.split('|').map(|cell| cell.trim().to_owned()).collect()
     };
-    assert_eq!(cells("| pairs alike ")[3], "6 of 6");
+    assert_eq!(cells("| pairs alike ")[3], "5 of 5");
     let (expected, batches) = by_hand(&bench);
     let found = cells("| passage clusters ");
     assert_eq!(found[3], format!("{batches} of {batches}"));
@@ -365,6 +365,20 @@ fn pairs_whose_passage_is_far_from_their_query_are_not_drawn() {
         assert_eq!(plan, near, "{arm}");
     }
     bench.succeed(&[&["train", "config.toml"][..], &within].concat());
+    let report: serde_json::Value = serde_json::from_str(&bench.read("run/arms/none/plan.json")).expect("JSON");
+    assert_eq!((&report["pairs"], &report["seen"]), (&near.len().into(), &near.len().into()));
+    // Another number is another stage, and what was trained before it is stale.
+    let further = [&["--set", "sampler.consistent_within=30", "--force"], &within[2..]].concat();
+    let stderr = bench.fail(&[&["train", "config.toml"][..], &further].concat());
+    assert!(stderr.contains("pretrain cluster"), "{stderr}");
+    let (_, log) = bench.succeed(&[&["run", "config.toml", "--set", "eval.baselines=false"][..], &further].concat());
+    assert!(log.contains("among the 30 nearest") && log.contains("train none seed 0: done"), "{log}");
+    // The samplers of a curriculum may keep others.
+    let curriculum = "sampler.curriculum={clock=\"steps\",samplers=[{sampler={consistent_within=83}},{}],starts=[0,2]}";
+    let curriculum = [&["--set", curriculum, "--set", "run.dir=rising"][..], &within].concat();
+    bench.succeed(&[&["embed", "config.toml"][..], &curriculum].concat());
+    bench.succeed(&[&["cluster", "config.toml"][..], &curriculum].concat());
+    bench.succeed(&[&["train", "config.toml"][..], &curriculum].concat());
 }
 
 /// Pairs of a batch of the small corpus.

@@ -40,8 +40,10 @@ fn metrics(bench: &Bench) -> Vec<serde_json::Value> {
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines
         .map(|mut line: serde_json::Value| {
+            let is_step = line.get("loss").is_some();
             for key in ["seconds", "waiting", "memory_mb"] {
-                line.as_object_mut().unwrap().remove(key);
+                let told = line.as_object_mut().unwrap().remove(key);
+                assert!(!is_step || told.is_some_and(|value| value.as_f64().unwrap() >= 0.0), "{key} of {line}");
             }
             line
         })

@@ -456,7 +456,20 @@ mod tests {
         let dataset = folder.beir().load().unwrap();
         assert_eq!(dataset.train, [Pair { query: 0, passage: 1 }, Pair { query: 0, passage: 2 }]);
         assert_eq!(dataset.counts.judgements_in_test, 2);
+        // No query of them is trained on.
+        assert!(dataset.known.is_empty());
         assert_eq!(dataset.notes, ["2 training pairs that are in the test too, left out: q0 with d0, q9 with d0"]);
+    }
+
+    #[test]
+    fn a_pair_of_the_test_is_no_negative_where_its_query_is_trained_on() {
+        let folder = Folder::new()
+            .with("qrels/train.tsv", "q2\td1\t1\nq0\td0\t1\nq0\td1\t1\n")
+            .with("qrels/test.tsv", "q0\td0\t2\n");
+        let dataset = folder.beir().load().unwrap();
+        assert_eq!(dataset.train, [Pair { query: 0, passage: 1 }, Pair { query: 1, passage: 1 }]);
+        assert_eq!(dataset.known, [Pair { query: 1, passage: 0 }]);
+        assert_eq!(dataset.positives().of(1), [0, 1]);
     }
 
     #[test]

@@ -26,8 +26,9 @@ pub(super) struct Builder {
     test: Judgements,
     own: FxHashMap<u32, u32>,
     pub(super) counts: Counts,
-    /// The first pairs of training that are left out as they are in the test, by their ids.
-    in_test: Vec<String>,
+    /// Pairs of training that are left out as they are in the test, and the first of them by their ids.
+    in_test: Vec<Pair>,
+    named: Vec<String>,
 }
 
 impl Builder {
@@ -123,17 +124,18 @@ impl Builder {
         let mut validation = test_queries(&self.validation.list, &self.own, &mut self.counts);
         let mut test = test_queries(&self.test.list, &self.own, &mut self.counts);
         self.count(&train, &validation, &test);
-        let queries = self.take_used_queries(&mut train, [&mut validation, &mut test]);
+        let mut known = std::mem::take(&mut self.in_test);
+        let queries = self.take_used_queries(&mut train, &mut known, [&mut validation, &mut test]);
         self.counts.queries = queries.len();
         let topics = with_topics.then_some(self.topics.topics);
         let (counts, passages) = (self.counts, self.passages.all);
         let mut notes = Vec::new();
         if counts.judgements_in_test > 0 {
             let more = if counts.judgements_in_test > NAMED { ", …" } else { "" };
-            let (count, named) = (counts.judgements_in_test, self.in_test.join(", "));
+            let (count, named) = (counts.judgements_in_test, self.named.join(", "));
             notes.push(format!("{count} training pairs that are in the test too, left out: {named}{more}"));
         }
-        Dataset { queries, passages, train, validation, test, topics, counts, notes }
+        Dataset { queries, passages, train, known, validation, test, topics, counts, notes }
     }
 
     /// The distinct pairs to train on, none of a validation query, none that the test judges relevant.
@@ -158,10 +160,11 @@ impl Builder {
                 counts.judgements_held_out += 1;
             } else if tested.contains(&pair) {
                 counts.judgements_in_test += 1;
-                if self.in_test.len() < NAMED {
+                if self.named.len() < NAMED {
                     let (query, passage) = (self.queries.all.id(query), self.passages.all.id(passage));
-                    self.in_test.push(format!("{query} with {passage}"));
+                    self.named.push(format!("{query} with {passage}"));
                 }
+                self.in_test.push(pair);
             } else if seen.insert(pair) {
                 pairs.push(pair);
             } else {
@@ -207,8 +210,15 @@ impl Builder {
         };
     }
 
-    /// The queries that are used, training first, with all indices made to point at them.
-    fn take_used_queries(&mut self, train: &mut [Pair], searched: [&mut Vec<TestQuery>; 2]) -> Texts {
+    /// The queries that are used, training first, with all indices made to point at them; of `known` the pairs whose query is trained on.
+    fn take_used_queries(
+        &mut self,
+        train: &mut [Pair],
+        known: &mut Vec<Pair>,
+        searched: [&mut Vec<TestQuery>; 2],
+    ) -> Texts {
+        let trained: FxHashSet<u32> = train.iter().map(|pair| pair.query).collect();
+        known.retain(|pair| trained.contains(&pair.query));
         let all = std::mem::take(&mut self.queries.all);
         let mut row = vec![None; all.len()];
         let mut used = Texts::default();
@@ -219,7 +229,7 @@ impl Builder {
                 used.len() as u32 - 1
             });
         };
-        train.iter_mut().for_each(|pair| renumber(&mut pair.query));
+        train.iter_mut().chain(known).for_each(|pair| renumber(&mut pair.query));
         searched.into_iter().flatten().for_each(|query| renumber(&mut query.query));
         self.counts.queries_unused = all.len() - used.len();
         used

@@ -29,6 +29,9 @@ pub struct Dataset {
     pub passages: Texts,
     /// Distinct training pairs, in the order of the data.
     pub train: Vec<Pair>,
+    /// Pairs of the training data that are not trained on, as the test has them too: their passages are no negatives of their queries, which others train.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Pair>,
     /// Queries to choose settings by, none of them in training.
     pub validation: Vec<TestQuery>,
     /// Test queries in the order of the data.
@@ -86,9 +89,9 @@ impl Topics {
 }
 
 impl Dataset {
-    /// For each query its training passages, which are no negatives of it.
+    /// For each query its training passages, trained on or not, which are no negatives of it.
     pub fn positives(&self) -> Positives {
-        Positives::new(self.queries.len(), &self.train)
+        Positives::new(self.queries.len(), self.train.iter().chain(&self.known).copied())
     }
 
     /// The BLAKE3 hash of texts, ids, pairs, judgements and topics, as 64 hexadecimal digits.
@@ -111,6 +114,10 @@ impl Dataset {
         if let Some(topics) = topics {
             topics.names.iter().for_each(|name| hash.text(name).end());
             topics.of_passage.iter().for_each(|&topic| hash.index(topic).end());
+        }
+        if !self.known.is_empty() {
+            hash.number(self.known.len());
+            self.known.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
         }
         hash.0.finalize().to_hex().to_string()
     }
@@ -178,7 +185,8 @@ mod tests {
     #[test]
     fn the_hash_moves_with_every_part() {
         let base = small().content_hash();
-        let changes: [fn(&mut Dataset); 11] = [
+        let changes: [fn(&mut Dataset); 12] = [
+            |d| d.known.push(Pair { query: 0, passage: 1 }),
             |d| d.queries = texts([("q0", "onex"), ("q1", "two")]),
             |d| d.passages = texts([("d0", "first"), ("d1x", "second")]),
             |d| d.train[0].passage = 1,

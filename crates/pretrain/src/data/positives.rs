@@ -26,13 +26,13 @@ pub struct Positives {
 }
 
 impl Positives {
-    pub(crate) fn new(queries: usize, train: &[Pair]) -> Self {
+    pub(crate) fn new(queries: usize, pairs: impl Iterator<Item = Pair> + Clone) -> Self {
         let mut offsets = vec![0; queries + 1];
-        train.iter().for_each(|pair| offsets[pair.query as usize + 1] += 1);
+        pairs.clone().for_each(|pair| offsets[pair.query as usize + 1] += 1);
         (0..queries).for_each(|query| offsets[query + 1] += offsets[query]);
         let mut next = offsets.clone();
-        let mut passages = vec![0; train.len()];
-        for pair in train {
+        let mut passages = vec![0; offsets[queries]];
+        for pair in pairs {
             let place = &mut next[pair.query as usize];
             passages[*place] = pair.passage;
             *place += 1;

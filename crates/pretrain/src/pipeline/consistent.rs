@@ -9,14 +9,15 @@ use ndarray::Axis;
 
 use super::Pipeline;
 use super::cluster::ClusteredRows;
-use crate::error::Result;
+use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
 use crate::progress::{bar, count};
 use crate::rows::{as_array, select};
 
-/// Queries that are searched for at once.
+/// Queries that are searched for at once, and what is found for all of them at most.
 const BLOCK: usize = 1024;
+const FOUND: usize = 1 << 22;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Finds the pairs that an arm keeps, for all that its samplers ask for, unless they are there.
@@ -48,10 +49,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let mut pairs_of = vec![Vec::new(); queries.items.len()];
         (0..).zip(&queries.row_of_pair).for_each(|(pair, &query): (u32, &u32)| pairs_of[query as usize].push(pair));
         let bar = bar(queries.items.len() as u64, "consistent pairs");
-        let mut kept = Vec::new();
-        for (block, pairs_of) in queries.items.chunks(BLOCK).zip(pairs_of.chunks(BLOCK)) {
+        let (mut kept, depth) = (Vec::new(), within.min(passages.items.len()));
+        let at_once = (FOUND / depth).clamp(1, BLOCK);
+        for (block, pairs_of) in queries.items.chunks(at_once).zip(pairs_of.chunks(at_once)) {
             let asked: Vec<usize> = block.iter().map(|&query| query as usize).collect();
-            let found = searcher.search(rows.select(Axis(0), &asked).view(), within.min(passages.items.len()))?;
+            let found = searcher.search(rows.select(Axis(0), &asked).view(), depth)?;
             for (pairs, hits) in pairs_of.iter().zip(found) {
                 let is_near = |&&pair: &&u32| {
                     let own = passages.row_of_pair[pair as usize];
@@ -62,6 +64,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             bar.inc(block.len() as u64);
         }
         bar.finish_and_clear();
+        if kept.is_empty() {
+            let (key, expected) = ("sampler.consistent_within", "so many that some passage is among them");
+            return Err(PretrainError::OutOfRange { key, value: within.to_string(), expected });
+        }
         kept.sort_unstable();
         let (of, all) = (count(kept.len()), count(train.len()));
         tracing::info!("consistent pairs: of {of} of {all} the passage is among the {} nearest", count(within));

@@ -91,9 +91,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 embed_to_file(&*embedder, &self.passage_texts(), Side::Passage, &path)?;
                 let passages = NpyVectors::open(&path)?;
                 let scores = self.score(&*embedder, as_array(&passages, &path)?, &member.arm.title)?;
-                write_json(&folder.join("eval.json"), &scores)?;
-                self.model_card(member, embedder.dim(), Some(&scores)).write(&folder.join("model"))
+                write_json(&folder.join("eval.json"), &scores)
             })?;
+            // Outside the stage, since training writes a model anew that comes out alike.
+            let (dim, scores) = (NpyVectors::open(&folder.join("passages.npy"))?.dim(), self.scores(member)?);
+            self.model_card(member, dim, Some(&scores)).write(&folder.join("model"))?;
         }
         if self.config.eval.baselines {
             #[cfg(not(feature = "bm25"))]

@@ -84,8 +84,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             if inspections.is_empty() && !members.iter().any(|member| member.arm.is_unclustered()) {
                 let size = sampler.batch_size();
                 let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
-                let alike =
-                    UniformConfig::new(size).with_seed(member.seed).build(self.dataset.train.len()).map_err(failed)?;
+                let drop_last = member.arm.config.sampler.drop_last;
+                let alike = UniformConfig::new(size).with_seed(member.seed).with_drop_last(drop_last);
+                let alike = alike.build(self.dataset.train.len()).map_err(failed)?;
                 inspections.push(inspector.inspect::<B>("pairs alike".into(), &alike, None, guide, &self.device)?);
             }
             let (name, labels) = (member.arm.title.clone(), labels.as_deref());

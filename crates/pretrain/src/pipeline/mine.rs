@@ -21,8 +21,9 @@ use crate::progress::bar;
 use crate::rows::{as_array, embed_to_scratch, select};
 use crate::run_folder::Member;
 
-/// Queries that are searched for at once.
+/// Queries that are searched for at once, and what is found for all of them at most.
 const BLOCK: usize = 1024;
+const FOUND: usize = 1 << 22;
 
 /// Which passages are a pair's hard negatives.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,14 +87,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let queries = ClusteredRows::distinct(train.iter().map(|pair| pair.query));
         let passages = ClusteredRows::distinct(train.iter().map(|pair| pair.passage));
         let scratch = self.run.root();
+        let embedder = member.map(|member| self.trained(member)).transpose()?;
         let rows_of = |side, rows: &ClusteredRows| -> Result<NpyVectors> {
-            let Some(member) = member else { return select(self.vectors(side)?, &rows.items, scratch) };
+            let Some(embedder) = &embedder else { return select(self.vectors(side)?, &rows.items, scratch) };
             let all = match side {
                 Side::Query => &self.dataset.queries,
                 Side::Passage => &self.dataset.passages,
             };
             let texts: Vec<&str> = rows.items.iter().map(|&item| all.text(item)).collect();
-            embed_to_scratch(&*self.trained(member)?, &texts, side, scratch)
+            embed_to_scratch(&**embedder, &texts, side, scratch)
         };
         let files = [rows_of(Side::Query, &queries)?, rows_of(Side::Passage, &passages)?];
         let vectors = [as_array(&files[0], scratch)?, as_array(&files[1], scratch)?];
@@ -120,8 +122,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         (0..).zip(&queries.row_of_pair).for_each(|(pair, &query): (usize, &u32)| pairs_of[query as usize].push(pair));
         let bar = bar(queries.items.len() as u64, "mine");
         let mut all = Vec::with_capacity(train.len());
-        for start in (0..queries.items.len()).step_by(BLOCK) {
-            let block = start..queries.items.len().min(start + BLOCK);
+        let at_once = (FOUND / config.ranks.end().min(&passages.items.len())).clamp(1, BLOCK);
+        for start in (0..queries.items.len()).step_by(at_once) {
+            let block = start..queries.items.len().min(start + at_once);
             let known = block.clone().map(|query| positives.of(queries.items[query]).len()).max().unwrap_or(0);
             // The query's own text may be among the passages too.
             let depth = config.ranks.end().saturating_add(known + 1).min(passages.items.len());

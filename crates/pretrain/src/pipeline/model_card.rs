@@ -1,10 +1,11 @@
 //! The README of an exported model, as model hubs show it: what it is, how it is used, what it was trained on and how, what it reaches.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Scores;
-use crate::config::{ClusterOf, Config, DataFormat, StudentKind};
+use crate::config::{Arm, ClusterOf, Config, DataFormat, Draw, SamplerKind, StudentKind};
 use crate::data::Counts;
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;
@@ -16,9 +17,9 @@ const MARK: &str = "<!-- Written by pretrain, anew after every evaluation. Witho
 
 /// What a card says.
 pub(super) struct ModelCard<'a> {
-    /// How batches were drawn, as tables name it.
-    pub(super) arm: &'a str,
-    pub(super) config: &'a Config,
+    pub(super) arm: &'a Arm,
+    /// What tells a run's own parts from the configuration's; empty for these.
+    pub(super) parts: String,
     pub(super) seed: u64,
     pub(super) counts: &'a Counts,
     /// Numbers of a vector.
@@ -33,9 +34,8 @@ impl ModelCard<'_> {
         let path = folder.join(FILE);
         match std::fs::read_to_string(&path) {
             Ok(text) if !text.contains(MARK) => return Ok(()),
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(PretrainError::io(&path, source));
-            }
+            Err(source) if source.kind() == ErrorKind::InvalidData => return Ok(()),
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(PretrainError::io(&path, source)),
             _ => {}
         }
         write_whole(&path, |out| out.write_all(self.text().as_bytes()))
@@ -45,16 +45,17 @@ impl ModelCard<'_> {
         let mut text = String::from(HEAD);
         let mut add = |part: std::fmt::Arguments<'_>| text.write_fmt(part).unwrap_or_default();
         add(format_args!("\n{MARK}\n\n# A text embedder of {} dimensions\n\n", self.dim));
-        let clustered = match self.config.cluster.of {
-            ClusterOf::None => "",
-            _ => " Trained with [cluster-stratified batches](https://arxiv.org/abs/2407.18887).",
+        let clustered = match self.arm.is_unclustered() {
+            true => "",
+            false => " Trained with [cluster-stratified batches](https://arxiv.org/abs/2407.18887).",
         };
         add(format_args!(
             "{}: queries and passages become vectors of norm 1, whose inner product is their similarity.{clustered}\n\n",
             self.architecture(),
         ));
         add(format_args!("## Use\n\n{PYTHON}\n{RUST}\n"));
-        let widths: Vec<String> = self.config.loss.matryoshka.iter().map(|prefix| prefix.width.to_string()).collect();
+        let widths: Vec<String> =
+            self.arm.config.loss.matryoshka.iter().map(|prefix| prefix.width.to_string()).collect();
         if !widths.is_empty() {
             add(format_args!(
                 "The first {} columns alone are embeddings too (Matryoshka): `SentenceTransformer(…, truncate_dim=…)`.\n\n",
@@ -81,8 +82,9 @@ impl ModelCard<'_> {
     }
 
     fn architecture(&self) -> String {
-        let student = &self.config.student;
+        let student = &self.arm.config.student;
         match (student.kind, student.layers) {
+            _ if !self.parts.is_empty() => format!("An encoder of a run with parts of its own ({})", self.parts),
             (StudentKind::Static, _) => "A table of token vectors, averaged".to_owned(),
             (StudentKind::Bert, Some(layers)) => format!("A BERT of {layers} layers"),
             (StudentKind::Bert, None) => "A BERT".to_owned(),
@@ -91,7 +93,7 @@ impl ModelCard<'_> {
 
     /// What the training was, and its values.
     fn training(&self) -> Vec<(&'static str, String)> {
-        let Config { data, cluster, sampler, loss, student, train, .. } = self.config;
+        let Config { data, sampler, loss, student, train, .. } = &self.arm.config;
         let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let kind = match data.format {
             DataFormat::Beir => "BEIR",
@@ -112,10 +114,24 @@ impl ModelCard<'_> {
                 "initial weights",
                 student.from.as_deref().map_or_else(|| "random".to_owned(), |from| format!("`{}`", name(from))),
             ),
-            ("batches", format!("{} pairs, {}", count(sampler.batch_size), self.arm)),
+            ("batches", format!("{} pairs, {}", count(sampler.batch_size), self.arm.title)),
         ];
-        if cluster.of != ClusterOf::None {
-            rows.push(("clusters", format!("{}, spherical k-means", cluster.clusters())));
+        let clusters = self.arm.draws.iter().filter(|draw| draw.sampler.kind != SamplerKind::Uniform);
+        let clusters = clusters.filter_map(|Draw { cluster, .. }| match cluster.of {
+            ClusterOf::None => None,
+            ClusterOf::Topics => Some("gold topics".to_owned()),
+            ClusterOf::Random => Some(format!("{} at random", cluster.clusters())),
+            of => Some(format!("{} of {} by spherical k-means", cluster.clusters(), of.name())),
+        });
+        let clusters: Vec<String> = clusters.collect();
+        if !clusters.is_empty() {
+            rows.push(("clusters", clusters.join(", then ")));
+        }
+        if let Some(within) = sampler.consistent_within {
+            rows.push(("pairs", format!("those whose passage is among the {} nearest to their query", count(within))));
+        }
+        if loss.hard_negatives > 0 {
+            rows.push(("hard negatives", format!("{} of each pair", loss.hard_negatives)));
         }
         rows.push(("epochs", train.epochs.to_string()));
         rows.push(("loss", format!("InfoNCE, temperature {}", loss.temperature)));
@@ -189,8 +205,8 @@ const CITATION: &str = "\
 mod tests {
     use super::*;
 
-    fn card<'a>(config: &'a Config, counts: &'a Counts, scores: Option<(&'a Scores, usize)>) -> ModelCard<'a> {
-        ModelCard { arm: "passage clusters", config, seed: 3, counts, dim: 64, scores }
+    fn card<'a>(arm: &'a Arm, counts: &'a Counts, scores: Option<(&'a Scores, usize)>) -> ModelCard<'a> {
+        ModelCard { arm, parts: String::new(), seed: 3, counts, dim: 64, scores }
     }
 
     #[test]
@@ -201,7 +217,8 @@ mod tests {
             "cluster.k=7",
             "loss.guide={ margin = 0.05, relative = true }",
         ];
-        let config = Config::parse("", &settings.map(str::to_owned)).expect("settings");
+        let arms = Config::parse("", &settings.map(str::to_owned)).and_then(|config| config.arms()).expect("settings");
+        let arm = &arms[0];
         let counts = Counts { passages: 1200, train_pairs: 3456, ..Counts::default() };
         let scores = Scores {
             system: "passage clusters".into(),
@@ -211,7 +228,7 @@ mod tests {
         };
         let folder = tempfile::tempdir().expect("a folder");
         let read = || std::fs::read_to_string(folder.path().join(FILE)).expect("a card");
-        card(&config, &counts, None).write(folder.path()).expect("written");
+        card(arm, &counts, None).write(folder.path()).expect("written");
         let text = read();
         assert!(
             text.starts_with("---\nlibrary_name: sentence-transformers\n") && !text.contains("## Scores"),
@@ -219,18 +236,18 @@ mod tests {
         );
         for part in [
             "`pairs.jsonl` (pairs): 3,456 pairs of 1,200 passages",
-            "| clusters | 7, ",
+            "| clusters | 7 of passages by spherical k-means |",
             "relative margin 0.05",
             "| seed | 3 |",
         ] {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
         assert!(!text.contains("/private"), "{text}");
-        card(&config, &counts, Some((&scores, 50))).write(folder.path()).expect("written");
+        card(arm, &counts, Some((&scores, 50))).write(folder.path()).expect("written");
         assert!(read().contains("Exact search of 50 test queries") && read().contains("| nDCG@10 | 0.3763 |"));
         let own = read().replace(MARK, "");
         std::fs::write(folder.path().join(FILE), &own).expect("written");
-        card(&config, &counts, None).write(folder.path()).expect("left alone");
+        card(arm, &counts, None).write(folder.path()).expect("left alone");
         assert_eq!(read(), own);
     }
 }

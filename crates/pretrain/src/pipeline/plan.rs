@@ -43,7 +43,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             None => samplers.remove(0),
         };
         if sampler.len(0) == 0 {
-            let (batch_size, pairs) = (sampler.batch_size(), self.dataset.train.len());
+            let (batch_size, pairs) = (sampler.batch_size(), sampler.report(0).pairs);
             return Err(PretrainError::NoBatches { arm: arm.title.clone(), batch_size, pairs });
         }
         Ok(sampler)

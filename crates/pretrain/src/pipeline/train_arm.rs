@@ -97,8 +97,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         scores: Option<&'a Scores>,
     ) -> ModelCard<'a> {
         ModelCard {
-            arm: &member.arm.title,
-            config: &member.arm.config,
+            arm: member.arm,
+            parts: self.parts.version(),
             seed: member.seed,
             counts: &self.dataset.counts,
             dim,

@@ -43,8 +43,14 @@ impl PairTokens {
         let mut passages = Rows::default();
         let row = |pair: &Pair| Pair { query: queries.row(pair.query), passage: passages.row(pair.passage) };
         let pairs: Vec<Pair> = dataset.train.iter().map(row).collect();
+        // A passage that no pair trains on is in no batch.
+        let row_of = |pair: &Pair| {
+            let (query, passage) = (queries.of_text.get(&pair.query)?, passages.of_text.get(&pair.passage)?);
+            Some(Pair { query: *query, passage: *passage })
+        };
+        let known: Vec<Pair> = pairs.iter().copied().chain(dataset.known.iter().filter_map(row_of)).collect();
         Ok(Self {
-            positives: Positives::new(queries.texts.len(), &pairs),
+            positives: Positives::new(queries.texts.len(), known.iter().copied()),
             queries: encode(Side::Query, &queries.of(&dataset.queries))?,
             passages: encode(Side::Passage, &passages.of(&dataset.passages))?,
             row_of_passage: passages.of_text,
@@ -62,7 +68,7 @@ impl PairTokens {
         let inside = |pair: &Pair| (pair.query as usize) < queries.len() && (pair.passage as usize) < passages.len();
         assert!(pairs.iter().all(inside), "a pair of {} queries and {} passages", queries.len(), passages.len());
         Self {
-            positives: Positives::new(queries.len(), &pairs),
+            positives: Positives::new(queries.len(), pairs.iter().copied()),
             row_of_passage: (0..passages.len() as u32).map(|row| (row, row)).collect(),
             queries,
             passages,

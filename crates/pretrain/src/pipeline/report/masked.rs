@@ -15,13 +15,16 @@ use crate::run_folder::Member;
 
 /// Examples at most.
 const EXAMPLES: usize = 12;
+/// Queries of the batch that are looked at.
+const LOOKED_AT: usize = 256;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Of some queries the nearest passage that would be a negative but for the guide; those with the nearest first.
     pub(super) fn masked_negatives(&self) -> Result<Vec<MaskedNegative>> {
         let guided = self.run.members().into_iter().rev().find_map(|member| {
-            let trained = self.run.member(member).join("metrics.jsonl").exists();
-            member.arm.config.loss.guide.filter(|_| trained).map(|guide| (member, guide))
+            let guide = member.arm.config.loss.guide?;
+            let trained = self.train_stage(member).is_ok_and(|stage| self.run.require(&stage).is_ok());
+            trained.then_some((member, guide))
         });
         let Some((member, guide)) = guided else { return Ok(Vec::new()) };
         let found = self.masked_by(member, guide)?;
@@ -41,16 +44,16 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let mut batch = Vec::new();
         let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
         sampler.batch(0, 0, &mut batch).map_err(failed)?;
-        let pairs: Vec<Pair> = batch.iter().map(|&pair| self.dataset.train[pair as usize]).collect();
+        let pairs: Vec<Pair> = batch.iter().take(LOOKED_AT).map(|&pair| self.dataset.train[pair as usize]).collect();
         let vectors = [self.vectors(Side::Query)?, self.vectors(Side::Passage)?];
         let queries = as_array(&vectors[0], &self.embeddings(Side::Query))?;
         let passages = as_array(&vectors[1], &self.embeddings(Side::Passage))?;
         let positives = self.dataset.positives();
         let score = |query: u32, passage: u32| queries.row(query as usize).dot(&passages.row(passage as usize));
-        let candidates: FxHashSet<u32> = pairs.iter().map(|pair| pair.passage).collect();
+        let candidates: FxHashSet<u32> = batch.iter().map(|&pair| self.dataset.train[pair as usize].passage).collect();
         let nearest_masked = |&pair: &Pair| {
             let own = score(pair.query, pair.passage);
-            let others = candidates.iter().filter(|passage| !positives.of(pair.query).contains(passage));
+            let others = candidates.iter().filter(|passage| positives.of(pair.query).binary_search(passage).is_err());
             let scored = others.map(|&masked| Found { pair, masked, own, score: score(pair.query, masked) });
             scored
                 .filter(|found| found.score >= guide.threshold(own))
