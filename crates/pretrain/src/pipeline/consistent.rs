@@ -5,19 +5,14 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
-use ndarray::Axis;
 
 use super::Pipeline;
-use super::cluster::ClusteredRows;
+use super::training_search::{Depth, TrainingSearch};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
-use crate::progress::{bar, count};
+use crate::progress::count;
 use crate::rows::{as_array, select};
-
-/// Queries that are searched for at once, and what is found for all of them at most.
-const BLOCK: usize = 1024;
-const FOUND: usize = 1 << 22;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Finds the pairs that an arm keeps, for all that its samplers ask for, unless they are there.
@@ -39,37 +34,24 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     fn consistent_pairs(&self, within: usize) -> Result<Vec<u32>> {
-        let (train, scratch) = (&self.dataset.train, self.run.root());
-        let queries = ClusteredRows::distinct(train.iter().map(|pair| pair.query));
-        let passages = ClusteredRows::distinct(train.iter().map(|pair| pair.passage));
-        let of_training = select(self.vectors(Side::Passage)?, &passages.items, scratch)?;
-        let searcher = self.parts.searcher(as_array(&of_training, scratch)?, &self.device)?;
-        let file = self.vectors(Side::Query)?;
-        let rows = as_array(&file, &self.embeddings(Side::Query))?;
-        let mut pairs_of = vec![Vec::new(); queries.items.len()];
-        (0..).zip(&queries.row_of_pair).for_each(|(pair, &query): (u32, &u32)| pairs_of[query as usize].push(pair));
-        let bar = bar(queries.items.len() as u64, "consistent pairs");
-        let (mut kept, depth) = (Vec::new(), within.min(passages.items.len()));
-        let at_once = (FOUND / depth).clamp(1, BLOCK);
-        for (block, pairs_of) in queries.items.chunks(at_once).zip(pairs_of.chunks(at_once)) {
-            let asked: Vec<usize> = block.iter().map(|&query| query as usize).collect();
-            let found = searcher.search(rows.select(Axis(0), &asked).view(), depth)?;
-            for (pairs, hits) in pairs_of.iter().zip(found) {
-                let is_near = |&&pair: &&u32| {
-                    let own = passages.row_of_pair[pair as usize];
-                    hits.iter().any(|hit| hit.index == own)
-                };
-                kept.extend(pairs.iter().filter(is_near));
-            }
-            bar.inc(block.len() as u64);
-        }
-        bar.finish_and_clear();
+        let (search, scratch) = (TrainingSearch::new(&self.dataset), self.run.root());
+        let queries = select(self.vectors(Side::Query)?, &search.queries.items, scratch)?;
+        let passages = select(self.vectors(Side::Passage)?, &search.passages.items, scratch)?;
+        let searcher = self.parts.searcher(as_array(&passages, scratch)?, &self.device)?;
+        let all: Vec<usize> = (0..queries.len()).collect();
+        let mut kept = Vec::new();
+        let near = (&*searcher, as_array(&queries, scratch)?);
+        search.for_each("consistent pairs", near, &all, Depth::All(within), |query, hits| {
+            let is_near = |&&pair: &&usize| hits.iter().any(|hit| hit.index == search.passage_of(pair));
+            kept.extend(search.pairs_of(query).iter().filter(is_near).map(|&pair| pair as u32));
+            Ok(())
+        })?;
         if kept.is_empty() {
             let (key, expected) = ("sampler.consistent_within", "so many that some passage is among them");
             return Err(PretrainError::OutOfRange { key, value: within.to_string(), expected });
         }
         kept.sort_unstable();
-        let (of, all) = (count(kept.len()), count(train.len()));
+        let (of, all) = (count(kept.len()), count(self.dataset.train.len()));
         tracing::info!("consistent pairs: of {of} of {all} the passage is among the {} nearest", count(within));
         Ok(kept)
     }

@@ -7,23 +7,19 @@ use std::path::Path;
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
 use infonce::Guide;
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::ArrayView2;
 use retrieval_eval::Hit;
 use serde::Serialize;
 use vectors::NpyVectors;
 
 use super::Pipeline;
 use super::cluster::ClusteredRows;
+use super::training_search::{Depth, TrainingSearch};
 use crate::error::Result;
 use crate::files::write_whole;
 use crate::parts::Parts;
-use crate::progress::bar;
 use crate::rows::{as_array, embed_to_scratch, select};
 use crate::run_folder::Member;
-
-/// Queries that are searched for at once, and what is found for all of them at most.
-const BLOCK: usize = 1024;
-const FOUND: usize = 1 << 22;
 
 /// Which passages are a pair's hard negatives.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,10 +79,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// There are no training pairs, the member is not trained, the embeddings are missing, or the file cannot be written.
     pub fn mine_to(&self, member: Option<Member<'_>>, config: &MineConfig, path: &Path) -> Result<Mined> {
         self.require_pairs()?;
-        let train = &self.dataset.train;
-        let queries = ClusteredRows::distinct(train.iter().map(|pair| pair.query));
-        let passages = ClusteredRows::distinct(train.iter().map(|pair| pair.passage));
-        let scratch = self.run.root();
+        let (search, scratch) = (TrainingSearch::new(&self.dataset), self.run.root());
         let embedder = member.map(|member| self.trained(member)).transpose()?;
         let rows_of = |side, rows: &ClusteredRows| -> Result<NpyVectors> {
             let Some(embedder) = &embedder else { return select(self.vectors(side)?, &rows.items, scratch) };
@@ -97,10 +90,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let texts: Vec<&str> = rows.items.iter().map(|&item| all.text(item)).collect();
             embed_to_scratch(&**embedder, &texts, side, scratch)
         };
-        let files = [rows_of(Side::Query, &queries)?, rows_of(Side::Passage, &passages)?];
+        let files = [rows_of(Side::Query, &search.queries)?, rows_of(Side::Passage, &search.passages)?];
         let vectors = [as_array(&files[0], scratch)?, as_array(&files[1], scratch)?];
-        let found = self.found(config, vectors, &queries, &passages)?;
-        write_whole(path, |out| found.iter().try_for_each(|found| self.write_line(out, found, &passages)))?;
+        let found = self.found(config, vectors, &search)?;
+        write_whole(path, |out| found.iter().try_for_each(|found| self.write_line(out, found, &search.passages)))?;
         Ok(Mined {
             pairs: found.len(),
             negatives: found.iter().map(|found| found.negatives.len()).sum(),
@@ -112,45 +105,26 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn found(
         &self,
         config: &MineConfig,
-        [query_rows, passage_rows]: [ArrayView2<'_, f32>; 2],
-        queries: &ClusteredRows,
-        passages: &ClusteredRows,
+        [queries, passages]: [ArrayView2<'_, f32>; 2],
+        search: &TrainingSearch<'_>,
     ) -> Result<Vec<Found>> {
-        let (train, positives) = (&self.dataset.train, self.dataset.positives());
-        let searcher = self.parts.searcher(passage_rows, &self.device)?;
-        let mut pairs_of = vec![Vec::new(); queries.items.len()];
-        (0..).zip(&queries.row_of_pair).for_each(|(pair, &query): (usize, &u32)| pairs_of[query as usize].push(pair));
-        let bar = bar(queries.items.len() as u64, "mine");
-        let mut all = Vec::with_capacity(train.len());
-        let at_once = (FOUND / config.ranks.end().min(&passages.items.len())).clamp(1, BLOCK);
-        for start in (0..queries.items.len()).step_by(at_once) {
-            let block = start..queries.items.len().min(start + at_once);
-            let known = block.clone().map(|query| positives.of(queries.items[query]).len()).max().unwrap_or(0);
-            // The query's own text may be among the passages too.
-            let depth = config.ranks.end().saturating_add(known + 1).min(passages.items.len());
-            let found = searcher.search(query_rows.slice(s![block.clone(), ..]), depth)?;
-            for (query, hits) in block.clone().zip(found) {
-                let (item, row) = (queries.items[query], query_rows.index_axis(Axis(0), query));
-                let (known, text) = (positives.of(item), self.dataset.queries.text(item).trim());
-                let is_other = |hit: &&Hit| {
-                    let passage = passages.items[hit.index as usize];
-                    known.binary_search(&passage).is_err() && self.dataset.passages.text(passage).trim() != text
-                };
-                let (first, last) = (config.ranks.start().max(&1) - 1, *config.ranks.end());
-                let ranked: Vec<&Hit> = hits.iter().filter(is_other).take(last).skip(first).collect();
-                for &pair in &pairs_of[query] {
-                    let own = row.dot(&passage_rows.row(passages.row_of_pair[pair] as usize));
-                    let threshold = config.guide.threshold(own);
-                    let below = ranked.iter().filter(|hit| hit.score < threshold);
-                    let negatives = below.take(config.each).map(|hit| (hit.index, hit.score)).collect();
-                    all.push(Found { pair, own, negatives });
-                }
+        let searcher = self.parts.searcher(passages, &self.device)?;
+        let (first, last) = (config.ranks.start().max(&1) - 1, *config.ranks.end());
+        let all: Vec<usize> = (0..queries.nrows()).collect();
+        let mut found = Vec::with_capacity(self.dataset.train.len());
+        search.for_each("mine", (&*searcher, queries), &all, Depth::Others(last), |query, hits| {
+            let ranked: Vec<&Hit> = search.others(query, hits).take(last).skip(first).collect();
+            for &pair in search.pairs_of(query) {
+                let own = queries.row(query).dot(&passages.row(search.passage_of(pair) as usize));
+                let threshold = config.guide.threshold(own);
+                let below = ranked.iter().filter(|hit| hit.score < threshold);
+                let negatives = below.take(config.each).map(|hit| (hit.index, hit.score)).collect();
+                found.push(Found { pair, own, negatives });
             }
-            bar.inc(block.len() as u64);
-        }
-        bar.finish_and_clear();
-        all.sort_unstable_by_key(|found| found.pair);
-        Ok(all)
+            Ok(())
+        })?;
+        found.sort_unstable_by_key(|found| found.pair);
+        Ok(found)
     }
 
     fn write_line(&self, out: &mut dyn Write, found: &Found, passages: &ClusteredRows) -> io::Result<()> {

@@ -21,6 +21,7 @@ mod search;
 mod stages;
 mod step_memory;
 mod train_arm;
+mod training_search;
 mod validation;
 
 use std::sync::Arc;
