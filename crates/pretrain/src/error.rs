@@ -96,6 +96,29 @@ pub enum PretrainError {
         /// What is wrong with them.
         source: Box<PretrainError>,
     },
+    /// The keys of a source make no source.
+    #[error("source `{name}`")]
+    Source {
+        /// The source's name.
+        name: String,
+        /// What is wrong with them.
+        source: Box<PretrainError>,
+    },
+    /// Some pairs are to be drawn oftener than others by batches that cannot do it.
+    #[error(
+        "weights of data.sources: the batches of {arm} are not of one source each, with sampler.by_source, \
+         kind \"stratified\", leftovers \"drop\" or \"carry\" and weights \"size\""
+    )]
+    SourceWeights {
+        /// The arm.
+        arm: String,
+    },
+    /// A folder that is to be written holds something.
+    #[error("{}: expected no folder or an empty one", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An arm's name cannot be a folder's.
     #[error("arm `{arm}`: a name has letters, digits, spaces and any of -_.,= within, at most 64 in all")]
     ArmName {

@@ -58,8 +58,8 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Draw,
-    EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, SamplerConfig, SamplerKind,
-    SamplerOverrides, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
+    EmbedderConfig, EmbedderKind, EvalConfig, Keep, NamedSource, PoolingKind, RateDecay, RunConfig, SamplerConfig,
+    SamplerKind, SamplerOverrides, SourceTable, SplitBy, StudentConfig, StudentKind, TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};
 pub use difference::Difference;
@@ -68,7 +68,7 @@ pub use holder::RunHolder;
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{
     ArmKeys, ClusterSummary, Comparison, Found, Gain, Hardness, Index, MineConfig, Mined, Pipeline, PlanInspection,
-    Row, Scores,
+    Row, Scores, SourceQueries,
 };
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::Bench;
 
-/// What makes every kind of state: a learned temperature, an average, the best of several validations, dropout, chunks.
-const SETTINGS: [&str; 15] = [
+/// What makes every kind of state: a learned temperature, an average, the best of several validations, dropout, chunks, clusters made anew.
+const SETTINGS: [&str; 16] = [
     "run.arms=[\"passages\"]",
     "student.kind=bert",
     "student.layers=1",
@@ -26,6 +26,7 @@ const SETTINGS: [&str; 15] = [
     "train.checkpoint_every=7",
     "train.evaluate_every=25",
     "train.keep=best",
+    "train.recluster_every=37",
     "data.validation_share=0.2",
 ];
 

@@ -30,7 +30,7 @@ pub use error::EvalError;
 pub use evaluate::{EvalOptions, evaluate};
 pub use evaluate_file::evaluate_file;
 pub use evaluate_results::evaluate_results;
-pub use files::BeirJudgement;
+pub use files::{BeirJudgement, decompressed};
 pub use indexed::{IndexedQrels, evaluate_hits};
 pub use measure::Measure;
 pub use measure_at_level::MeasureAtLevel;

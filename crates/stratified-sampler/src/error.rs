@@ -207,7 +207,7 @@ pub enum SamplerError {
     /// No samplers to draw from.
     #[error("a curriculum of no samplers")]
     NoSamplers,
-    /// A sampler of other pairs or batches than the first.
+    /// A sampler of other pairs or batches than the first, or without a full batch.
     #[error("sampler {sampler} draws batches of {batch_size} out of {pairs} pairs, unlike the first")]
     OtherSampler {
         /// The sampler, from 0.
@@ -216,6 +216,14 @@ pub enum SamplerError {
         batch_size: usize,
         /// Its pairs.
         pairs: usize,
+    },
+    /// A sampler that does not begin beyond the one before.
+    #[error("a sampler from batch {start} on, the one before begins at {before}")]
+    NotLater {
+        /// Where it begins.
+        start: usize,
+        /// Where the one before begins.
+        before: usize,
     },
     /// A schedule without a knot.
     #[error("a schedule without knots")]

@@ -33,12 +33,24 @@ pub(super) struct RunPlanArgs {
     /// Batches of an epoch to look at
     #[arg(long, value_name = "N", default_value_t = 16, requires = "inspect", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) batches: u32,
+    /// Write the batches with their tokens to a folder of Parquet files, as ArcticTraining's Arctic Embed trains on
+    #[cfg(feature = "parquet")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["labels", "rank", "inspect"])]
+    pub(super) arctic: Option<std::path::PathBuf>,
     /// How many ranks share a batch
     #[arg(long, value_name = "N", requires = "rank", conflicts_with = "labels")]
     world: Option<usize>,
 }
 
 impl RunPlanArgs {
+    /// Whether it leaves the run folder's stages as they are: tokens may want a vocabulary that is not there yet.
+    pub(super) fn only_reads(&self) -> bool {
+        #[cfg(feature = "parquet")]
+        return self.arctic.is_none();
+        #[cfg(not(feature = "parquet"))]
+        true
+    }
+
     /// The rank and how many there are, if not all of a batch is asked for.
     pub(super) fn share(&self) -> Option<(usize, usize)> {
         self.rank.zip(self.world)

@@ -147,7 +147,8 @@ impl RunCommand {
     /// Whether it leaves the run folder as it is, so that it may look at one that another process works in.
     fn only_reads(&self) -> bool {
         match self {
-            Self::Plan(_) | Self::Search(_) | Self::Mine(_) | Self::Clusters(_) => true,
+            Self::Plan(plan) => plan.only_reads(),
+            Self::Search(_) | Self::Mine(_) | Self::Clusters(_) => true,
             #[cfg(feature = "report")]
             Self::Report => true,
             Self::Run | Self::Embed | Self::Cluster | Self::Train | Self::Eval => false,
@@ -228,6 +229,12 @@ impl BackendTask for Task {
             RunCommand::Plan(plan) if plan.inspect => {
                 let members = plan.member.all_of(folder)?;
                 print_plans(&pipeline.inspect_plans(&members, plan.epoch, plan.batches as usize)?)
+            }
+            #[cfg(feature = "parquet")]
+            RunCommand::Plan(plan) if plan.arctic.is_some() => {
+                let to = plan.arctic.unwrap_or_default();
+                let batches = pipeline.write_arctic(plan.member.of(folder)?, plan.epoch, &to)?;
+                print(&format!("{}: {} batches\n", to.display(), count(batches)))
             }
             RunCommand::Plan(plan) => {
                 let plan = pipeline.plan(plan.member.of(folder)?, plan.epoch, plan.share())?;

@@ -2,6 +2,7 @@
 
 mod arm;
 mod cluster;
+mod data;
 mod joined;
 mod overrides;
 mod sampler;
@@ -16,10 +17,11 @@ use serde::{Deserialize, Serialize};
 
 pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
+pub use data::{DataConfig, DataFormat, NamedSource, SourceTable, SplitBy};
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
-    DataConfig, DataFormat, EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, SplitBy,
-    StudentConfig, StudentKind, TrainConfig,
+    EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, StudentConfig, StudentKind,
+    TrainConfig,
 };
 
 use crate::difference::Difference;
@@ -264,8 +266,10 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 5] = [
+        let more: [(&str, &[&str]); 7] = [
+            ("train.recluster_every", &["0"]),
             ("data.sample", &["0"]),
+            ("data.limit", &["0"]),
             ("student.layers", &["0", "1025"]),
             ("cluster.max_points_per_centroid", &["0"]),
             ("sampler.cap", &["0"]),

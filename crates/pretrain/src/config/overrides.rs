@@ -28,8 +28,10 @@ pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let inner = tables.split('.').try_fold(table, |table, name| {
         table.entry(name).or_insert_with(|| Value::Table(Table::new())).as_table_mut().ok_or_else(malformed)
     })?;
-    if (tables, key) == ("run", "arms") {
-        inner.remove("arm");
+    for (table, plural, singular) in [("run", "arms", "arm"), ("data", "sources", "source")] {
+        if (tables, key) == (table, plural) {
+            inner.remove(singular);
+        }
     }
     inner.insert(key.to_owned(), parse_value(value.trim()));
     Ok(())

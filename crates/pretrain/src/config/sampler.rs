@@ -44,6 +44,9 @@ pub struct SamplerConfig {
     pub unique: Vec<UniqueKey>,
     /// Pairs are drawn whose passage is among so many nearest to their query, by the clustering embedder; absent: all.
     pub consistent_within: Option<usize>,
+    /// Whether the pairs of a batch are of one source too, where `data.sources` names several: strata are then clusters within sources.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_source: bool,
     /// Several samplers by a schedule, each with keys of its own.
     pub curriculum: Option<CurriculumSection>,
 }
@@ -119,6 +122,7 @@ impl Default for SamplerConfig {
             group: None,
             unique: Vec::new(),
             consistent_within: None,
+            by_source: false,
             curriculum: None,
         }
     }

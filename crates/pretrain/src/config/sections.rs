@@ -6,71 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ArmConfig;
 
-/// Where pairs, corpus and test queries come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DataConfig {
-    /// How `path` is laid out.
-    pub format: DataFormat,
-    /// A BEIR folder, a JSONL file of pairs, or the folder of a Cargo workspace.
-    pub path: PathBuf,
-    /// Whether a BEIR passage is title and text, with a space between them, rather than the text alone.
-    pub use_titles: bool,
-    /// The qrels file of the test split, without `.tsv` (BEIR).
-    pub test_split: String,
-    /// The topics held out as the test split (pairs); empty: a share by hash.
-    pub test_topics: Vec<String>,
-    /// What the held-out share is a share of (pairs).
-    pub test_by: SplitBy,
-    /// The share held out as the test split by hash (pairs, rust-docs), above 0 and below 1.
-    pub test_share: f64,
-    /// The share of training that is the validation split, from 0 on and below 1: of topics, packages' families or passages.
-    pub validation_share: f64,
-    /// The qrels file of the validation split, without `.tsv` (BEIR); empty: none but `validation_share`.
-    pub validation_split: String,
-    /// How many pairs a deterministic sample keeps (rust-docs); absent: all.
-    pub sample: Option<usize>,
-}
-
-/// A layout of training and test data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DataFormat {
-    /// `corpus.jsonl`, `queries.jsonl`, `qrels/{train,test}.tsv`.
-    Beir,
-    /// One JSON object a line with `query`, `passage` and perhaps `topic`.
-    Pairs,
-    /// Doc comments and items of the packages in a `Cargo.lock`.
-    RustDocs,
-}
-
-/// What a hash holds out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SplitBy {
-    /// Passages, with all their pairs.
-    Passage,
-    /// Whole topics.
-    Topic,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            format: DataFormat::RustDocs,
-            path: PathBuf::from("."),
-            use_titles: true,
-            test_split: "test".into(),
-            test_topics: Vec::new(),
-            test_by: SplitBy::Passage,
-            test_share: 0.15,
-            validation_share: 0.0,
-            validation_split: String::new(),
-            sample: None,
-        }
-    }
-}
-
 /// The pretrained embedder whose vectors are clustered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -260,6 +195,9 @@ pub struct TrainConfig {
     pub evaluate_every: usize,
     /// Which step's student is exported.
     pub keep: Keep,
+    /// Steps after which what batches are drawn from is clustered anew, by the student's own embeddings, again and again; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recluster_every: Option<usize>,
 }
 
 /// Which step's student is exported.
@@ -320,6 +258,7 @@ impl Default for TrainConfig {
             tensorboard: false,
             evaluate_every: 0,
             keep: Keep::Last,
+            recluster_every: None,
         }
     }
 }

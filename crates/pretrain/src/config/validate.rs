@@ -7,9 +7,11 @@ use std::fmt::Display;
 use embed::LexicalConfig;
 use infonce::Similarity;
 use retrieval_eval::{BootstrapConfig, Measure};
-use stratified_sampler::SamplerError;
+use stratified_sampler::{Leftovers, SamplerError, Weights};
 
-use super::{Config, DataFormat, EmbedderKind, Keep, RateDecay, SamplerKind, StudentKind, overrides};
+use super::{
+    Config, DataConfig, DataFormat, EmbedderKind, Keep, NamedSource, RateDecay, SamplerKind, StudentKind, overrides,
+};
 use crate::error::{PretrainError, Result};
 
 fn require(holds: bool, key: &'static str, value: impl Display, expected: &'static str) -> Result<()> {
@@ -48,7 +50,7 @@ impl Config {
         self.validate_data()?;
         self.validate_sections()?;
         self.validate_eval()?;
-        self.arms()?;
+        self.validate_sources()?;
         self.without_repeats("run.seeds", &self.run.seeds)?;
         require(self.run.threads <= 4096, "run.threads", self.run.threads, "0 to 4096")?;
         require(!self.run.dir.as_os_str().is_empty(), "run.dir", "\"\"", "a folder")
@@ -93,27 +95,39 @@ impl Config {
 
     fn validate_data(&self) -> Result<()> {
         let data = &self.data;
-        require(!data.path.as_os_str().is_empty(), "data.path", "\"\"", "a file or folder")?;
-        let inside = data.test_share > 0.0 && data.test_share < 1.0;
-        require(inside, "data.test_share", data.test_share, "above 0 and below 1")?;
-        if data.format == DataFormat::Beir {
-            require(!data.test_split.is_empty(), "data.test_split", "\"\"", "a split's name")?;
+        if data.sources.is_empty() {
+            return validate_source(data, false);
         }
-        let inside = (0.0..1.0).contains(&data.validation_share);
-        require(inside, "data.validation_share", data.validation_share, "0 or more and below 1")?;
-        if !data.validation_split.is_empty() {
-            let split = &data.validation_split;
-            let of_its_own = *split != data.test_split && split != "train";
-            require(of_its_own, "data.validation_split", split, "another split than those of training and test")?;
-            let only = data.format == DataFormat::Beir && data.validation_share == 0.0;
-            require(
-                only,
-                "data.validation_split",
-                split,
-                "nothing but with data.format = \"beir\" and no validation_share",
-            )?;
+        for source in data.resolved()? {
+            let NamedSource { name, weight, data } = &source;
+            let named = !name.is_empty() && !name.contains('/');
+            require(named, "data.sources.name", format!("{name:?}"), "a name without a slash")?;
+            require(*weight > 0.0 && *weight <= 1e6, "data.sources.weight", weight, "above 0 and at most 1000000")?;
+            let wrong = |error| PretrainError::Source { name: name.clone(), source: Box::new(error) };
+            validate_source(data, true).map_err(wrong)?;
+            let alone = data.sources.is_empty();
+            require(alone, "data.sources", "within a source", "no sources of a source").map_err(wrong)?;
         }
-        require(data.sample != Some(0), "data.sample", 0, "1 or more")
+        let names: Vec<&String> = data.sources.iter().map(|source| &source.name).collect();
+        self.without_repeats("data.sources.name", &names)
+    }
+
+    /// Whether each arm's batches can be drawn by source, and by the sources' weights.
+    fn validate_sources(&self) -> Result<()> {
+        let weighted = self.data.sources.iter().any(|source| source.weight != 1.0);
+        for arm in self.arms()? {
+            for sampler in arm.draws.iter().map(|draw| &draw.sampler) {
+                let drawn = !sampler.by_source || !self.data.sources.is_empty() && sampler.kind != SamplerKind::Uniform;
+                let expected = "false, or data.sources and a sampler.kind that knows strata";
+                require(drawn, "sampler.by_source", sampler.by_source, expected)?;
+                let streams = matches!(sampler.leftovers, Leftovers::Drop | Leftovers::Carry);
+                let shared = sampler.kind == SamplerKind::Stratified && streams && sampler.weights == Weights::Size;
+                if weighted && !(sampler.by_source && shared) {
+                    return Err(PretrainError::SourceWeights { arm: arm.title.clone() });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn validate_clusters(&self) -> Result<()> {
@@ -259,6 +273,7 @@ impl Config {
             "best",
             "last, or train.evaluate_every of 1 or more",
         )?;
+        require(train.recluster_every != Some(0), "train.recluster_every", 0, "1 or more")?;
         tokens("train.max_query_tokens", train.max_query_tokens)?;
         tokens("train.max_passage_tokens", train.max_passage_tokens)
     }
@@ -282,5 +297,36 @@ impl Config {
         require(eval.resamples <= 10_000_000, "eval.resamples", eval.resamples, "1 to 10000000")?;
         tokens("eval.max_query_tokens", eval.max_query_tokens)?;
         tokens("eval.max_passage_tokens", eval.max_passage_tokens)
+    }
+}
+
+/// What a source of data is read by; of several one may lack a test.
+fn validate_source(data: &DataConfig, is_one_of_several: bool) -> Result<()> {
+    require(!data.path.as_os_str().is_empty(), "data.path", "\"\"", "a file or folder")?;
+    let inside = (data.test_share > 0.0 || is_one_of_several && data.test_share == 0.0) && data.test_share < 1.0;
+    require(inside, "data.test_share", data.test_share, "above 0 and below 1")?;
+    let has_splits = matches!(data.format, DataFormat::Beir | DataFormat::MsMarco);
+    if has_splits && !is_one_of_several {
+        require(!data.test_split.is_empty(), "data.test_split", "\"\"", "a split's name")?;
+    }
+    let inside = (0.0..1.0).contains(&data.validation_share);
+    require(inside, "data.validation_share", data.validation_share, "0 or more and below 1")?;
+    if !data.validation_split.is_empty() {
+        let split = &data.validation_split;
+        let of_its_own = *split != data.test_split && split != "train";
+        require(of_its_own, "data.validation_split", split, "another split than those of training and test")?;
+        let only = has_splits && data.validation_share == 0.0;
+        require(
+            only,
+            "data.validation_split",
+            split,
+            "nothing but with data.format = \"beir\" or \"ms-marco\" and no validation_share",
+        )?;
+    }
+    require(data.sample != Some(0), "data.sample", 0, "1 or more")?;
+    require(data.limit != Some(0), "data.limit", 0, "1 or more")?;
+    match data.columns.fault() {
+        Some(name) => require(false, "data.columns", format!("{name:?}"), "a name for each, no two alike"),
+        None => Ok(()),
     }
 }

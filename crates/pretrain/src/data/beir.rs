@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use retrieval_eval::{BeirJudgement, Problem};
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
 use super::digest::digest;
-use super::judgements::{Document, Split};
-use super::lines::{each_line, each_record};
+use super::ids::{Ids, Named};
+use super::judgements::Split;
+use super::lines::{Field, each_line, each_record};
 use super::row_index::RowIndex;
 use super::split::HashShare;
 use super::validation::Unit;
-use super::{Counts, DataError, Dataset, Texts};
+use super::{Counts, DataError, Dataset};
 
 /// A folder with `corpus.jsonl`, `queries.jsonl` and `qrels/{train,test}.tsv`, evaluated as BEIR does.
 ///
@@ -44,7 +44,7 @@ pub struct Beir {
     /// Whether a passage is title and text, with a space between them, rather than the text alone.
     #[serde(default = "yes")]
     pub use_titles: bool,
-    /// The qrels file of the test split without `.tsv`: `test` or `dev`.
+    /// The qrels file of the test split without `.tsv`: `test` or `dev`; empty where there is to be no test.
     #[serde(default = "test")]
     pub test_split: String,
     /// Which queries settings are chosen by.
@@ -52,7 +52,7 @@ pub struct Beir {
     pub validation: BeirValidation,
 }
 
-/// The validation split of a BEIR folder.
+/// The validation split of a BEIR or MS MARCO folder.
 ///
 /// ```
 /// use pretrain::data::BeirValidation;
@@ -78,6 +78,20 @@ pub enum BeirValidation {
         /// Its name without `.tsv`, such as `dev`.
         split: String,
     },
+}
+
+impl BeirValidation {
+    /// The share of training, and the split of the data, that are the validation split.
+    pub(super) fn of(&self, test_split: &str) -> Result<(HashShare, Option<&str>), DataError> {
+        match self {
+            Self::None => Ok((HashShare::validation(0.0)?, None)),
+            Self::Share { share } => Ok((HashShare::validation(*share)?, None)),
+            Self::Split { split } if split == test_split || split == "train" => {
+                Err(DataError::ValidationSplit { split: split.clone() })
+            }
+            Self::Split { split } => Ok((HashShare::validation(0.0)?, Some(split))),
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -137,37 +151,27 @@ impl Beir {
     }
 
     fn load_splits(&self, train: bool) -> Result<Dataset, DataError> {
-        let (share, validation_split) = self.validation()?;
+        let (share, validation_split) = self.validation.of(&self.test_split)?;
         let mut builder = Builder::default();
         let documents = self.read_corpus(&mut builder)?;
         let queries = self.read_queries(&mut builder, &documents)?;
-        let mut named = Named { documents, queries, missing: FxHashMap::default() };
-        let mut judge = |split, name: &str, builder: &mut Builder| named.judge(split, &self.qrels(name), builder);
+        let mut named = Named::new(documents, queries);
+        let mut judge = |split, name: &str, builder: &mut Builder| judge(&mut named, split, &self.qrels(name), builder);
         if train {
             judge(Split::Train, "train", &mut builder)?;
         }
         if let Some(name) = validation_split {
             judge(Split::Validation, name, &mut builder)?;
         }
-        judge(Split::Test, &self.test_split, &mut builder)?;
+        if !self.test_split.is_empty() {
+            judge(Split::Test, &self.test_split, &mut builder)?;
+        }
         let titles = builder.topics();
         let shared = titles.names.len() > 1 && 2 * titles.names.len() <= titles.of_passage.len();
         builder.cut_validation(share, if shared { Unit::Topic(|name| name) } else { Unit::Passage });
         let mut dataset = builder.finish(shared);
         dataset.notes.extend(notes(&dataset.counts));
         Ok(dataset)
-    }
-
-    /// The share of training, and the file, that are the validation split.
-    fn validation(&self) -> Result<(HashShare, Option<&str>), DataError> {
-        match &self.validation {
-            BeirValidation::None => Ok((HashShare::validation(0.0)?, None)),
-            BeirValidation::Share { share } => Ok((HashShare::validation(*share)?, None)),
-            BeirValidation::Split { split } if *split == self.test_split || split == "train" => {
-                Err(DataError::ValidationSplit { split: split.clone() })
-            }
-            BeirValidation::Split { split } => Ok((HashShare::validation(0.0)?, Some(split))),
-        }
     }
 
     fn qrels(&self, split: &str) -> PathBuf {
@@ -177,7 +181,7 @@ impl Beir {
     fn read_corpus(&self, builder: &mut Builder) -> Result<RowIndex, DataError> {
         let path = self.path.join("corpus.jsonl");
         let mut ids = Ids::default();
-        let surrogates = each_record(&path, &["_id", "text", "title"], |mut record| {
+        let surrogates = each_record(&path, &["_id", "text", "title"].map(Field::one), |mut record| {
             let (id, text) = (record.require(0)?, record.require(1)?);
             let title = record.take(2).unwrap_or_default();
             let content = digest(&[&title, &text]);
@@ -198,7 +202,7 @@ impl Beir {
     fn read_queries(&self, builder: &mut Builder, documents: &RowIndex) -> Result<RowIndex, DataError> {
         let path = self.path.join("queries.jsonl");
         let mut ids = Ids::default();
-        let surrogates = each_record(&path, &["_id", "text"], |mut record| {
+        let surrogates = each_record(&path, &["_id", "text"].map(Field::one), |mut record| {
             let (id, text) = (record.require(0)?, record.require(1)?);
             let content = digest(&[&text]);
             if ids.repeats(&id, content, builder.queries(), (&path, record.line))? {
@@ -217,75 +221,22 @@ impl Beir {
     }
 }
 
-/// The ids of one file while it is read.
-#[derive(Default)]
-struct Ids {
-    rows: RowIndex,
-    /// Of each row, what the line has beside the id.
-    contents: Vec<[u8; 16]>,
-}
-
-impl Ids {
-    /// Whether the id came before with the same content.
-    fn repeats(
-        &self,
-        id: &str,
-        content: [u8; 16],
-        texts: &Texts,
-        (path, line): (&Path, usize),
-    ) -> Result<bool, DataError> {
-        match self.rows.get(id, |row| texts.id(row)) {
-            None => Ok(false),
-            Some(before) if self.contents[before as usize] == content => Ok(true),
-            Some(_) => Err(DataError::DuplicateId { path: path.to_owned(), line, id: id.to_owned() }),
-        }
-    }
-
-    /// Adds the last of `texts`.
-    fn insert(&mut self, row: u32, content: [u8; 16], texts: &Texts) {
-        self.rows.insert(row, |row| texts.id(row));
-        self.contents.push(content);
-    }
-}
-
-/// What the ids of judgements name.
-struct Named {
-    documents: RowIndex,
-    queries: RowIndex,
-    /// Numbers of the documents that the corpus lacks.
-    missing: FxHashMap<String, u32>,
-}
-
-impl Named {
-    /// Hands the judgements of a qrels file, with or without a header, to `builder`.
-    fn judge(&mut self, split: Split, path: &Path, builder: &mut Builder) -> Result<(), DataError> {
-        each_line(path, |line, content| {
-            let judgement = match BeirJudgement::parse(content) {
-                Ok(judgement) => judgement,
-                Err(Problem::Grade { text }) if line == 1 && text == "score" => return Ok(()),
-                Err(problem) => return Err(DataError::MalformedJudgement { path: path.to_owned(), line, problem }),
-            };
-            let query = self.queries.get(&judgement.query, |row| builder.queries().id(row)).ok_or_else(|| {
-                DataError::UnknownQuery { path: path.to_owned(), line, id: judgement.query.to_string() }
-            })?;
-            let document = self.document(&judgement.document, builder.passages())?;
-            builder.judge(split, query, document, judgement.grade);
-            Ok(())
-        })
-    }
-
-    fn document(&mut self, id: &str, passages: &Texts) -> Result<Document, DataError> {
-        if let Some(row) = self.documents.get(id, |row| passages.id(row)) {
-            return Ok(Document::Passage(row));
-        }
-        let next = u32::try_from(self.missing.len()).map_err(|_| DataError::TooManyTexts)?;
-        Ok(Document::Missing(*self.missing.entry(id.to_owned()).or_insert(next)))
-    }
+/// Hands the judgements of a qrels file, with or without a header, to `builder`.
+fn judge(named: &mut Named, split: Split, path: &Path, builder: &mut Builder) -> Result<(), DataError> {
+    each_line(path, |line, content| {
+        let judgement = match BeirJudgement::parse(content) {
+            Ok(judgement) => judgement,
+            Err(Problem::Grade { text }) if line == 1 && text == "score" => return Ok(()),
+            Err(problem) => return Err(DataError::MalformedJudgement { path: path.to_owned(), line, problem }),
+        };
+        let judged = (&*judgement.query, &*judgement.document, judgement.grade);
+        named.judge(split, judged, (path, line), builder)
+    })
 }
 
 /// What the counts say that bears on the results.
-fn notes(counts: &Counts) -> Vec<String> {
-    let lacking = "of documents that corpus.jsonl lacks";
+pub(super) fn notes(counts: &Counts) -> Vec<String> {
+    let lacking = "of documents that the corpus lacks";
     [
         (counts.test_missing, format!("test judgements {lacking}: they count as relevant and are never found")),
         (
@@ -303,7 +254,7 @@ fn notes(counts: &Counts) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Pair, TestQuery};
+    use super::super::{Pair, TestQuery, Texts};
     use super::*;
 
     fn relevant(query: u32, relevant: &[(u32, i32)]) -> TestQuery {
@@ -542,8 +493,8 @@ mod tests {
         let counts = &dataset.counts;
         assert_eq!((counts.test_judgements, counts.test_missing, counts.judgements_of_missing), (3, 2, 1));
         let notes = [
-            "2 test judgements of documents that corpus.jsonl lacks: they count as relevant and are never found",
-            "1 training judgements of documents that corpus.jsonl lacks, left out",
+            "2 test judgements of documents that the corpus lacks: they count as relevant and are never found",
+            "1 training judgements of documents that the corpus lacks, left out",
         ];
         assert_eq!(dataset.notes, notes);
     }

@@ -6,8 +6,9 @@ use super::judgements::{Document, Judgement, Judgements, Split, test_queries};
 use super::known_texts::KnownTexts;
 use super::split::HashShare;
 use super::topics::TopicNames;
+use super::used_queries::Uses;
 use super::validation::{Cut, Unit};
-use super::{Counts, DataError, Dataset, Pair, TestQuery, Text, Texts, Topics};
+use super::{Counts, DataError, Dataset, Negatives, Pair, Sources, TestQuery, Texts, Topics};
 
 /// Pairs that a note names.
 const NAMED: usize = 3;
@@ -25,9 +26,16 @@ pub(super) struct Builder {
     validation: Judgements,
     test: Judgements,
     own: FxHashMap<u32, u32>,
+    /// Passages that are given as no answers, each with the pair of training that it is given for.
+    negatives: Vec<(Pair, u32)>,
+    /// The sources so far, of which the last is being read.
+    sources: Vec<String>,
+    /// The source of each training pair.
+    source_of_pair: Vec<u32>,
     pub(super) counts: Counts,
-    /// Pairs of training that are left out as they are in the test, and the first of them by their ids.
-    in_test: Vec<Pair>,
+    /// Pairs of training that are not trained on.
+    known: Vec<Pair>,
+    /// The first of those that are left out as they are in the test, by their ids.
     named: Vec<String>,
 }
 
@@ -47,8 +55,10 @@ impl Builder {
     pub(super) fn merged_document(&mut self, id: &str, text: &str, topic: &str) -> Result<Option<u32>, DataError> {
         let before = self.passages.len();
         let row = self.passages.merge(id, text)?;
-        if self.passages.len() > before {
-            self.topics.push(topic);
+        match row {
+            _ if self.passages.len() > before => self.topics.push(topic),
+            Some(row) => self.topics.complete(row, topic),
+            None => {}
         }
         Ok(row)
     }
@@ -71,7 +81,8 @@ impl Builder {
             Split::Validation => &mut self.validation,
             Split::Test => &mut self.test,
         };
-        let new = judgements.add(Judgement { query, document, grade });
+        let source = self.sources.len().saturating_sub(1) as u32;
+        let new = judgements.add(Judgement { query, document, grade, source });
         self.counts.judgements_repeated += usize::from(!new);
     }
 
@@ -84,6 +95,21 @@ impl Builder {
                 self.counts.judgements_of_empty += 1;
             }
         }
+    }
+
+    /// Says that a passage does not answer the query of a pair.
+    pub(super) fn negative(&mut self, query: u32, passage: u32, negative: u32) {
+        self.negatives.push((Pair { query, passage }, negative));
+    }
+
+    /// Says that a passage answers a query, though neither trains the other.
+    pub(super) fn known(&mut self, query: u32, passage: u32) {
+        self.known.push(Pair { query, passage });
+    }
+
+    /// Says that what follows is from another source.
+    pub(super) fn begin_source(&mut self, name: &str) {
+        self.sources.push(name.to_owned());
     }
 
     fn read(&mut self, split: Split) -> &mut usize {
@@ -124,8 +150,12 @@ impl Builder {
         let mut validation = test_queries(&self.validation.list, &self.own, &mut self.counts);
         let mut test = test_queries(&self.test.list, &self.own, &mut self.counts);
         self.count(&train, &validation, &test);
-        let mut known = std::mem::take(&mut self.in_test);
-        let queries = self.take_used_queries(&mut train, &mut known, [&mut validation, &mut test]);
+        let mut known = std::mem::take(&mut self.known);
+        let negatives = self.take_negatives(&train, &known);
+        let sources = self.take_sources();
+        let uses = Uses { train: &mut train, known: &mut known, validation: &mut validation, test: &mut test };
+        let queries = uses.renumber(&self.queries.all);
+        self.counts.queries_unused = self.queries.len() - queries.len();
         self.counts.queries = queries.len();
         let topics = with_topics.then_some(self.topics.topics);
         let (counts, passages) = (self.counts, self.passages.all);
@@ -135,18 +165,17 @@ impl Builder {
             let (count, named) = (counts.judgements_in_test, self.named.join(", "));
             notes.push(format!("{count} training pairs that are in the test too, left out: {named}{more}"));
         }
-        Dataset { queries, passages, train, known, validation, test, topics, counts, notes }
+        Dataset { queries, passages, train, known, negatives, validation, test, topics, sources, counts, notes }
     }
 
     /// The distinct pairs to train on, none of a validation query, none that the test judges relevant.
     fn take_pairs(&mut self) -> Vec<Pair> {
         let validated = self.validation.list.iter().map(|judgement| self.queries.first(judgement.query));
         let validated: FxHashSet<u32> = validated.collect();
-        let tested: FxHashSet<Pair> =
-            self.test.list.iter().filter_map(|judgement| self.relevant_pair(judgement)).collect();
+        let tested: FxHashSet<Pair> = self.relevant_pairs(&self.test).collect();
         let (mut pairs, mut seen) = (Vec::new(), FxHashSet::default());
         let counts = &mut self.counts;
-        for Judgement { query, document, grade } in std::mem::take(&mut self.train.list) {
+        for Judgement { query, document, grade, source } in std::mem::take(&mut self.train.list) {
             let Document::Passage(passage) = document else {
                 counts.judgements_of_missing += 1;
                 continue;
@@ -164,9 +193,10 @@ impl Builder {
                     let (query, passage) = (self.queries.all.id(query), self.passages.all.id(passage));
                     self.named.push(format!("{query} with {passage}"));
                 }
-                self.in_test.push(pair);
+                self.known.push(pair);
             } else if seen.insert(pair) {
                 pairs.push(pair);
+                self.source_of_pair.push(source);
             } else {
                 counts.judgements_repeated += 1;
             }
@@ -174,8 +204,48 @@ impl Builder {
         pairs
     }
 
+    /// Of each training pair the negatives that are given for it and answer its query nowhere in the data.
+    fn take_negatives(&mut self, train: &[Pair], known: &[Pair]) -> Negatives {
+        let given = std::mem::take(&mut self.negatives);
+        if given.is_empty() {
+            return Negatives::default();
+        }
+        let place: FxHashMap<Pair, u32> = train.iter().copied().zip(0..).collect();
+        let judged = self.relevant_pairs(&self.validation).chain(self.relevant_pairs(&self.test));
+        let positives: FxHashSet<Pair> = train.iter().chain(known).copied().chain(judged).collect();
+        let (queries, passages) = (&self.queries, &self.passages);
+        let mut seen = FxHashSet::default();
+        let kept = given.iter().filter_map(|&(pair, negative)| {
+            let pair = Pair { query: queries.first(pair.query), passage: passages.first(pair.passage) };
+            let (place, negative) = (*place.get(&pair)?, passages.first(negative));
+            let is_positive = positives.contains(&Pair { passage: negative, ..pair });
+            (!is_positive && !passages.is_blank(negative) && seen.insert((place, negative)))
+                .then_some((place, negative))
+        });
+        let mut kept: Vec<(u32, u32)> = kept.collect();
+        kept.sort_by_key(|&(place, _)| place);
+        self.counts.negatives_left_out = given.len() - kept.len();
+        self.counts.negatives = kept.len();
+        Negatives::new(train.len(), kept)
+    }
+
+    /// Where there are several sources, which training pairs and test queries are of which.
+    fn take_sources(&mut self) -> Option<Sources> {
+        let mut seen = FxHashSet::default();
+        let relevant = self.test.list.iter().filter(|judgement| judgement.grade > 0);
+        let of_test =
+            relevant.filter(|judgement| seen.insert(judgement.query)).map(|judgement| judgement.source).collect();
+        let (names, of_pair) = (std::mem::take(&mut self.sources), std::mem::take(&mut self.source_of_pair));
+        (!names.is_empty()).then_some(Sources { names, of_pair, of_test })
+    }
+
+    /// The texts of the relevant judgements of documents that are there.
+    fn relevant_pairs<'a>(&'a self, judgements: &'a Judgements) -> impl Iterator<Item = Pair> + 'a {
+        judgements.list.iter().filter_map(|judgement| self.relevant_pair(judgement))
+    }
+
     /// The texts of a relevant judgement of a document that is there.
-    fn relevant_pair(&self, &Judgement { query, document, grade }: &Judgement) -> Option<Pair> {
+    fn relevant_pair(&self, &Judgement { query, document, grade, .. }: &Judgement) -> Option<Pair> {
         match document {
             Document::Passage(passage) if grade > 0 => {
                 Some(Pair { query: self.queries.first(query), passage: self.passages.first(passage) })
@@ -208,31 +278,6 @@ impl Builder {
             queries_in_both: test.iter().filter(in_training).count(),
             ..std::mem::take(&mut self.counts)
         };
-    }
-
-    /// The queries that are used, training first, with all indices made to point at them; of `known` the pairs whose query is trained on.
-    fn take_used_queries(
-        &mut self,
-        train: &mut [Pair],
-        known: &mut Vec<Pair>,
-        searched: [&mut Vec<TestQuery>; 2],
-    ) -> Texts {
-        let trained: FxHashSet<u32> = train.iter().map(|pair| pair.query).collect();
-        known.retain(|pair| trained.contains(&pair.query));
-        let all = std::mem::take(&mut self.queries.all);
-        let mut row = vec![None; all.len()];
-        let mut used = Texts::default();
-        let mut renumber = |query: &mut u32| {
-            let Text { id, text } = all.get(*query);
-            *query = *row[*query as usize].get_or_insert_with(|| {
-                used.push(id, text);
-                used.len() as u32 - 1
-            });
-        };
-        train.iter_mut().chain(known).for_each(|pair| renumber(&mut pair.query));
-        searched.into_iter().flatten().for_each(|query| renumber(&mut query.query));
-        self.counts.queries_unused = all.len() - used.len();
-        used
     }
 }
 

@@ -47,8 +47,14 @@ pub struct Counts {
     pub judgements_held_out: usize,
     /// Judgements of training whose texts are a relevant pair of the test too, left out.
     pub judgements_in_test: usize,
+    /// Judgements of training beyond the number that was asked for, left out.
+    pub judgements_over_limit: usize,
     /// Judgements of the same split as an earlier one, with the same query and document or, in training, texts.
     pub judgements_repeated: usize,
+    /// Negatives that the data gives of a pair, but that answer its query somewhere in the data, are blank or come again, left out.
+    pub negatives_left_out: usize,
+    /// Negatives that the data gives of training pairs, kept.
+    pub negatives: usize,
     /// Passages kept: the corpus that is searched.
     pub passages: usize,
     /// Queries kept.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Pair, Positives, Texts};
+use super::{Counts, Negatives, Pair, Positives, Sources, Texts};
 
 /// All that the later stages need: texts, training pairs as two indices, test queries with their judgements.
 ///
@@ -32,12 +32,18 @@ pub struct Dataset {
     /// Pairs of the training data that are not trained on, as the test has them too: their passages are no negatives of their queries, which others train.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<Pair>,
+    /// Hard negatives that the data gives of training pairs.
+    #[serde(default, skip_serializing_if = "Negatives::is_empty")]
+    pub negatives: Negatives,
     /// Queries to choose settings by, none of them in training.
     pub validation: Vec<TestQuery>,
     /// Test queries in the order of the data.
     pub test: Vec<TestQuery>,
     /// The passages' gold topics, where the data has them.
     pub topics: Option<Topics>,
+    /// Which of several sources its training pairs and test queries are from, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Sources>,
     /// What was read, left out and kept.
     pub counts: Counts,
     /// What a reader of the results should know about how the data was found, one sentence each.
@@ -119,6 +125,18 @@ impl Dataset {
             hash.number(self.known.len());
             self.known.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
         }
+        if !self.negatives.is_empty() {
+            hash.text("negatives");
+            (0..self.train.len() as u32).map(|pair| self.negatives.of(pair)).for_each(|of_pair| {
+                hash.number(of_pair.len());
+                of_pair.iter().for_each(|&passage| hash.index(passage).end());
+            });
+        }
+        if let Some(Sources { names, of_pair, of_test }) = &self.sources {
+            hash.text("sources").number(names.len());
+            names.iter().for_each(|name| hash.text(name).end());
+            [of_pair, of_test].into_iter().flatten().for_each(|&source| hash.index(source).end());
+        }
         hash.0.finalize().to_hex().to_string()
     }
 }
@@ -182,10 +200,19 @@ mod tests {
         assert_eq!(hash, "1458b931024e9cc3cd7a7b02bf386da5e364d0a3427f3a704462590222064247");
     }
 
+    fn hash_of(change: impl FnOnce(&mut Dataset)) -> String {
+        let mut dataset = small();
+        change(&mut dataset);
+        dataset.content_hash()
+    }
+
     #[test]
     fn the_hash_moves_with_every_part() {
         let base = small().content_hash();
-        let changes: [fn(&mut Dataset); 12] = [
+        let sources = |of_pair: u32| Sources { names: vec!["a".into()], of_pair: vec![of_pair], of_test: vec![0] };
+        assert_ne!(hash_of(|d| d.sources = Some(sources(0))), hash_of(|d| d.sources = Some(sources(1))));
+        let changes: [fn(&mut Dataset); 13] = [
+            |d| d.negatives = Negatives::new(1, [(0, 1)]),
             |d| d.known.push(Pair { query: 0, passage: 1 }),
             |d| d.queries = texts([("q0", "onex"), ("q1", "two")]),
             |d| d.passages = texts([("d0", "first"), ("d1x", "second")]),
@@ -200,9 +227,7 @@ mod tests {
             |d| d.queries = texts([("q", "0one"), ("q1", "two")]),
         ];
         for (i, change) in changes.iter().enumerate() {
-            let mut dataset = small();
-            change(&mut dataset);
-            assert_ne!(dataset.content_hash(), base, "change {i}");
+            assert_ne!(hash_of(change), base, "change {i}");
         }
     }
 }

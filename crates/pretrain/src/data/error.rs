@@ -47,7 +47,49 @@ pub enum DataError {
         /// Counted from 1.
         line: usize,
         /// The field's name.
-        field: &'static str,
+        field: String,
+    },
+    /// A folder holds no file of pairs.
+    #[error("{}: no file in it is named as one of pairs (.jsonl, .tsv, .csv, .parquet)", path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of columns lacks one.
+    #[error("{}: no column `{column}` among {}", path.display(), quoted(found))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column's name.
+        column: String,
+        /// The names that it has.
+        found: Vec<String>,
+    },
+    /// A column holds something else than text.
+    #[error("{}: column `{column}` is {found}, expected text", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column's name.
+        column: String,
+        /// What it holds.
+        found: String,
+    },
+    /// A Parquet file is broken, or compressed in a way that this build cannot read.
+    #[cfg(feature = "parquet")]
+    #[error("{} cannot be read as Parquet", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<parquet::errors::ParquetError>,
+    },
+    /// This build reads no Parquet.
+    #[error("{}: this build reads no Parquet (feature `parquet`)", path.display())]
+    NoParquet {
+        /// The file.
+        path: PathBuf,
     },
     /// One id names two different texts.
     #[error("{}:{line}: id `{id}` names another text in an earlier line", path.display())]
@@ -126,7 +168,16 @@ pub enum DataError {
     TooManyTexts,
 }
 
+/// Names with marks around each.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 impl DataError {
+    pub(super) fn missing_field(path: &Path, line: usize, field: &str) -> Self {
+        Self::MissingField { path: path.to_owned(), line, field: field.to_owned() }
+    }
+
     pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }

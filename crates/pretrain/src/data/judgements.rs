@@ -27,6 +27,8 @@ pub(super) struct Judgement {
     pub(super) query: u32,
     pub(super) document: Document,
     pub(super) grade: i32,
+    /// The number of the source that has it first.
+    pub(super) source: u32,
 }
 
 /// The judgements of a split in the order of the data, each query and document once.
@@ -53,7 +55,7 @@ impl Judgements {
 pub(super) fn test_queries(judgements: &[Judgement], own: &FxHashMap<u32, u32>, counts: &mut Counts) -> Vec<TestQuery> {
     let mut queries: Vec<TestQuery> = Vec::new();
     let mut place = FxHashMap::default();
-    for &Judgement { query, document, grade } in judgements {
+    for &Judgement { query, document, grade, .. } in judgements {
         if grade <= 0 {
             counts.judgements_not_relevant += 1;
             continue;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use retrieval_eval::decompressed;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::DataError;
 use super::lenient::as_json;
@@ -14,13 +15,17 @@ use super::lenient::as_json;
 /// U+FEFF in UTF-8, which may stand before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// What a file holds, decompressed if it is gzip or zstd.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, DataError> {
+    File::open(path).and_then(decompressed).map_err(|error| DataError::read(path, error))
+}
+
 /// Calls `each` with the number (from 1) and the content of every line that is not blank.
 pub(super) fn each_line(
     path: &Path,
     mut each: impl FnMut(usize, &str) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    let mut lines = BufReader::with_capacity(1 << 20, file);
+    let mut lines = open(path)?;
     let mut bytes = Vec::new();
     let mut number = 0;
     loop {
@@ -37,28 +42,50 @@ pub(super) fn each_line(
     }
 }
 
-/// One object of a JSONL file: the wanted fields that are there.
-pub(super) struct Record<'a, const N: usize> {
+/// A field that is wanted of every object.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    name: &'a str,
+    many: bool,
+}
+
+impl<'a> Field<'a> {
+    /// A field of one value.
+    pub(super) const fn one(name: &'a str) -> Self {
+        Self { name, many: false }
+    }
+
+    /// A field that may be a list of values.
+    pub(super) const fn many(name: &'a str) -> Self {
+        Self { name, many: true }
+    }
+}
+
+/// One object of a JSONL file: of the wanted fields what is there.
+pub(super) struct Record<'a> {
     path: &'a Path,
     /// Counted from 1.
     pub(super) line: usize,
-    names: &'a [&'static str; N],
-    values: [Option<String>; N],
+    fields: &'a [Field<'a>],
+    /// Of each field, in reverse.
+    values: &'a mut [Vec<String>],
 }
 
-impl<const N: usize> Record<'_, N> {
-    /// Takes the value of the wanted field with this index, if it is there and not null.
+impl Record<'_> {
+    /// Takes the value of the wanted field with this index, if it is there and not null; of several the first.
     pub(super) fn take(&mut self, index: usize) -> Option<String> {
-        self.values[index].take()
+        self.values[index].pop()
+    }
+
+    /// Takes all values of a field.
+    pub(super) fn take_all(&mut self, index: usize) -> impl Iterator<Item = String> {
+        self.values[index].drain(..).rev()
     }
 
     /// Takes the value of a field that must be there.
     pub(super) fn require(&mut self, index: usize) -> Result<String, DataError> {
-        self.values[index].take().ok_or_else(|| DataError::MissingField {
-            path: self.path.to_owned(),
-            line: self.line,
-            field: self.names[index],
-        })
+        let missing = || DataError::missing_field(self.path, self.line, self.fields[index].name);
+        self.values[index].pop().ok_or_else(missing)
     }
 }
 
@@ -66,103 +93,126 @@ impl<const N: usize> Record<'_, N> {
 ///
 /// Other fields are skipped unread; of a repeated field the last value counts, as in Python; a number is taken as its
 /// text, and one that JSON has not (`NaN`) as null.
-pub(super) fn each_record<const N: usize>(
+pub(super) fn each_record(
     path: &Path,
-    names: &[&'static str; N],
-    mut each: impl FnMut(Record<'_, N>) -> Result<(), DataError>,
+    fields: &[Field<'_>],
+    mut each: impl FnMut(Record<'_>) -> Result<(), DataError>,
 ) -> Result<usize, DataError> {
     let mut surrogates = 0;
+    let mut values = vec![Vec::new(); fields.len()];
     each_line(path, |line, content| {
-        let values = fields(content, names).or_else(|source| -> Result<_, DataError> {
+        if let Err(source) = read_fields(content, fields, &mut values) {
             // Few lines need it, so that a second pass costs nothing.
-            let lenient = as_json(content).and_then(|(json, lone)| Some((fields(&json, names).ok()?, lone)));
-            let (values, lone) = lenient.ok_or_else(|| DataError::Json { path: path.to_owned(), line, source })?;
-            surrogates += lone;
-            Ok::<_, DataError>(values)
-        })?;
-        each(Record { path, line, names, values })
+            let lenient = as_json(content)
+                .and_then(|(json, lone)| read_fields(&json, fields, &mut values).is_ok().then_some(lone));
+            surrogates += lenient.ok_or_else(|| DataError::Json { path: path.to_owned(), line, source })?;
+        }
+        each(Record { path, line, fields, values: &mut values })
     })?;
     Ok(surrogates)
 }
 
-fn fields<const N: usize>(json: &str, names: &[&'static str; N]) -> serde_json::Result<[Option<String>; N]> {
+fn read_fields(json: &str, fields: &[Field<'_>], values: &mut [Vec<String>]) -> serde_json::Result<()> {
+    values.iter_mut().for_each(Vec::clear);
     let mut json = serde_json::Deserializer::from_str(json);
-    let values = Fields(names).deserialize(&mut json)?;
-    json.end().map(|()| values)
+    Object { fields, values: &mut *values }.deserialize(&mut json)?;
+    json.end()?;
+    values.iter_mut().for_each(|values| values.reverse());
+    Ok(())
 }
 
-struct Fields<'a, const N: usize>(&'a [&'static str; N]);
+struct Object<'a> {
+    fields: &'a [Field<'a>],
+    values: &'a mut [Vec<String>],
+}
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Fields<'_, N> {
-    type Value = [Option<String>; N];
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
-    type Value = [Option<String>; N];
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = [const { None }; N];
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key()? {
-            match self.0.iter().position(|name| *name == key) {
-                Some(index) => values[index] = map.next_value_seed(Scalar(self.0[index]))?,
+            let wanted = self.fields.iter().zip(&mut *self.values).find(|(field, _)| field.name == key);
+            match wanted {
+                Some((&field, values)) => {
+                    values.clear();
+                    map.next_value_seed(Values { field, values })?;
+                }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(values)
+        Ok(())
     }
 }
 
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A string, a number as its text, or nothing for null.
-struct Scalar(&'static str);
+/// A string, a number as its text, nothing for null, or all of a list of these where the field may be one.
+struct Values<'a> {
+    field: Field<'a>,
+    values: &'a mut Vec<String>,
+}
 
-impl<'de> DeserializeSeed<'de> for Scalar {
-    type Value = Option<String>;
+impl<'de> DeserializeSeed<'de> for Values<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Scalar {
-    type Value = Option<String>;
+impl<'de> Visitor<'de> for Values<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a string as `{}`", self.0)
+        let what = if self.field.many { "a string or a list of strings" } else { "a string" };
+        write!(f, "{what} as `{}`", self.field.name)
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Some(value.to_owned()))
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.visit_string(value.to_owned())
     }
 
-    fn visit_string<E: Error>(self, value: String) -> Result<Self::Value, E> {
-        Ok(Some(value))
+    fn visit_string<E: Error>(self, value: String) -> Result<(), E> {
+        self.values.push(value);
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Some(value.to_string()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.visit_string(value.to_string())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Some(value.to_string()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.visit_string(value.to_string())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Some(value.to_string()))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.visit_string(value.to_string())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if !self.field.many {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
+        let field = Field { many: false, ..self.field };
+        while list.next_element_seed(Values { field, values: self.values })?.is_some() {}
+        Ok(())
     }
 }
 
@@ -175,7 +225,7 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         std::fs::write(&path, content).unwrap();
         let mut all = Vec::new();
-        each_record(&path, &["a"], |mut record| {
+        each_record(&path, &[Field::one("a")], |mut record| {
             all.push((record.line, record.take(0)));
             Ok(())
         })?;
@@ -202,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
         std::fs::write(&path, content).unwrap();
-        assert_eq!(each_record(&path, &["a"], |_| Ok(())).unwrap(), 1);
+        assert_eq!(each_record(&path, &[Field::one("a")], |_| Ok(())).unwrap(), 1);
     }
 
     #[test]
@@ -231,6 +281,26 @@ mod tests {
     #[test]
     fn other_fields_and_escaped_keys_are_read_over() {
         assert_eq!(read(r#"{"b": [{"a": 1}], "\u0061": "x"}"#).unwrap(), [(1, Some("x".into()))]);
+    }
+
+    #[test]
+    fn a_field_that_may_be_a_list_is_read_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let lines = ["{\"a\": [\"x\", 7, null, \"y\"]}", "{\"a\": \"z\"}", "{\"a\": []}", "{\"b\": 1}"];
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let mut all: Vec<Vec<String>> = Vec::new();
+        let mut read = |record: &mut Record<'_>| all.push(record.take_all(0).collect());
+        each_record(&path, &[Field::many("a")], |mut record| {
+            read(&mut record);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(all, [vec!["x", "7", "y"], vec!["z"], vec![], vec![]]);
+        std::fs::write(&path, "{\"a\": [[1]]}").unwrap();
+        let error = each_record(&path, &[Field::many("a")], |_| Ok(())).unwrap_err();
+        let DataError::Json { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().starts_with("invalid type: sequence, expected a string as `a`"), "{source}");
     }
 
     #[test]

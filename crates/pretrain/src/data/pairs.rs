@@ -1,4 +1,4 @@
-//! Files of pairs, one JSON object a line.
+//! Files of pairs, a query and its passage a row.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
 use super::judgements::Split;
-use super::lines::each_record;
+use super::pair_rows::{Columns, each_row};
 use super::split::HashShare;
 use super::validation::Unit;
 use super::{DataError, Dataset, PairSplit};
 
-/// A JSONL file with `query`, `passage` and perhaps `topic` (a string or a number) in every line.
+/// A file with a query and its passage in every row, perhaps with a topic (a text or a number) and with passages that do not answer it; or a
+/// folder of such files.
 ///
-/// Every distinct passage is in the corpus. No passage is in both splits: one that occurs under several topics is split
+/// The name says how it is laid out: JSON lines (and where it says nothing), TSV, CSV or Parquet, JSON lines and tables also as gzip or zstd. [`Columns`]
+/// says what its columns are called. A table without a header has a query in its first column, the passage in the second, and negatives in
+/// those after. A passage column that is a list makes a pair of each.
+///
+/// Every distinct passage is in the corpus, negatives too. No passage is in both splits: one that occurs under several topics is split
 /// by its first.
 ///
 /// ```
@@ -30,8 +35,11 @@ use super::{DataError, Dataset, PairSplit};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pairs {
-    /// The file.
+    /// The file, or a folder of files.
     pub path: PathBuf,
+    /// What the columns are called.
+    #[serde(default)]
+    pub columns: Columns,
     /// Which pairs are the test split.
     #[serde(default)]
     pub split: PairSplit,
@@ -42,9 +50,16 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// The file `path`, with 15% of its passages held out.
+    /// The file or folder `path`, with 15% of its passages held out.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), split: PairSplit::default(), validation_share: 0.0 }
+        Self { path: path.into(), columns: Columns::default(), split: PairSplit::default(), validation_share: 0.0 }
+    }
+
+    /// Reads columns of these names.
+    #[must_use]
+    pub fn with_columns(mut self, columns: Columns) -> Self {
+        self.columns = columns;
+        self
     }
 
     /// Splits as `split` says.
@@ -61,33 +76,43 @@ impl Pairs {
         self
     }
 
-    /// The file's data set. Ids are `q` or `d` and the line; test judgements have grade 1.
+    /// The file's data set. Ids are `q`, `d` or, of negatives, `n` and the line, with the file's number before it where there are several; test judgements
+    /// have grade 1.
     ///
     /// # Errors
-    /// A [`DataError`] if the file is missing, a line is malformed or lacks `query` or `passage`, the split goes by
-    /// topics and a line has none, a topic to hold out does not occur, or a share is not in `[0, 1)`.
+    /// A [`DataError`] if the file is missing, a row is malformed or lacks a query or passage, the split goes by
+    /// topics and a row has none, a topic to hold out does not occur, or a share is not in `[0, 1)`.
     pub fn load(&self) -> Result<Dataset, DataError> {
         let test = self.test_split()?;
         let validation = HashShare::validation(self.validation_share)?;
         let mut builder = Builder::default();
-        let mut rows = Vec::new();
+        let mut pairs = Vec::new();
         let mut with_topics = false;
-        let surrogates = each_record(&self.path, &["query", "passage", "topic"], |mut record| {
-            let (query, passage) = (record.require(0)?, record.require(1)?);
-            let topic = match self.split {
-                PairSplit::PassageShare { .. } => record.take(2),
-                _ => Some(record.require(2)?),
-            };
-            with_topics |= topic.is_some();
-            let query = builder.merged_query(&format!("q{}", record.line), &query)?;
-            let passage =
-                builder.merged_document(&format!("d{}", record.line), &passage, &topic.unwrap_or_default())?;
-            rows.push((query, passage));
+        let read = each_row(&self.path, &self.columns, |file, row| {
+            if row.topic.is_none() && !matches!(self.split, PairSplit::PassageShare { .. }) {
+                return Err(DataError::missing_field(file, row.place.line, &self.columns.topic));
+            }
+            with_topics |= row.topic.is_some();
+            let topic = row.topic.unwrap_or_default();
+            let query = builder.merged_query(&row.place.id('q', 0), &row.query)?;
+            let mut of_row = Vec::with_capacity(row.passages.len());
+            for (number, passage) in row.passages.iter().enumerate() {
+                of_row.push(builder.merged_document(&row.place.id('d', number), passage, &topic)?);
+            }
+            for (number, negative) in row.negatives.iter().enumerate() {
+                let negative = builder.merged_document(&row.place.id('n', number), negative, "")?;
+                for &passage in &of_row {
+                    if let (Some(query), Some(passage), Some(negative)) = (query, passage, negative) {
+                        builder.negative(query, passage, negative);
+                    }
+                }
+            }
+            pairs.extend(of_row.into_iter().map(|passage| (query, passage)));
             Ok(())
         })?;
-        builder.counts.lone_surrogates = surrogates;
+        builder.counts.lone_surrogates = read.surrogates;
         let held_out = self.held_out(&builder, test)?;
-        for (query, passage) in rows {
+        for (query, passage) in pairs {
             let tested = passage.is_some_and(|passage| held_out[passage as usize]);
             builder.judge_pair(if tested { Split::Test } else { Split::Train }, query, passage);
         }
@@ -117,8 +142,12 @@ impl Pairs {
         match &self.split {
             PairSplit::Topics { held_out } => self.named(&topics.names, held_out).map(by_topic),
             PairSplit::TopicShare { .. } => {
-                let names: Vec<&str> = topics.names.iter().map(String::as_str).collect();
-                Ok(by_topic(share.takes_of(&names)))
+                // Negatives have no topic.
+                let named = || (0..topics.names.len()).filter(|&topic| !topics.names[topic].is_empty());
+                let names: Vec<&str> = named().map(|topic| topics.names[topic].as_str()).collect();
+                let mut out = vec![false; topics.names.len()];
+                named().zip(share.takes_of(&names)).for_each(|(topic, taken)| out[topic] = taken);
+                Ok(by_topic(out))
             }
             PairSplit::PassageShare { .. } => {
                 Ok(builder.passages().iter().map(|passage| share.takes(passage.text)).collect())

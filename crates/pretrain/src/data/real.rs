@@ -31,6 +31,7 @@ fn assert_consistent(dataset: &Dataset) {
         + counts.judgements_of_missing
         + counts.judgements_held_out
         + counts.judgements_in_test
+        + counts.judgements_over_limit
         + counts.judgements_repeated;
     let read = counts.train_judgements_read + counts.validation_judgements_read + counts.test_judgements_read;
     let kept = counts.train_pairs + counts.validation_judgements + counts.test_judgements;

@@ -1,6 +1,6 @@
 //! Where a data set comes from.
 
-use super::{Beir, DataError, Dataset, Pairs};
+use super::{Beir, DataError, Dataset, MsMarco, Pairs};
 
 /// Something that gives pairs, corpus and test queries. A [`Dataset`] gives itself.
 ///
@@ -52,6 +52,12 @@ impl PairSource for Beir {
 }
 
 impl PairSource for Pairs {
+    fn load(&self) -> Result<Dataset, DataError> {
+        self.load()
+    }
+}
+
+impl PairSource for MsMarco {
     fn load(&self) -> Result<Dataset, DataError> {
         self.load()
     }

@@ -102,13 +102,21 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// For each training pair the unit mean of its query and its passage.
     fn pair_vectors(&self) -> Result<NpyVectors> {
         let (queries, passages) = (self.vectors(Side::Query)?, self.vectors(Side::Passage)?);
-        let (query_rows, passage_rows) =
-            (as_array(&queries, &self.embeddings(Side::Query))?, as_array(&passages, &self.embeddings(Side::Passage))?);
+        self.means_of_pairs([&queries, &passages], self.dataset.train.iter().map(|pair| (pair.query, pair.passage)))
+    }
+
+    /// The unit means of rows of queries and of passages, one of each for a pair.
+    pub(super) fn means_of_pairs(
+        &self,
+        [queries, passages]: [&NpyVectors; 2],
+        mut pairs: impl ExactSizeIterator<Item = (u32, u32)>,
+    ) -> Result<NpyVectors> {
         let scratch = self.run.root();
-        let rows = NpyVectors::scratch(scratch, (self.dataset.train.len(), queries.dim()), |out| {
-            self.dataset.train.iter().try_for_each(|pair| {
-                let query = query_rows.row(pair.query as usize);
-                let mut row = &query + &passage_rows.row(pair.passage as usize);
+        let (query_rows, passage_rows) = (as_array(queries, scratch)?, as_array(passages, scratch)?);
+        let rows = NpyVectors::scratch(scratch, (pairs.len(), queries.dim()), |out| {
+            pairs.try_for_each(|(query, passage)| {
+                let query = query_rows.row(query as usize);
+                let mut row = &query + &passage_rows.row(passage as usize);
                 let norm = row.dot(&row).sqrt();
                 match norm > 0.0 {
                     true => row /= norm,
@@ -120,7 +128,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         rows.map_err(|source| PretrainError::io(scratch, source))
     }
 
-    fn fit(&self, clusters: &Clusters, rows: &Vectors<'_>) -> Result<Fitted> {
+    pub(super) fn fit(&self, clusters: &Clusters, rows: &Vectors<'_>) -> Result<Fitted> {
         let (config, name) = (&clusters.config, &clusters.name);
         tracing::info!("cluster {name}: {} rows of {} into {}", count(rows.len()), rows.dim(), config.clusters());
         let bar = bar((config.kmeans.max_iterations * config.kmeans.runs) as u64, &format!("cluster {name}"));
@@ -166,7 +174,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 }
 
 /// Clusters as they were made, which say more in files than their labels.
-enum Fitted {
+pub(super) enum Fitted {
     Flat(Clustering),
     Balanced(Balanced),
     Nested {
@@ -198,7 +206,7 @@ impl Fitted {
         }
     }
 
-    fn save(&self, folder: &Path) -> std::result::Result<(), KMeansError> {
+    pub(super) fn save(&self, folder: &Path) -> std::result::Result<(), KMeansError> {
         match self {
             Self::Flat(clustering) => clustering.save(folder),
             Self::Balanced(balanced) => balanced.save(folder),
@@ -211,7 +219,7 @@ impl Fitted {
 }
 
 impl Clusters {
-    fn failed(&self, source: KMeansError) -> PretrainError {
+    pub(super) fn failed(&self, source: KMeansError) -> PretrainError {
         PretrainError::Cluster { arm: self.name.clone(), source }
     }
 }

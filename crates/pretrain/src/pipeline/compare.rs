@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use crate::config::Arm;
+use crate::data::Sources;
 use crate::difference::Difference;
 use crate::error::Result;
 use crate::files::write_json;
@@ -26,6 +27,18 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// For each named arm the keys in which it differs from the sections.
     pub arms: Vec<ArmKeys>,
+    /// The sources of the data, where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceQueries>,
+}
+
+/// A source of several, and how many test queries are of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceQueries {
+    /// Its name.
+    pub source: String,
+    /// Test queries that it asks first.
+    pub queries: usize,
 }
 
 /// What makes an arm: the keys in which it differs from the run's sections.
@@ -48,6 +61,9 @@ pub struct Row {
     pub deviations: Option<Vec<f64>>,
     /// The relative gain over the unclustered arm in the first measure.
     pub gain: Option<Gain>,
+    /// For each source of several the first measure's mean over its queries and the seeds; absent where it has no queries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_source: Vec<Option<f64>>,
 }
 
 /// A relative gain with its interval over queries and seeds.
@@ -85,7 +101,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let baselines = if self.config.eval.baselines { self.baselines() } else { Vec::new() };
         for system in baselines {
             let scores = self.baseline_scores(system)?;
-            rows.push(Row { system: system.title().to_owned(), means: scores.means, deviations: None, gain: None });
+            let by_source = self.by_source(&scores.per_query[0]);
+            let system = system.title().to_owned();
+            rows.push(Row { system, means: scores.means, deviations: None, gain: None, by_source });
         }
         let comparison = Comparison {
             measures: self.config.eval.measures.clone(),
@@ -93,9 +111,30 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             seeds: self.config.seeds(),
             rows,
             arms: arms.iter().map(|arm| self.arm_keys(arm)).filter(|arm| !arm.keys.is_empty()).collect(),
+            sources: self.source_queries(),
         };
         write_json(&self.run.file("compare.json"), &comparison)?;
         Ok(comparison)
+    }
+
+    fn source_queries(&self) -> Vec<SourceQueries> {
+        let Some(Sources { names, of_test, .. }) = &self.dataset.sources else { return Vec::new() };
+        let mut queries = vec![0; names.len()];
+        of_test.iter().for_each(|&source| queries[source as usize] += 1);
+        let named = names.iter().zip(queries);
+        named.map(|(name, queries)| SourceQueries { source: name.clone(), queries }).collect()
+    }
+
+    /// The means over the queries of each source of values of all test queries.
+    fn by_source(&self, values: &[f64]) -> Vec<Option<f64>> {
+        let Some(Sources { names, of_test, .. }) = &self.dataset.sources else { return Vec::new() };
+        let mean = |source: usize| {
+            let of_source =
+                values.iter().zip(of_test).filter(|&(_, &of)| of as usize == source).map(|(value, _)| value);
+            let (sum, count) = of_source.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+            (count > 0).then(|| sum / f64::from(count))
+        };
+        (0..names.len()).map(mean).collect()
     }
 
     fn arm_keys(&self, arm: &Arm) -> ArmKeys {
@@ -120,6 +159,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             means: values.iter().map(SeedValues::mean).collect(),
             deviations: values.iter().map(SeedValues::seed_deviation).collect(),
             gain: against.map(|baseline| Gain::new(&bootstrap, baseline, &values[0])).transpose()?.flatten(),
+            by_source: self.by_source(&values[0].query_means()),
         })
     }
 }
@@ -169,10 +209,34 @@ impl std::fmt::Display for Comparison {
             }
         }
         write!(f, "{table}")?;
-        if !self.arms.is_empty() {
+        if !self.arms.is_empty() || !self.sources.is_empty() {
             writeln!(f)?;
         }
+        if !self.sources.is_empty() {
+            write!(f, "\n{}", self.table_by_source())?;
+        }
         self.arms.iter().try_for_each(|ArmKeys { arm, keys }| write!(f, "\n{arm}: {}", keys.join(", ")))
+    }
+}
+
+impl Comparison {
+    fn table_by_source(&self) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::ASCII_MARKDOWN);
+        let name = |of: &SourceQueries| format!("{} ({} queries)", of.source, of.queries);
+        let header = std::iter::once(self.measures[0].clone()).chain(self.sources.iter().map(name));
+        table.set_header(header.collect::<Vec<_>>());
+        for row in &self.rows {
+            let value = |value: &Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
+            let cells = std::iter::once(row.system.clone()).chain(row.by_source.iter().map(value));
+            table.add_row(cells.collect::<Vec<_>>());
+        }
+        for column in 1..=self.sources.len() {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table
     }
 }
 
@@ -205,12 +269,17 @@ mod tests {
 
     #[test]
     fn the_table_names_every_row_and_shows_gains_with_their_interval() {
-        let row = |system: &str, gain| Row { system: system.into(), means: vec![0.5], deviations: None, gain };
+        let row = |system: &str, gain| {
+            let by_source = vec![Some(0.25), None];
+            Row { system: system.into(), means: vec![0.5], deviations: None, gain, by_source }
+        };
+        let source = |source: &str, queries| SourceQueries { source: source.into(), queries };
         let comparison = Comparison {
             measures: vec!["nDCG@10".into()],
             queries: 3,
             seeds: vec![0],
             arms: vec![ArmKeys { arm: "passage clusters".into(), keys: vec!["cluster.k = 3".into()] }],
+            sources: vec![source("squad", 3), source("rome", 0)],
             rows: vec![
                 row("unclustered", None),
                 row(
@@ -221,6 +290,7 @@ mod tests {
         };
         let text = comparison.to_string();
         assert!(text.contains("unclustered") && text.contains("+2.00% (-1.00% to +5.00%) |    0.400"), "{text}");
+        assert!(text.contains("squad (3 queries)") && text.contains("|            0.2500 |"), "{text}");
     }
 
     fn bootstrap() -> Bootstrap {
@@ -261,7 +331,7 @@ mod tests {
     fn p_values_are_corrected_for_the_number_of_arms() {
         let row = |p| {
             let gain = Gain { relative: 0.1, low: 0.0, high: 0.2, p, p_holm: None };
-            Row { system: "arm".into(), means: vec![0.5], deviations: None, gain: Some(gain) }
+            Row { system: "arm".into(), means: vec![0.5], deviations: None, gain: Some(gain), by_source: Vec::new() }
         };
         let mut rows = [row(Some(0.25)), row(None), row(Some(0.125)), Row { gain: None, ..row(None) }];
         correct(&mut rows).unwrap();

@@ -1,4 +1,5 @@
-//! Hard negatives: of each training pair the passages nearest to its query, by the clustering embedder, that do not answer it.
+//! Hard negatives: of each training pair those that the data gives, then the passages nearest to its query, by the clustering embedder, that do not
+//! answer it.
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
@@ -10,6 +11,7 @@ use vectors::inner_product;
 use super::Pipeline;
 use super::cluster::ClusteredRows;
 use super::training_search::{Depth, TrainingSearch};
+use crate::data::{Negatives, Pair};
 use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
@@ -51,22 +53,36 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         }
         let train = &self.dataset.train;
         let passages = ClusteredRows::distinct(train.iter().map(|pair| pair.passage)).items.len();
-        let positives = self.dataset.positives();
-        let most = train.iter().map(|pair| distinct(positives.of(pair.query))).max().unwrap_or(0);
-        match passages - most >= loss.hard_negatives {
+        let (positives, negatives) = (self.dataset.positives(), &self.dataset.negatives);
+        // Those given may be among the passages of training, or not.
+        let found = |(pair, of): (u32, &Pair)| {
+            let given = negatives.of(pair).len();
+            given.max(
+                (passages - distinct(positives.of(of.query))).saturating_sub(given) + given.min(loss.hard_negatives),
+            )
+        };
+        let least = (0..).zip(train).map(found).min().unwrap_or(0);
+        match least >= loss.hard_negatives {
             true => Ok(()),
-            false => Err(PretrainError::TooFewNegatives { wanted: loss.hard_negatives, found: passages - most }),
+            false => Err(PretrainError::TooFewNegatives { wanted: loss.hard_negatives, found: least }),
         }
     }
 
     fn mine(&self, loss: &InfoNceConfig) -> Result<Vec<u32>> {
+        let (each, given) = (loss.hard_negatives, &self.dataset.negatives);
+        if !given.is_empty() {
+            tracing::info!("hard negatives: {} are given with the data", count(given.len()));
+        }
+        let pairs = 0..self.dataset.train.len() as u32;
+        if pairs.clone().all(|pair| given.of(pair).len() >= each) {
+            return Ok(pairs.flat_map(|pair| &given.of(pair)[..each]).copied().collect());
+        }
         let (search, scratch) = (TrainingSearch::new(&self.dataset), self.run.root());
         let queries = select(self.vectors(Side::Query)?, &search.queries.items, scratch)?;
         let passages = select(self.vectors(Side::Passage)?, &search.passages.items, scratch)?;
         let rows = [as_array(&queries, scratch)?, as_array(&passages, scratch)?];
         let searcher = self.parts.searcher(rows[1], &self.device)?;
-        let mining = Mining { loss, search: &search, rows };
-        let each = loss.hard_negatives;
+        let mining = Mining { loss, search: &search, rows, given };
         tracing::info!("hard negatives: {each} of {} passages for each query", count(passages.len()));
         let mut mined = vec![0; self.dataset.train.len() * each];
         let first = if loss.guide.is_some() { FIRST * each } else { each };
@@ -104,22 +120,27 @@ struct Mining<'a> {
     search: &'a TrainingSearch<'a>,
     /// Of the training queries and passages.
     rows: [ArrayView2<'a, f32>; 2],
+    given: &'a Negatives,
 }
 
 impl Mining<'_> {
-    /// The first of these that are hard negatives of a pair: that do not answer its query and are not its text again, and that the loss's
+    /// Those given of a pair, and behind them the first of these that are hard negatives of it: that do not answer its query and are not its text again, and that the loss's
     /// guide does not take for such as do. Where too few are, and this is the last look, the last ones that do not answer: the guide masks those.
     fn hard(&self, query: usize, pair: usize, hits: &[Hit], is_last: bool) -> Vec<u32> {
-        let wanted = self.loss.hard_negatives;
+        let given = self.given.of(pair as u32);
+        let mut hard = given[..given.len().min(self.loss.hard_negatives)].to_vec();
+        let wanted = self.loss.hard_negatives - hard.len();
         let passage = |hit: &Hit| self.search.passages.items[hit.index as usize];
         let threshold = self.loss.guide.map_or(f32::INFINITY, |guide| guide.threshold(self.score(query, pair)));
-        let below = self.search.others(query, hits).filter(|hit| hit.score < threshold).map(passage);
-        let found: Vec<u32> = below.take(wanted).collect();
+        let others = || self.search.others(query, hits).filter(|hit| !given.contains(&passage(hit)));
+        let found: Vec<u32> = others().filter(|hit| hit.score < threshold).map(&passage).take(wanted).collect();
         if found.len() == wanted || !is_last {
-            return found;
+            hard.extend(found);
+            return hard;
         }
-        let all: Vec<u32> = self.search.others(query, hits).map(passage).collect();
-        all[all.len().saturating_sub(wanted)..].to_vec()
+        let all: Vec<u32> = others().map(&passage).collect();
+        hard.extend(&all[all.len().saturating_sub(wanted)..]);
+        hard
     }
 
     fn score(&self, query: usize, pair: usize) -> f32 {

@@ -39,6 +39,11 @@ impl Start {
         }))
     }
 
+    /// The most tokens of a text of each side in training.
+    pub(super) fn limits(&self) -> TokenLimits {
+        self.limits
+    }
+
     /// The most tokens of a text in training.
     pub(super) fn longest(&self) -> usize {
         self.limits.query.max(self.limits.passage)

@@ -1,5 +1,8 @@
 //! The stages of a run, each from the files of the one before.
 
+#[cfg(feature = "parquet")]
+mod arctic;
+mod by_source;
 mod checkpoints;
 mod cluster;
 mod compare;
@@ -14,6 +17,7 @@ mod inspect_plan;
 mod mine;
 mod model_card;
 mod plan;
+mod recluster;
 mod recorder;
 #[cfg(feature = "report")]
 mod report;
@@ -41,7 +45,7 @@ use crate::parts::{Configured, Parts};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
 use crate::stop::Stop;
-pub use compare::{ArmKeys, Comparison, Gain, Row};
+pub use compare::{ArmKeys, Comparison, Gain, Row, SourceQueries};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use inspect_plan::{Hardness, PlanInspection};
@@ -133,7 +137,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         release_freed_blocks();
         let data_hash = dataset.content_hash();
         if data_hash != summary.hash {
-            return Err(PretrainError::DataChanged { path: config.data.path, run: run.root().to_owned() });
+            return Err(PretrainError::DataChanged { path: config.data.place(), run: run.root().to_owned() });
         }
         Ok(Self { config, parts, run, dataset, data_hash, device, stop: Arc::default(), force: false })
     }
@@ -199,10 +203,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 return Err(PretrainError::NoBatches { arm: arm.title.clone(), batch_size, pairs });
             }
             if arm.draws.iter().any(|draw| draw.cluster.of == ClusterOf::Topics) && self.dataset.topics.is_none() {
-                return Err(PretrainError::NoTopics { path: self.config.data.path.clone() });
+                return Err(PretrainError::NoTopics { path: self.config.data.place() });
             }
             if arm.config.train.evaluate_every > 0 && self.dataset.validation.is_empty() {
-                return Err(PretrainError::NoValidation { path: self.config.data.path.clone() });
+                return Err(PretrainError::NoValidation { path: self.config.data.place() });
             }
             self.check_hard_negatives(&arm.config.loss)?;
             let dim = match arm.config.student.from {
@@ -218,16 +222,16 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if !self.dataset.train.is_empty() {
             return Ok(());
         }
-        let path = self.config.data.path.clone();
+        let path = self.config.data.place();
         Err(match self.config.data.format {
-            DataFormat::Beir => PretrainError::NoTrainingJudgements { path },
-            DataFormat::Pairs | DataFormat::RustDocs => PretrainError::NoTrainingPairs { path },
+            DataFormat::Beir if self.config.data.sources.is_empty() => PretrainError::NoTrainingJudgements { path },
+            _ => PretrainError::NoTrainingPairs { path },
         })
     }
 
     fn require_test(&self) -> Result<()> {
         match self.dataset.test.is_empty() {
-            true => Err(PretrainError::NoTestQueries { path: self.config.data.path.clone() }),
+            true => Err(PretrainError::NoTestQueries { path: self.config.data.place() }),
             false => Ok(()),
         }
     }

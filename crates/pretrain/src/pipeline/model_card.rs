@@ -98,14 +98,18 @@ impl ModelCard<'_> {
         let kind = match data.format {
             DataFormat::Beir => "BEIR",
             DataFormat::Pairs => "pairs",
+            DataFormat::MsMarco => "MS MARCO",
             DataFormat::RustDocs => "doc comments of its dependencies",
         };
         let mut rows = vec![
             (
                 "data",
                 format!(
-                    "`{}` ({kind}): {} pairs of {} passages",
-                    name(&data.path),
+                    "{}: {} pairs of {} passages",
+                    match data.sources.as_slice() {
+                        [] => format!("`{}` ({kind})", name(&data.path)),
+                        sources => sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", "),
+                    },
                     count(self.counts.train_pairs),
                     count(self.counts.passages)
                 ),

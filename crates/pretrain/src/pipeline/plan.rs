@@ -1,9 +1,11 @@
 //! The batches of an epoch: the sampler of an arm, and its plan.
 
 use burn::tensor::backend::AutodiffBackend;
+use kmeans::Clustering;
 use stratified_sampler::{BatchSampler, Shard, Subset, UniqueBy};
 
 use super::Pipeline;
+use super::by_source::{source_weights, weighted, within_sources};
 use crate::config::{Arm, ClusterConfig, ClusterOf, Draw, SamplerKind, UniqueKey};
 use crate::data::Pair;
 use crate::error::{PretrainError, Result};
@@ -35,9 +37,19 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     /// How `member` draws its batches.
     pub(super) fn sampler(&self, member: Member<'_>) -> Result<Box<dyn BatchSampler>> {
+        self.sampler_of(member, &|config| self.clustering(config))
+    }
+
+    /// How `member` draws its batches from other clusters.
+    pub(super) fn sampler_of(
+        &self,
+        member: Member<'_>,
+        clustering: &dyn Fn(&ClusterConfig) -> Result<Clustering>,
+    ) -> Result<Box<dyn BatchSampler>> {
         let Member { arm, seed } = member;
         let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
-        let mut samplers = arm.draws.iter().map(|draw| self.draw(arm, draw, seed)).collect::<Result<Vec<_>>>()?;
+        let draw = |draw| self.draw(arm, draw, seed, clustering);
+        let mut samplers = arm.draws.iter().map(draw).collect::<Result<Vec<_>>>()?;
         let sampler = match &arm.config.sampler.curriculum {
             Some(curriculum) => Box::new(curriculum.schedule().build(samplers).map_err(failed)?),
             None => samplers.remove(0),
@@ -50,20 +62,36 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// One sampler of an arm.
-    fn draw(&self, arm: &Arm, draw: &Draw, seed: u64) -> Result<Box<dyn BatchSampler>> {
+    fn draw(
+        &self,
+        arm: &Arm,
+        draw: &Draw,
+        seed: u64,
+        clustering: &dyn Fn(&ClusterConfig) -> Result<Clustering>,
+    ) -> Result<Box<dyn BatchSampler>> {
         let Draw { cluster, sampler: config } = draw;
         let failed = |source| PretrainError::Sample { arm: arm.title.clone(), source };
         let mut strata = match config.kind {
             // Nobody made clusters for it.
             SamplerKind::Uniform => Strata { pairs: self.dataset.train.len(), ..Strata::default() },
-            SamplerKind::Stratified | SamplerKind::TopicAware => self.strata(cluster)?,
+            SamplerKind::Stratified | SamplerKind::TopicAware => self.strata(cluster, clustering)?,
         };
+        let sources = self.dataset.sources.as_ref().filter(|_| config.by_source);
+        if let Some(sources) = sources {
+            strata = within_sources(strata, sources);
+        }
         let kept = self.consistent(config.consistent_within)?;
         if let Some(kept) = &kept {
             strata.pairs = kept.len();
             strata.labels = strata.labels.map(|labels| of_kept(kept, &labels));
         }
-        let mut sampler = self.parts.sampler(config, &strata, seed).map_err(failed)?;
+        let mut weighing = None;
+        if let (Some(sources), Some(labels), Some(weights)) = (sources, &strata.labels, source_weights(&self.config)?) {
+            let of_pairs =
+                kept.as_ref().map_or_else(|| sources.of_pair.clone(), |kept| of_kept(kept, &sources.of_pair));
+            weighing = Some(weighted(config, labels, &of_pairs, &weights));
+        }
+        let mut sampler = self.parts.sampler(weighing.as_ref().unwrap_or(config), &strata, seed).map_err(failed)?;
         if !config.unique.is_empty() {
             let keys = config.unique.iter().map(|&key| self.keys(key));
             let keys =
@@ -78,7 +106,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// For each training pair the stratum that it is drawn from.
-    fn strata(&self, cluster: &ClusterConfig) -> Result<Strata> {
+    fn strata(
+        &self,
+        cluster: &ClusterConfig,
+        clustering: &dyn Fn(&ClusterConfig) -> Result<Clustering>,
+    ) -> Result<Strata> {
         let pairs = self.dataset.train.len();
         match (cluster.of, &self.dataset.topics) {
             (ClusterOf::None, _) => Ok(Strata { pairs, ..Strata::default() }),
@@ -86,23 +118,34 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 let labels = self.dataset.train.iter().map(|pair| topics.of_passage[pair.passage as usize]).collect();
                 Ok(Strata { pairs, labels: Some(labels), clustering: None })
             }
-            (ClusterOf::Topics, None) => Err(PretrainError::NoTopics { path: self.config.data.path.clone() }),
+            (ClusterOf::Topics, None) => Err(PretrainError::NoTopics { path: self.config.data.place() }),
             _ => {
-                let clustering = self.clustering(cluster)?;
+                let clustering = clustering(cluster)?;
                 let labels = Some(self.clustered_rows(cluster.of).expand(&clustering.labels));
                 Ok(Strata { pairs, labels, clustering: Some(clustering) })
             }
         }
     }
 
-    /// For each training pair its stratum in what an arm draws from first of all that has strata; `None` if there is none.
+    /// For each training pair its cluster in what an arm draws from first of all that has clusters; where there are none, its source if batches
+    /// are of one. `None` if there is neither.
     pub(super) fn labels(&self, arm: &Arm) -> Result<Option<Vec<u32>>> {
+        self.labels_of(arm, &|config| self.clustering(config))
+    }
+
+    /// The same of other clusters.
+    pub(super) fn labels_of(
+        &self,
+        arm: &Arm,
+        clustering: &dyn Fn(&ClusterConfig) -> Result<Clustering>,
+    ) -> Result<Option<Vec<u32>>> {
         for draw in arm.draws.iter().filter(|draw| draw.sampler.kind != SamplerKind::Uniform) {
-            if let Some(labels) = self.strata(&draw.cluster)?.labels {
+            if let Some(labels) = self.strata(&draw.cluster, clustering)?.labels {
                 return Ok(Some(labels));
             }
         }
-        Ok(None)
+        let by_source = arm.draws.iter().any(|draw| draw.sampler.by_source);
+        Ok(self.dataset.sources.as_ref().filter(|_| by_source).map(|sources| sources.of_pair.clone()))
     }
 
     /// For each training pair the number of what it may not share with another of its batch.

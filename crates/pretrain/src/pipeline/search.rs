@@ -93,7 +93,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// What a documented item is called; `None` for other passages.
     #[cfg(feature = "rust-docs")]
     fn item_title(&self, id: &str) -> Option<String> {
-        let has_items = self.config.data.format == crate::config::DataFormat::RustDocs;
+        let has_items = self.config.data.has_format(crate::config::DataFormat::RustDocs);
         let item = rust_docs::ItemId::parse(id).filter(|_| has_items)?;
         Some(format!("{}  ({} {})", item.path, item.package, item.version))
     }

@@ -4,8 +4,8 @@ use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
 use infonce::{Guide, InfoNceConfig};
 
-use super::Pipeline;
 use super::evaluate::Baseline;
+use super::{Pipeline, by_source};
 use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
 use crate::error::Result;
 use crate::parts::Parts;
@@ -94,6 +94,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             .with_settings("train", &train)?
             .reading("data", &self.data_hash)
             .writing(["model", "plan.json"].map(|name| folder.join(name)));
+        if let Some(weights) = by_source::source_weights(&self.config)? {
+            stage = stage.with_settings("data.sources.weight", &weights)?;
+        }
         for config in member.arm.clusters() {
             let clusters = self.stored_clusters(config)?;
             stage = stage.after(format!("clusters of {}", clusters.name), self.cluster_stage(clusters)?);

@@ -1,17 +1,19 @@
 //! Stage `train`: every arm with every seed, from the same initial weights.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Encoder, ExportOptions, SaveFolder, Side};
-use stratified_sampler::BatchSampler;
+use stratified_sampler::{BatchSampler, Replanned};
 use vectors::NpyVectors;
 
 use super::checkpoints::{Best, Checkpoints, Progress};
 use super::events::Events;
 use super::initial::Start;
 use super::model_card::ModelCard;
+use super::recluster::Reclustering;
 use super::recorder::Recorder;
 use super::step_memory::{self, BYTES_A_PARAMETER};
 use super::validation::Validation;
@@ -23,7 +25,7 @@ use crate::parts::Parts;
 use crate::progress::{count, megabytes};
 use crate::rows::as_array;
 use crate::run_folder::Member;
-use crate::train::{Outcome, PairGuide, Training};
+use crate::train::{Drawn, Outcome, PairGuide, Training};
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Trains every arm with every seed.
@@ -127,10 +129,25 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             0 => None,
             _ => Some(Validation::new(self, start)?),
         };
+        let reclustering = Reclustering::new(self, member, start);
+        if let Some(reclustering) = reclustering.as_ref().filter(|_| stands.0 == 0) {
+            reclustering.clear()?;
+        }
+        let mut plans = Plans::new(training.sampler, training.strata);
+        if let Some(reclustering) = &reclustering {
+            for step in reclustering.before(stands.0) {
+                plans = plans.followed_by(step, reclustering, member)?;
+            }
+        }
         let _heeding = self.stop.heed();
         let at = |every: usize, step: usize| every > 0 && step.is_multiple_of(every);
         loop {
-            let (state, outcome) = training.step(progress.state)?;
+            let done = progress.state.steps_done();
+            if let Some(reclustering) = reclustering.as_ref().filter(|reclustering| reclustering.is_due(done, steps)) {
+                reclustering.make(progress.state.judged(), done)?;
+                plans = plans.followed_by(done, reclustering, member)?;
+            }
+            let (state, outcome) = training.step_drawn(plans.drawn(), progress.state)?;
             match &outcome {
                 Some(Outcome::Trained(report)) => recorder.record(report)?,
                 Some(Outcome::Skipped(skipped)) => recorder.record_skipped(skipped)?,
@@ -169,6 +186,39 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             passages: as_array(passages, &self.embeddings(Side::Passage))?,
             pairs: &self.dataset.train,
         })
+    }
+}
+
+/// The batches of a training that may be planned anew.
+struct Plans<'a> {
+    sampler: Replanned<Box<dyn BatchSampler + 'a>>,
+    /// The strata of reports at present.
+    strata: Option<Cow<'a, [u32]>>,
+}
+
+impl<'a> Plans<'a> {
+    fn new(sampler: &'a dyn BatchSampler, strata: Option<&'a [u32]>) -> Self {
+        Self { sampler: Replanned::new(Box::new(sampler)), strata: strata.map(Cow::Borrowed) }
+    }
+
+    /// These, and from step `step` on those of the clusters that were made after it.
+    fn followed_by<B: AutodiffBackend, P: Parts<B>>(
+        self,
+        step: usize,
+        reclustering: &Reclustering<'_, B, P>,
+        member: Member<'_>,
+    ) -> Result<Self> {
+        let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
+        let sampler = self.sampler.followed_by(step, reclustering.sampler(step)?).map_err(failed)?;
+        let strata = match self.strata {
+            Some(_) => reclustering.labels(step)?.map(Cow::Owned),
+            None => None,
+        };
+        Ok(Self { sampler, strata })
+    }
+
+    fn drawn(&self) -> Drawn<'_> {
+        Drawn { sampler: &self.sampler, strata: self.strata.as_deref() }
     }
 }
 

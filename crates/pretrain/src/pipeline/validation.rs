@@ -40,7 +40,7 @@ impl<'a, B: AutodiffBackend, P: Parts<B>> Validation<'a, B, P> {
     pub(super) fn new(pipeline: &'a Pipeline<B, P>, start: &'a Start) -> Result<Self> {
         let dataset = &pipeline.dataset;
         if dataset.validation.is_empty() {
-            return Err(PretrainError::NoValidation { path: pipeline.config.data.path.clone() });
+            return Err(PretrainError::NoValidation { path: pipeline.config.data.place() });
         }
         let queries = dataset.validation.iter().map(|query| dataset.queries.text(query.query)).collect();
         Ok(Self { pipeline, start, queries, passages: pipeline.passage_texts() })

@@ -65,6 +65,14 @@ pub struct Training<'a, B: AutodiffBackend> {
     pub device: &'a B::Device,
 }
 
+/// What a step's batch is drawn by.
+#[derive(Clone, Copy)]
+pub(crate) struct Drawn<'a> {
+    pub(crate) sampler: &'a dyn BatchSampler,
+    /// The stratum of each pair, for reports.
+    pub(crate) strata: Option<&'a [u32]>,
+}
+
 /// What one step did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
@@ -177,11 +185,24 @@ impl<B: AutodiffBackend> Training<'_, B> {
     /// # Errors
     /// The sampler's, and [`PretrainError::Diverged`] for a step that is not finite after as many as may be skipped in a row, or after no step that
     /// was.
-    pub fn step<E>(&self, mut state: TrainingState<B, E>) -> Result<(TrainingState<B, E>, Option<Outcome>)>
+    pub fn step<E>(&self, state: TrainingState<B, E>) -> Result<(TrainingState<B, E>, Option<Outcome>)>
     where
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
-        while state.epoch < self.config.epochs && state.index == self.sampler.len(state.epoch) {
+        self.step_drawn(Drawn { sampler: self.sampler, strata: self.strata }, state)
+    }
+
+    /// [`step`](Self::step) with batches drawn otherwise, in epochs of the same length.
+    pub(crate) fn step_drawn<E>(
+        &self,
+        drawn: Drawn<'_>,
+        mut state: TrainingState<B, E>,
+    ) -> Result<(TrainingState<B, E>, Option<Outcome>)>
+    where
+        E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
+    {
+        let Drawn { sampler, strata } = drawn;
+        while state.epoch < self.config.epochs && state.index == sampler.len(state.epoch) {
             (state.epoch, state.index) = (state.epoch + 1, 0);
         }
         if state.epoch >= self.config.epochs {
@@ -190,10 +211,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let start = Instant::now();
         let (step, epoch, index) = (state.step, state.epoch, state.index);
         let mut batch = Vec::new();
-        self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
+        sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
         let drawn = start.elapsed().as_secs_f64();
         let learned = state.temperature.as_ref().map(Temperature::value);
-        let BatchGradients { parameters, scale, mut report } = self.gradients(&state.encoder, &batch, learned, step);
+        let BatchGradients { parameters, scale, mut report } =
+            self.gradients_in(strata, &state.encoder, &batch, learned, step);
         let (parameters, norm) = clip::clip_global_norm::<B, E>(parameters, &state.encoder, self.config.clip_norm);
         report.gradient_norm = norm;
         (state.step, state.index) = (step + 1, index + 1);
@@ -231,13 +253,27 @@ impl<B: AutodiffBackend> Training<'_, B> {
     where
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
+        self.gradients_in(self.strata, encoder, batch, temperature, step)
+    }
+
+    fn gradients_in<E>(
+        &self,
+        strata: Option<&[u32]>,
+        encoder: &E,
+        batch: &[u32],
+        temperature: Option<f32>,
+        step: usize,
+    ) -> BatchGradients
+    where
+        E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
+    {
         let start = Instant::now();
         let tokens = self.tokens.batch(batch, self.hard_negatives);
         let dropout = self.dropout(step, tokens.texts.len());
         let chunked = Chunked::new(&tokens.texts, dropout.as_ref(), self.config.chunk_tokens);
         let waiting = start.elapsed().as_secs_f64();
-        let (parameters, loss) =
-            chunked.gradients(encoder, self.device, |embeddings| self.loss(batch, &tokens, embeddings, temperature));
+        let (parameters, loss) = chunked
+            .gradients(encoder, self.device, |embeddings| self.loss(batch, strata, &tokens, embeddings, temperature));
         let report = StepReport {
             step: 0,
             epoch: 0,
@@ -262,6 +298,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
     fn loss(
         &self,
         batch: &[u32],
+        strata: Option<&[u32]>,
         tokens: &BatchTokens,
         embeddings: Tensor<B::InnerBackend, 2>,
         temperature: Option<f32>,
@@ -270,7 +307,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let (queries, passages) = (rows(&tokens.queries), rows(&tokens.passages));
         let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
         let guide = self.guide.map(|guide| (guide.rows(batch, self.hard_negatives), guide.queries.ncols()));
-        let strata: Vec<u32> = match self.strata {
+        let strata: Vec<u32> = match strata {
             Some(strata) => batch.iter().map(|&pair| strata[pair as usize]).collect(),
             None => Vec::new(),
         };

@@ -43,6 +43,9 @@ impl PairTokens {
         let mut passages = Rows::default();
         let row = |pair: &Pair| Pair { query: queries.row(pair.query), passage: passages.row(pair.passage) };
         let pairs: Vec<Pair> = dataset.train.iter().map(row).collect();
+        for &negative in dataset.negatives.passages() {
+            passages.row(negative);
+        }
         // A passage that no pair trains on is in no batch.
         let row_of = |pair: &Pair| {
             let (query, passage) = (queries.of_text.get(&pair.query)?, passages.of_text.get(&pair.passage)?);

@@ -16,8 +16,23 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Bytes of a buffer between the file and its text: a system call, or one through `dyn`, comes once in thousands of lines.
 const BUFFER: usize = 1 << 18;
 
-/// What `reader` holds, decompressed if it starts as gzip or zstd does.
-pub(crate) fn decompressed<'r>(mut reader: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>> {
+/// What `reader` holds, decompressed if it starts as gzip or zstd does; of several members or frames one after another.
+///
+/// # Errors
+/// What `reader` gives for its first bytes; those of the content, broken compression among them, come when it is read.
+///
+/// # Examples
+/// ```
+/// use std::io::{Read, Write};
+///
+/// let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+/// gzip.write_all(b"q1 0 d1 1\n")?;
+/// let mut text = String::new();
+/// retrieval_eval::decompressed(&gzip.finish()?[..])?.read_to_string(&mut text)?;
+/// assert_eq!(text, "q1 0 d1 1\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn decompressed<'r>(mut reader: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>> {
     let mut start = Vec::new();
     reader.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
     let (gzip, zstd) = (start.starts_with(&GZIP), start.starts_with(&ZSTD));

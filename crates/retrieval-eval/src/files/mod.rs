@@ -16,6 +16,7 @@ mod run;
 mod stream;
 
 pub use beir_line::BeirJudgement;
+pub use compression::decompressed;
 pub(crate) use input::{Content, Input};
 pub(crate) use result_line::LineFormat;
 pub(crate) use stream::{Consumer, Stream};
