@@ -209,11 +209,11 @@ impl std::fmt::Display for Comparison {
             }
         }
         write!(f, "{table}")?;
-        if !self.arms.is_empty() || !self.sources.is_empty() {
-            writeln!(f)?;
-        }
         if !self.sources.is_empty() {
-            write!(f, "\n{}", self.table_by_source())?;
+            write!(f, "\n\n{}", self.table_by_source())?;
+        }
+        if !self.arms.is_empty() {
+            writeln!(f)?;
         }
         self.arms.iter().try_for_each(|ArmKeys { arm, keys }| write!(f, "\n{arm}: {}", keys.join(", ")))
     }
