@@ -72,9 +72,9 @@ fn clusters_that_are_gone_are_named_when_a_training_goes_on() {
     let settings = ["train.recluster_every=5", "train.checkpoint_every=7", "run.arms=[\"passages\"]"];
     run(&bench, &settings);
     std::fs::remove_dir_all(bench.path("run/model")).unwrap();
-    std::fs::remove_dir_all(bench.path("run/reclustered/step-5")).unwrap();
+    std::fs::remove_dir_all(bench.path("run/reclustered")).unwrap();
     let mut arguments = vec!["train", "config.toml", "--set", "eval.baselines=false"];
     SETTINGS.iter().chain(&settings).for_each(|setting| arguments.extend(["--set", setting]));
     let error = bench.fail(&arguments);
-    assert!(error.contains("reclustered/step-5/clusters"), "{error}");
+    assert!(error.contains("reclustered/step-"), "{error}");
 }

@@ -186,6 +186,8 @@ fn what_is_wrong_with_a_source_is_named_by_its_key() {
         ("limit = 12", "limt = 12", "source `songs`: unknown field `limt`"),
         ("limit = 12", "limit = 0", "source `songs`: data.limit = 0"),
         ("test_share = 0.3", "test_share = 1.0", "source `trees`: data.test_share = 1"),
+        ("limit = 12", "triples = \"x.tsv\"", "source `songs`: data.triples = given"),
+        ("limit = 12", "sample = 5", "source `songs`: data.sample = given"),
         ("name = \"songs\"", "name = \"trees\"", "data.sources.name"),
         ("name = \"songs\"", "name = \"\"", "data.sources.name"),
         ("limit = 12", "weight = 2.0", "weights of data.sources"),
@@ -196,6 +198,8 @@ fn what_is_wrong_with_a_source_is_named_by_its_key() {
         let message = fail(&[]);
         assert!(message.contains(expected), "{to}: {message}");
     }
+    bench.write("config.toml", &config.replace("limit = 12", "validation_share = 0.5"));
+    bench.succeed(&["embed", "config.toml", "--set", "run.dir=valid", "--set", "train.evaluate_every=5"]);
     bench.write("config.toml", &config);
     bench.write("songs.tsv", "song\tmelody\nsong\n");
     let message = fail(&[]);

@@ -218,12 +218,12 @@ pub enum SamplerError {
         pairs: usize,
     },
     /// A sampler that does not begin beyond the one before.
-    #[error("a sampler from batch {start} on, the one before begins at {before}")]
+    #[error("a sampler from epoch {} and batch {} on, the one before begins at {} and {}", start.0, start.1, before.0, before.1)]
     NotLater {
-        /// Where it begins.
-        start: usize,
+        /// Epoch and index where it begins.
+        start: (u64, usize),
         /// Where the one before begins.
-        before: usize,
+        before: (u64, usize),
     },
     /// A schedule without a knot.
     #[error("a schedule without knots")]

@@ -43,14 +43,6 @@ pub(super) struct RunPlanArgs {
 }
 
 impl RunPlanArgs {
-    /// Whether it leaves the run folder's stages as they are: tokens may want a vocabulary that is not there yet.
-    pub(super) fn only_reads(&self) -> bool {
-        #[cfg(feature = "parquet")]
-        return self.arctic.is_none();
-        #[cfg(not(feature = "parquet"))]
-        true
-    }
-
     /// The rank and how many there are, if not all of a batch is asked for.
     pub(super) fn share(&self) -> Option<(usize, usize)> {
         self.rank.zip(self.world)

@@ -147,8 +147,7 @@ impl RunCommand {
     /// Whether it leaves the run folder as it is, so that it may look at one that another process works in.
     fn only_reads(&self) -> bool {
         match self {
-            Self::Plan(plan) => plan.only_reads(),
-            Self::Search(_) | Self::Mine(_) | Self::Clusters(_) => true,
+            Self::Plan(_) | Self::Search(_) | Self::Mine(_) | Self::Clusters(_) => true,
             #[cfg(feature = "report")]
             Self::Report => true,
             Self::Run | Self::Embed | Self::Cluster | Self::Train | Self::Eval => false,

@@ -24,9 +24,13 @@ impl DataConfig {
         if self.sources.is_empty() {
             return self.single_source();
         }
-        let named = |source: NamedSource| Ok((source.name, source.data.single_source()?));
-        let sources: Vec<_> = self.resolved()?.into_iter().map(named).collect::<Result<_>>()?;
-        Ok(Box::new(Joined::new(sources)))
+        let (mut sources, mut prompts) = (Vec::new(), Vec::new());
+        for NamedSource { name, data, .. } in self.resolved()? {
+            let without = Self { query_prompt: String::new(), passage_prompt: String::new(), ..data.clone() };
+            sources.push((name, without.single_source()?));
+            prompts.push([data.query_prompt, data.passage_prompt]);
+        }
+        Ok(Box::new(Joined::new(sources).with_prompts(prompts)))
     }
 
     /// The sources with all their settings, if there are several.

@@ -96,15 +96,18 @@ impl Config {
     fn validate_data(&self) -> Result<()> {
         let data = &self.data;
         if data.sources.is_empty() {
-            return validate_source(data, false);
+            let default = DataConfig::default();
+            let given = [data.columns != default.columns, data.triples.is_some(), data.sample.is_some()];
+            return validate_keys(data, given).and_then(|()| validate_source(data, false));
         }
-        for source in data.resolved()? {
+        for (table, source) in data.sources.iter().zip(data.resolved()?) {
             let NamedSource { name, weight, data } = &source;
             let named = !name.is_empty() && !name.contains('/');
             require(named, "data.sources.name", format!("{name:?}"), "a name without a slash")?;
             require(*weight > 0.0 && *weight <= 1e6, "data.sources.weight", weight, "above 0 and at most 1000000")?;
             let wrong = |error| PretrainError::Source { name: name.clone(), source: Box::new(error) };
-            validate_source(data, true).map_err(wrong)?;
+            let given = ["columns", "triples", "sample"].map(|key| table.keys.contains_key(key));
+            validate_keys(data, given).and_then(|()| validate_source(data, true)).map_err(wrong)?;
             let alone = data.sources.is_empty();
             require(alone, "data.sources", "within a source", "no sources of a source").map_err(wrong)?;
         }
@@ -117,11 +120,12 @@ impl Config {
         let weighted = self.data.sources.iter().any(|source| source.weight != 1.0);
         for arm in self.arms()? {
             for sampler in arm.draws.iter().map(|draw| &draw.sampler) {
-                let drawn = !sampler.by_source || !self.data.sources.is_empty() && sampler.kind != SamplerKind::Uniform;
-                let expected = "false, or data.sources and a sampler.kind that knows strata";
+                let stratified = sampler.kind == SamplerKind::Stratified;
+                let drawn = !sampler.by_source || !self.data.sources.is_empty() && stratified;
+                let expected = "false, or data.sources and sampler.kind = \"stratified\"";
                 require(drawn, "sampler.by_source", sampler.by_source, expected)?;
                 let streams = matches!(sampler.leftovers, Leftovers::Drop | Leftovers::Carry);
-                let shared = sampler.kind == SamplerKind::Stratified && streams && sampler.weights == Weights::Size;
+                let shared = stratified && streams && sampler.weights == Weights::Size;
                 if weighted && !(sampler.by_source && shared) {
                     return Err(PretrainError::SourceWeights { arm: arm.title.clone() });
                 }
@@ -264,7 +268,11 @@ impl Config {
         require(memory.is_finite() && memory >= 0.0, "train.memory", memory, "0 or more")?;
         require(train.checkpoints >= 1, "train.checkpoints", train.checkpoints, "1 or more")?;
         let evaluates = train.evaluate_every > 0;
-        let validation = self.data.validation_share > 0.0 || !self.data.validation_split.is_empty();
+        let splits = |data: &DataConfig| data.validation_share > 0.0 || !data.validation_split.is_empty();
+        let validation = match self.data.sources.is_empty() {
+            true => splits(&self.data),
+            false => self.data.resolved()?.iter().any(|source| splits(&source.data)),
+        };
         let expected = "0, or a validation split: data.validation_share or data.validation_split";
         require(validation || !evaluates, "train.evaluate_every", train.evaluate_every, expected)?;
         require(
@@ -298,6 +306,14 @@ impl Config {
         tokens("eval.max_query_tokens", eval.max_query_tokens)?;
         tokens("eval.max_passage_tokens", eval.max_passage_tokens)
     }
+}
+
+/// Keys that a format does not read: of `columns`, `triples` and `sample` which are given.
+fn validate_keys(data: &DataConfig, [columns, triples, sample]: [bool; 3]) -> Result<()> {
+    let is = |format: DataFormat| data.format == format;
+    require(!columns || is(DataFormat::Pairs), "data.columns", "given", "none, or data.format = \"pairs\"")?;
+    require(!triples || is(DataFormat::MsMarco), "data.triples", "given", "none, or data.format = \"ms-marco\"")?;
+    require(!sample || is(DataFormat::RustDocs), "data.sample", "given", "none, or data.format = \"rust-docs\"")
 }
 
 /// What a source of data is read by; of several one may lack a test.

@@ -204,27 +204,32 @@ impl Builder {
         pairs
     }
 
-    /// Of each training pair the negatives that are given for it and answer its query nowhere in the data.
+    /// Of each training pair the negatives that are given for it, answer its query nowhere in the data, and are held out for no other.
     fn take_negatives(&mut self, train: &[Pair], known: &[Pair]) -> Negatives {
-        let given = std::mem::take(&mut self.negatives);
-        if given.is_empty() {
-            return Negatives::default();
-        }
+        let mut given = std::mem::take(&mut self.negatives);
+        self.counts.negatives_left_out += given.len();
         let place: FxHashMap<Pair, u32> = train.iter().copied().zip(0..).collect();
-        let judged = self.relevant_pairs(&self.validation).chain(self.relevant_pairs(&self.test));
-        let positives: FxHashSet<Pair> = train.iter().chain(known).copied().chain(judged).collect();
+        let trained: FxHashSet<u32> = train.iter().map(|pair| pair.passage).collect();
+        let judged: Vec<Pair> = self.relevant_pairs(&self.validation).chain(self.relevant_pairs(&self.test)).collect();
+        let positives: FxHashSet<Pair> = train.iter().chain(known).chain(&judged).copied().collect();
+        let held_out: FxHashSet<u32> = judged.iter().map(|pair| pair.passage).collect();
         let (queries, passages) = (&self.queries, &self.passages);
-        let mut seen = FxHashSet::default();
-        let kept = given.iter().filter_map(|&(pair, negative)| {
-            let pair = Pair { query: queries.first(pair.query), passage: passages.first(pair.passage) };
-            let (place, negative) = (*place.get(&pair)?, passages.first(negative));
-            let is_positive = positives.contains(&Pair { passage: negative, ..pair });
-            (!is_positive && !passages.is_blank(negative) && seen.insert((place, negative)))
-                .then_some((place, negative))
+        // In place, as there may be hundreds of millions.
+        given.retain_mut(|(pair, negative)| {
+            *pair = Pair { query: queries.first(pair.query), passage: passages.first(pair.passage) };
+            *negative = passages.first(*negative);
+            let is_positive = positives.contains(&Pair { passage: *negative, ..*pair });
+            let is_held_out = held_out.contains(negative) && !trained.contains(negative);
+            place.contains_key(pair) && !is_positive && !is_held_out && !passages.is_blank(*negative)
         });
-        let mut kept: Vec<(u32, u32)> = kept.collect();
-        kept.sort_by_key(|&(place, _)| place);
-        self.counts.negatives_left_out = given.len() - kept.len();
+        given.sort_by_key(|(pair, _)| place[pair]);
+        let mut kept = Vec::with_capacity(given.len());
+        for of_pair in given.chunk_by(|(a, _), (b, _)| a == b) {
+            let mut seen = FxHashSet::default();
+            let new = of_pair.iter().filter(|(_, negative)| seen.insert(*negative));
+            kept.extend(new.map(|(pair, negative)| (place[pair], *negative)));
+        }
+        self.counts.negatives_left_out -= kept.len();
         self.counts.negatives = kept.len();
         Negatives::new(train.len(), kept)
     }

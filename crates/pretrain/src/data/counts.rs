@@ -51,7 +51,8 @@ pub struct Counts {
     pub judgements_over_limit: usize,
     /// Judgements of the same split as an earlier one, with the same query and document or, in training, texts.
     pub judgements_repeated: usize,
-    /// Negatives that the data gives of a pair, but that answer its query somewhere in the data, are blank or come again, left out.
+    /// Negatives that the data gives, but of pairs that are not trained on, that answer the query somewhere in the data or another's in the test or
+    /// validation alone, that are blank or come again, left out.
     pub negatives_left_out: usize,
     /// Negatives that the data gives of training pairs, kept.
     pub negatives: usize,

@@ -1,8 +1,10 @@
 //! Several sources as one.
 
+use rustc_hash::FxHashMap;
+
 use super::builder::Builder;
 use super::judgements::{Document, Split};
-use super::{Counts, DataError, Dataset, PairSource, TestQuery};
+use super::{Counts, DataError, Dataset, PairSource, TestQuery, Texts};
 
 /// Several sources as one data set.
 ///
@@ -26,13 +28,35 @@ use super::{Counts, DataError, Dataset, PairSource, TestQuery};
 /// ```
 pub struct Joined {
     sources: Vec<(String, Box<dyn PairSource>)>,
+    /// Of each what goes before its queries and before its passages.
+    prompts: Vec<[String; 2]>,
 }
 
 impl Joined {
     /// These sources, each with its name.
     #[must_use]
     pub fn new(sources: Vec<(String, Box<dyn PairSource>)>) -> Self {
-        Self { sources }
+        Self { sources, prompts: Vec::new() }
+    }
+
+    /// Puts these before the queries and the passages of each source, once equal texts are one; a text of two sources has the prompt of the first.
+    #[must_use]
+    pub fn with_prompts(mut self, prompts: Vec<[String; 2]>) -> Self {
+        self.prompts = prompts;
+        self
+    }
+
+    /// The texts after the prompts of the sources that their ids begin with.
+    fn after_prompts(&self, texts: Texts, side: usize) -> Texts {
+        let prompts =
+            self.sources.iter().zip(&self.prompts).map(|((name, _), prompts)| (name.as_str(), prompts[side].as_str()));
+        let prompts: FxHashMap<&str, &str> = prompts.filter(|(_, prompt)| !prompt.is_empty()).collect();
+        if prompts.is_empty() {
+            return texts;
+        }
+        let prompt =
+            |id: &str| id.split_once('/').and_then(|(source, _)| prompts.get(source)).copied().unwrap_or_default();
+        texts.iter().map(|text| (text.id, format!("{}{}", prompt(text.id), text.text))).collect()
     }
 }
 
@@ -42,7 +66,10 @@ impl PairSource for Joined {
         for (name, source) in &self.sources {
             join.add(name, &source.load()?)?;
         }
-        Ok(join.finish())
+        let mut dataset = join.finish();
+        dataset.queries = self.after_prompts(dataset.queries, 0);
+        dataset.passages = self.after_prompts(dataset.passages, 1);
+        Ok(dataset)
     }
 
     fn is_fleeting(&self) -> bool {
@@ -183,5 +210,71 @@ fn joined(mut counts: Counts, sources: &[Counts]) -> Counts {
         lone_surrogates: sum(|counts| counts.lone_surrogates),
         rust_docs: sources.iter().find_map(|counts| counts.rust_docs.clone()),
         ..counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Pair;
+    use super::*;
+
+    fn dataset(pairs: &[(&str, &str)]) -> Dataset {
+        let row = |n: usize| Pair { query: n as u32, passage: n as u32 };
+        Dataset {
+            queries: pairs.iter().enumerate().map(|(n, (query, _))| (format!("q{n}"), *query)).collect(),
+            passages: pairs.iter().enumerate().map(|(n, (_, passage))| (format!("d{n}"), *passage)).collect(),
+            train: (0..pairs.len()).map(row).collect(),
+            ..Dataset::default()
+        }
+    }
+
+    fn tested(pairs: &[(&str, &str)]) -> Dataset {
+        let dataset = dataset(pairs);
+        let query =
+            |pair: &Pair| TestQuery { query: pair.query, relevant: vec![(pair.passage, 1)], ..TestQuery::default() };
+        Dataset { test: dataset.train.iter().map(query).collect(), train: Vec::new(), ..dataset }
+    }
+
+    fn joined(sources: Vec<(&str, Dataset)>) -> Joined {
+        let boxed = |(name, source): (&str, Dataset)| (name.to_owned(), Box::new(source) as Box<dyn PairSource>);
+        Joined::new(sources.into_iter().map(boxed).collect())
+    }
+
+    #[test]
+    fn a_pair_that_another_source_tests_is_left_out_whatever_the_prompts() {
+        let trained = dataset(&[("hills of Rome", "Seven hills."), ("gases", "Oxygen.")]);
+        let source = joined(vec![("a", trained), ("b", tested(&[("hills of Rome", " Seven hills. ")]))]);
+        let prompts = vec![["ask: ".to_owned(), String::new()], [String::new(), "text: ".to_owned()]];
+        let dataset = source.with_prompts(prompts).load().unwrap();
+        assert_eq!((dataset.train.len(), dataset.counts.judgements_in_test, dataset.passages.len()), (1, 1, 2));
+        let texts: Vec<(&str, &str)> = dataset.queries.iter().map(|text| (text.id, text.text)).collect();
+        assert_eq!(texts, [("a/q1", "ask: gases"), ("a/q0", "ask: hills of Rome")]);
+        let sources = dataset.sources.unwrap();
+        assert_eq!((sources.of_pair, sources.of_test), (vec![0], vec![1]));
+        assert!(dataset.notes.iter().any(|note| note.starts_with("source a: 2 passages, 2 training pairs")));
+    }
+
+    #[test]
+    fn a_query_of_two_sources_has_the_answers_of_both() {
+        let source = joined(vec![("a", tested(&[("rivers", "The Tiber.")])), ("b", tested(&[("rivers", "The Po.")]))]);
+        let dataset = source.load().unwrap();
+        assert_eq!(dataset.test, [TestQuery { query: 0, relevant: vec![(0, 1), (1, 1)], ..TestQuery::default() }]);
+        assert_eq!(dataset.sources.unwrap().of_test, [0]);
+    }
+
+    #[test]
+    fn known_answers_and_negatives_follow_their_texts() {
+        let mut a = dataset(&[("rivers", "The Tiber."), ("gases", "Oxygen.")]);
+        a.known = vec![Pair { query: 0, passage: 1 }];
+        let mut b = dataset(&[("rivers", "The Po.")]);
+        b.passages = ["The Po.", "Oxygen.", "Iron."].map(|text| (text, text)).into_iter().collect();
+        b.negatives = super::super::Negatives::new(1, [(0, 1), (0, 2)]);
+        let dataset = joined(vec![("a", a), ("b", b)]).load().unwrap();
+        assert_eq!(dataset.known, [Pair { query: 0, passage: 1 }]);
+        // "Oxygen." answers "rivers", as the first source knows.
+        let place = dataset.train.iter().position(|pair| pair.passage == 2).unwrap();
+        let texts: Vec<&str> =
+            dataset.negatives.of(place as u32).iter().map(|&passage| dataset.passages.text(passage)).collect();
+        assert_eq!((texts, dataset.counts.negatives_left_out), (vec!["Iron."], 1));
     }
 }

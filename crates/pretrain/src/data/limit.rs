@@ -1,8 +1,10 @@
 //! A data set with fewer training pairs.
 
+use rustc_hash::FxHashSet;
+
 use super::split::hash;
 use super::used_queries::Uses;
-use super::{Dataset, Negatives, Sources};
+use super::{Dataset, Negatives, Sources, TestQuery};
 
 impl Dataset {
     /// The data set with so many of its training pairs at most, those whose texts have the smallest hashes, in the order that they have.
@@ -57,7 +59,42 @@ impl Dataset {
         counts.judgements_over_limit += all - pairs;
         counts.train_pairs = pairs;
         counts.negatives = self.negatives.len();
+        let trained: FxHashSet<&str> = self.train.iter().map(|pair| queries.text(pair.query).trim()).collect();
+        let in_training = |query: &&TestQuery| trained.contains(queries.text(query.query).trim());
+        counts.queries_in_both = self.test.iter().filter(in_training).count();
         self.queries = queries;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Pair;
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_stays_known_and_what_belongs_to_a_pair_goes_with_it() {
+        let texts = |kind: char| (0..6).map(|n| (format!("{kind}{n}"), format!("{kind} {n}"))).collect();
+        // Each query has two passages.
+        let train: Vec<Pair> = (0..6).map(|n| Pair { query: n / 2, passage: n }).collect();
+        let all = Dataset {
+            queries: texts('q'),
+            passages: texts('d'),
+            negatives: Negatives::new(6, (0..6).map(|pair| (pair, 5 - pair))),
+            sources: Some(Sources { names: vec!["a".into()], of_pair: vec![0; 6], of_test: vec![0] }),
+            test: vec![TestQuery { query: 5, relevant: vec![(0, 1)], ..TestQuery::default() }],
+            train,
+            ..Dataset::default()
+        };
+        let some = all.clone().with_at_most(3);
+        assert_eq!((some.train.len(), some.counts.judgements_over_limit, some.negatives.len()), (3, 3, 3));
+        assert_eq!(some.sources.as_ref().unwrap().of_pair, [0; 3]);
+        for (place, pair) in (0..).zip(&some.train) {
+            assert_eq!(some.negatives.of(place), [5 - pair.passage]);
+            assert_eq!(some.queries.text(pair.query), format!("q {}", pair.passage / 2));
+        }
+        let answers: usize = (0..some.queries.len() as u32 - 1).map(|query| some.positives().of(query).len()).sum();
+        assert_eq!(answers, 2 * (some.queries.len() - 1), "of a query that is trained on both answers are known");
+        assert_eq!(some.queries.text(some.test[0].query), "q 5");
     }
 }

@@ -60,9 +60,4 @@ impl Negatives {
         let at = |pair: usize| self.offsets.get(pair).copied().unwrap_or(self.passages.len());
         &self.passages[at(pair as usize)..at(pair as usize + 1)]
     }
-
-    /// Those of all pairs, one pair's after another's.
-    pub fn passages(&self) -> &[u32] {
-        &self.passages
-    }
 }

@@ -102,8 +102,9 @@ impl Pairs {
             for (number, negative) in row.negatives.iter().enumerate() {
                 let negative = builder.merged_document(&row.place.id('n', number), negative, "")?;
                 for &passage in &of_row {
-                    if let (Some(query), Some(passage), Some(negative)) = (query, passage, negative) {
-                        builder.negative(query, passage, negative);
+                    match (query, passage, negative) {
+                        (Some(query), Some(passage), Some(negative)) => builder.negative(query, passage, negative),
+                        _ => builder.counts.negatives_left_out += 1,
                     }
                 }
             }
@@ -278,6 +279,21 @@ mod tests {
         assert_eq!((dataset.train.len(), dataset.passages.len(), dataset.queries.len()), (0, 1, 0));
         let counts = &dataset.counts;
         assert_eq!((counts.queries_empty, counts.documents_empty, counts.judgements_of_empty), (1, 1, 2));
+    }
+
+    #[test]
+    fn what_is_held_out_for_other_queries_and_what_answers_is_no_negative() {
+        let content = r#"{"query": "hills", "passage": "Seven hills.", "topic": "Rome", "negatives": ["The Tiber.", "Oxygen.", "Iron.", "Iron.", " "]}
+{"query": "hills", "passage": ["Mountains.", "The Tiber."], "topic": "Rome"}
+{"query": "gas", "passage": "Oxygen.", "topic": "chemistry", "negatives": "Iron."}
+"#;
+        let dataset = load(content, topics(&["chemistry"])).unwrap();
+        let of = |pair| -> Vec<&str> {
+            dataset.negatives.of(pair).iter().map(|&passage| dataset.passages.text(passage)).collect()
+        };
+        assert_eq!((dataset.train.len(), of(0), of(1)), (3, vec!["Iron."], vec![]));
+        // "The Tiber." answers, "Oxygen." is the test's, "Iron." comes twice, a blank, and the test's own.
+        assert_eq!((dataset.counts.negatives, dataset.counts.negatives_left_out), (1, 5));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use embed::Side;
 use infonce::InfoNceConfig;
 use ndarray::ArrayView2;
 use retrieval_eval::Hit;
+use rustc_hash::FxHashSet;
 use vectors::inner_product;
 
 use super::Pipeline;
-use super::cluster::ClusteredRows;
 use super::training_search::{Depth, TrainingSearch};
 use crate::data::{Negatives, Pair};
 use crate::error::{PretrainError, Result};
@@ -52,14 +52,14 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             return Ok(());
         }
         let train = &self.dataset.train;
-        let passages = ClusteredRows::distinct(train.iter().map(|pair| pair.passage)).items.len();
+        let trained: FxHashSet<u32> = train.iter().map(|pair| pair.passage).collect();
         let (positives, negatives) = (self.dataset.positives(), &self.dataset.negatives);
         // Those given may be among the passages of training, or not.
         let found = |(pair, of): (u32, &Pair)| {
-            let given = negatives.of(pair).len();
-            given.max(
-                (passages - distinct(positives.of(of.query))).saturating_sub(given) + given.min(loss.hard_negatives),
-            )
+            let given = negatives.of(pair);
+            let answers = positives.of(of.query).chunk_by(|a, b| a == b).map(|same| &same[0]);
+            let taken = answers.chain(given).filter(|passage| trained.contains(passage)).count();
+            given.len() + trained.len().saturating_sub(taken)
         };
         let least = (0..).zip(train).map(found).min().unwrap_or(0);
         match least >= loss.hard_negatives {
@@ -147,9 +147,4 @@ impl Mining<'_> {
         let row = |side: ArrayView2<'_, f32>, row: usize| side.row(row).to_vec();
         inner_product(&row(self.rows[0], query), &row(self.rows[1], self.search.passage_of(pair) as usize)) as f32
     }
-}
-
-/// How many of some ascending values differ.
-fn distinct(ascending: &[u32]) -> usize {
-    ascending.chunk_by(|a, b| a == b).count()
 }

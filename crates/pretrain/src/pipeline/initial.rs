@@ -15,7 +15,7 @@ use crate::train::PairTokens;
 
 /// What every training of an arm starts from, whatever its seed.
 pub(super) struct Start {
-    of: (StudentConfig, [usize; 2]),
+    of: (StudentConfig, [usize; 2], usize),
     pub(super) tokenizer: TextTokenizer,
     pub(super) prompts: Prompts,
     limits: TokenLimits,
@@ -31,7 +31,8 @@ impl Start {
         pipeline: &Pipeline<B, P>,
         config: &Config,
     ) -> Result<&'a Self> {
-        let of = (config.student.clone(), [config.train.max_query_tokens, config.train.max_passage_tokens]);
+        let limits = [config.train.max_query_tokens, config.train.max_passage_tokens];
+        let of = (config.student.clone(), limits, config.loss.hard_negatives);
         let same = known.take().filter(|start| start.of == of);
         Ok(known.insert(match same {
             Some(start) => start,
@@ -50,7 +51,7 @@ impl Start {
     }
 
     fn new<B: AutodiffBackend, P: Parts<B>>(
-        of: (StudentConfig, [usize; 2]),
+        of: (StudentConfig, [usize; 2], usize),
         pipeline: &Pipeline<B, P>,
         config: &Config,
     ) -> Result<Self> {
@@ -67,7 +68,8 @@ impl Start {
             limit("max_query_tokens", train.max_query_tokens),
             limit("max_passage_tokens", train.max_passage_tokens),
         );
-        let tokens = PairTokens::new(&pipeline.dataset, &tokenizer, &prompts, limits)?;
+        let given = config.loss.hard_negatives;
+        let tokens = PairTokens::with_given_negatives(&pipeline.dataset, &tokenizer, &prompts, limits, given)?;
         let weighted = student::begins_weighted(&config.student)?;
         // A table may have more rows than there are tokens.
         let weights = weighted.then(|| tokens.inverse_document_frequency(encoder.vocab_size()));

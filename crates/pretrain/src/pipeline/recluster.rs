@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Encoder, NeuralEmbedder, Side};
 use kmeans::Clustering;
-use stratified_sampler::BatchSampler;
+use stratified_sampler::{BatchSampler, SamplerError};
 use vectors::NpyVectors;
 
 use super::Pipeline;
@@ -82,9 +82,14 @@ impl<'a, B: AutodiffBackend, P: Parts<B>> Reclustering<'a, B, P> {
         Ok(())
     }
 
+    /// The error of clusters that no batches can be drawn of.
+    pub(super) fn cannot_draw(&self, source: SamplerError) -> PretrainError {
+        PretrainError::Sample { arm: self.member.arm.title.clone(), source }
+    }
+
     /// How batches are drawn after `step` steps.
     pub(super) fn sampler(&self, step: usize) -> Result<Box<dyn BatchSampler>> {
-        // Batches of the same permutation would repeat those before.
+        // Of one seed pairs that were just drawn could come next.
         let seed = self.member.seed.wrapping_add((step / self.every) as u64);
         self.pipeline.sampler_of(Member { seed, ..self.member }, &|config| self.clustering(step, config))
     }

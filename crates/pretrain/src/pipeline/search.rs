@@ -94,6 +94,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     #[cfg(feature = "rust-docs")]
     fn item_title(&self, id: &str) -> Option<String> {
         let has_items = self.config.data.has_format(crate::config::DataFormat::RustDocs);
+        let id = match &self.dataset.sources {
+            Some(_) => id.split_once('/').map_or(id, |(_, id)| id),
+            None => id,
+        };
         let item = rust_docs::ItemId::parse(id).filter(|_| has_items)?;
         Some(format!("{}  ({} {})", item.path, item.package, item.version))
     }

@@ -85,6 +85,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         // What changes no weight but by rounding.
         (train.checkpoint_every, train.checkpoints, train.chunk_tokens, train.memory) = (0, 1, 0, 0.0);
         train.tensorboard = false;
+        let renewed: Vec<_> = member.arm.clusters().filter(|cluster| cluster.of != ClusterOf::Random).collect();
+        if renewed.is_empty() {
+            train.recluster_every = None;
+        }
         let drawn_from: Vec<ClusterOf> = member.arm.draws.iter().map(|draw| draw.cluster.of).collect();
         let mut stage = self
             .stage(format!("train {member}"), "train")?
@@ -94,6 +98,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             .with_settings("train", &train)?
             .reading("data", &self.data_hash)
             .writing(["model", "plan.json"].map(|name| folder.join(name)));
+        if train.recluster_every.is_some() {
+            stage = stage.with_settings("cluster", &renewed)?;
+        }
         if let Some(weights) = by_source::source_weights(&self.config)? {
             stage = stage.with_settings("data.sources.weight", &weights)?;
         }

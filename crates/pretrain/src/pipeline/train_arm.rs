@@ -1,6 +1,5 @@
 //! Stage `train`: every arm with every seed, from the same initial weights.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use burn::module::Module;
@@ -19,7 +18,7 @@ use super::step_memory::{self, BYTES_A_PARAMETER};
 use super::validation::Validation;
 use super::{Pipeline, Scores, check_prefixes};
 use crate::config::{Keep, TrainConfig};
-use crate::error::{PretrainError, Result};
+use crate::error::{PretrainError, Result, one_line};
 use crate::files::write_json;
 use crate::parts::Parts;
 use crate::progress::{count, megabytes};
@@ -133,11 +132,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if let Some(reclustering) = reclustering.as_ref().filter(|_| stands.0 == 0) {
             reclustering.clear()?;
         }
-        let mut plans = Plans::new(training.sampler, training.strata);
+        let mut plans = Plans::new(training);
         if let Some(reclustering) = &reclustering {
-            for step in reclustering.before(stands.0) {
-                plans = plans.followed_by(step, reclustering, member)?;
-            }
+            plans.go_on(reclustering, stands.0)?;
         }
         let _heeding = self.stop.heed();
         let at = |every: usize, step: usize| every > 0 && step.is_multiple_of(every);
@@ -145,7 +142,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let done = progress.state.steps_done();
             if let Some(reclustering) = reclustering.as_ref().filter(|reclustering| reclustering.is_due(done, steps)) {
                 reclustering.make(progress.state.judged(), done)?;
-                plans = plans.followed_by(done, reclustering, member)?;
+                plans.renew(reclustering, done)?;
             }
             let (state, outcome) = training.step_drawn(plans.drawn(), progress.state)?;
             match &outcome {
@@ -191,35 +188,79 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
 /// The batches of a training that may be planned anew.
 struct Plans<'a> {
+    first: Drawn<'a>,
+    renewed: Option<Renewed<'a>>,
+}
+
+/// The batches since clusters were made anew.
+struct Renewed<'a> {
+    /// Of the plans before nothing is drawn any more, but the first says how long epochs are.
     sampler: Replanned<Box<dyn BatchSampler + 'a>>,
-    /// The strata of reports at present.
-    strata: Option<Cow<'a, [u32]>>,
+    /// The strata of reports.
+    strata: Option<Vec<u32>>,
 }
 
 impl<'a> Plans<'a> {
-    fn new(sampler: &'a dyn BatchSampler, strata: Option<&'a [u32]>) -> Self {
-        Self { sampler: Replanned::new(Box::new(sampler)), strata: strata.map(Cow::Borrowed) }
+    fn new<B: AutodiffBackend>(training: &Training<'a, B>) -> Self {
+        Self { first: Drawn { sampler: training.sampler, strata: training.strata }, renewed: None }
     }
 
-    /// These, and from step `step` on those of the clusters that were made after it.
-    fn followed_by<B: AutodiffBackend, P: Parts<B>>(
-        self,
-        step: usize,
+    /// Takes up the newest clusters that were made, and drawn from, before a training stood after `step` steps.
+    fn go_on<B: AutodiffBackend, P: Parts<B>>(
+        &mut self,
         reclustering: &Reclustering<'_, B, P>,
-        member: Member<'_>,
-    ) -> Result<Self> {
-        let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
-        let sampler = self.sampler.followed_by(step, reclustering.sampler(step)?).map_err(failed)?;
-        let strata = match self.strata {
-            Some(_) => reclustering.labels(step)?.map(Cow::Owned),
+        step: usize,
+    ) -> Result<()> {
+        let mut made: Vec<usize> = reclustering.before(step).collect();
+        while let Some(step) = made.pop() {
+            if self.renew(reclustering, step)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws from the clusters that were made after `step` steps; whether batches can be drawn of them, else those of before stay.
+    fn renew<B: AutodiffBackend, P: Parts<B>>(
+        &mut self,
+        reclustering: &Reclustering<'_, B, P>,
+        step: usize,
+    ) -> Result<bool> {
+        let start = place_of(self.first.sampler, step);
+        let drawn = reclustering.sampler(step).and_then(|sampler| {
+            let first: Box<dyn BatchSampler + 'a> = Box::new(self.first.sampler);
+            Replanned::new(first).followed_by(start, sampler).map_err(|source| reclustering.cannot_draw(source))
+        });
+        let sampler = match drawn {
+            Err(error @ (PretrainError::Sample { .. } | PretrainError::NoBatches { .. })) => {
+                tracing::warn!("batches stay those of the clusters before step {step}: {}", one_line(&error));
+                return Ok(false);
+            }
+            drawn => drawn?,
+        };
+        let strata = match self.first.strata {
+            Some(_) => reclustering.labels(step)?,
             None => None,
         };
-        Ok(Self { sampler, strata })
+        self.renewed = Some(Renewed { sampler, strata });
+        Ok(true)
     }
 
     fn drawn(&self) -> Drawn<'_> {
-        Drawn { sampler: &self.sampler, strata: self.strata.as_deref() }
+        match &self.renewed {
+            Some(Renewed { sampler, strata }) => Drawn { sampler, strata: strata.as_deref() },
+            None => self.first,
+        }
     }
+}
+
+/// The epoch and the index of the batch after so many of a sampler's.
+fn place_of(sampler: &dyn BatchSampler, batches: usize) -> (u64, usize) {
+    let (mut epoch, mut index) = (0, batches);
+    while index > sampler.len(epoch) {
+        (epoch, index) = (epoch + 1, index - sampler.len(epoch));
+    }
+    (epoch, index)
 }
 
 /// A student's folder, with the longest text that it is trained on as its limit, and its prompts.

@@ -14,7 +14,9 @@ pub struct PairTokens {
     passages: TokenBatch,
     /// Each as rows of the two.
     pairs: Vec<Pair>,
-    /// Of each passage of the data set its row, if it is of a pair.
+    /// Passages of pairs: behind them are those that are negatives alone.
+    of_pairs: usize,
+    /// Of each passage of the data set its row, if it is of a pair or given as a negative of one.
     row_of_passage: FxHashMap<u32, u32>,
     positives: Positives,
 }
@@ -38,12 +40,28 @@ impl PairTokens {
     /// # Errors
     /// A text cannot be tokenised.
     pub fn new(dataset: &Dataset, tokenizer: &TextTokenizer, prompts: &Prompts, limits: TokenLimits) -> Result<Self> {
+        Self::with_given_negatives(dataset, tokenizer, prompts, limits, 0)
+    }
+
+    /// [`new`](Self::new), with the tokens of the first so many negatives that the data gives of each pair.
+    ///
+    /// # Errors
+    /// A text cannot be tokenised.
+    pub fn with_given_negatives(
+        dataset: &Dataset,
+        tokenizer: &TextTokenizer,
+        prompts: &Prompts,
+        limits: TokenLimits,
+        negatives: usize,
+    ) -> Result<Self> {
         let encode = |side, texts: &[&str]| tokenizer.encode_after(prompts.of(side), texts, limits.of(side));
         let mut queries = Rows::default();
         let mut passages = Rows::default();
         let row = |pair: &Pair| Pair { query: queries.row(pair.query), passage: passages.row(pair.passage) };
         let pairs: Vec<Pair> = dataset.train.iter().map(row).collect();
-        for &negative in dataset.negatives.passages() {
+        let of_pairs = passages.texts.len();
+        let given = (0..pairs.len() as u32).map(|pair| dataset.negatives.of(pair));
+        for &negative in given.flat_map(|given| given.iter().take(negatives)) {
             passages.row(negative);
         }
         // A passage that no pair trains on is in no batch.
@@ -56,6 +74,7 @@ impl PairTokens {
             positives: Positives::new(queries.texts.len(), known.iter().copied()),
             queries: encode(Side::Query, &queries.of(&dataset.queries))?,
             passages: encode(Side::Passage, &passages.of(&dataset.passages))?,
+            of_pairs,
             row_of_passage: passages.of_text,
             pairs,
         })
@@ -72,6 +91,7 @@ impl PairTokens {
         assert!(pairs.iter().all(inside), "a pair of {} queries and {} passages", queries.len(), passages.len());
         Self {
             positives: Positives::new(queries.len(), pairs.iter().copied()),
+            of_pairs: passages.len(),
             row_of_passage: (0..passages.len() as u32).map(|row| (row, row)).collect(),
             queries,
             passages,
@@ -92,14 +112,14 @@ impl PairTokens {
     /// For each token of `vocab_size` its inverse document frequency among the distinct queries and passages.
     pub fn inverse_document_frequency(&self, vocab_size: usize) -> Vec<f32> {
         let mut texts = self.queries.clone();
-        (0..self.passages.len()).for_each(|passage| texts.push_from(&self.passages, passage));
+        (0..self.of_pairs).for_each(|passage| texts.push_from(&self.passages, passage));
         inverse_document_frequency(&texts, vocab_size)
     }
 
     /// The pairs `indices` as one batch, with their hard negatives if there are any.
     ///
     /// # Panics
-    /// If an index is past the last pair, or a hard negative is the passage of no pair.
+    /// If an index is past the last pair, or a hard negative is neither the passage of a pair nor among the negatives that are here.
     pub fn batch(&self, indices: &[u32], hard_negatives: Option<&HardNegatives>) -> BatchTokens {
         let pairs = || indices.iter().map(|&pair| self.pairs[pair as usize]);
         let hard = indices.iter().flat_map(|&pair| hard_negatives.map_or(&[][..], |negatives| negatives.of(pair)));

@@ -86,11 +86,11 @@ impl Order {
                 topic: at(&columns.topic),
                 negatives: columns.negatives.iter().filter_map(|name| at(name)).collect(),
             }),
-            _ if *columns == Columns::default() => {
+            (None, None) if *columns == Columns::default() => {
                 Ok(Self { is_named: false, query: 0, passage: 1, topic: None, negatives: Vec::new() })
             }
             (None, _) => Err(&columns.query),
-            _ => Err(&columns.passage),
+            (Some(_), None) => Err(&columns.passage),
         }
     }
 
@@ -164,6 +164,8 @@ mod tests {
         };
         let content = "anchor\tpositive\tnegative_2\tnegative_1\nq\tp\ttwo\tone\n";
         assert_eq!(read("a.tsv", content, &columns).unwrap(), [row(2, "q", "p", None, &["one", "two"])]);
+        let error = read("a.tsv", "query\tpositive\n", &Columns::default()).unwrap_err();
+        assert_eq!(error, "a.tsv: no column `passage` among `query`, `positive`");
         let error = read("a.tsv", "query\tpositive\n", &columns).unwrap_err();
         assert_eq!(error, "a.tsv: no column `anchor` among `query`, `positive`");
     }
