@@ -10,7 +10,7 @@ use crate::{BatchSampler, PlanHash, SamplerError};
 /// use stratified_sampler::{BatchSampler, Replanned, StratifiedConfig};
 ///
 /// let config = StratifiedConfig::new(2);
-/// let old = config.build(&[0, 0, 0, 0, 1, 1, 1, 1])?;
+/// let old = config.clone().build(&[0, 0, 0, 0, 1, 1, 1, 1])?;
 /// let new = config.with_seed(1).build(&[0, 1, 0, 1, 0, 1, 0, 1])?;
 /// let sampler = Replanned::new(&old).followed_by((1, 2), &new)?;
 /// let batch = |sampler: &dyn BatchSampler, epoch, index| {

@@ -125,7 +125,9 @@ impl Builder {
         if !share.is_empty() {
             let (passages, queries, topics) = (&self.passages, &self.queries, &self.topics.topics);
             let cut = Cut { share, unit, passages, queries, topics };
-            self.validation.list = cut.validation(&mut self.train.list, &mut self.counts);
+            let (validation, neither) = cut.validation(&mut self.train.list, &mut self.counts);
+            self.validation.list = validation;
+            self.known.extend(neither);
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Dataset {
     pub passages: Texts,
     /// Distinct training pairs, in the order of the data.
     pub train: Vec<Pair>,
-    /// Pairs of the training data that are not trained on, as the test has them too: their passages are no negatives of their queries, which others train.
+    /// Pairs of the training data that are not trained on, as they are held out or beyond a limit: their passages are no negatives of their queries, which others train.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<Pair>,
     /// Hard negatives that the data gives of training pairs.

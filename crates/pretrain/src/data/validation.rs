@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 use super::judgements::{Document, Judgement};
 use super::known_texts::KnownTexts;
 use super::split::HashShare;
-use super::{Counts, Topics};
+use super::{Counts, Pair, Topics};
 
 /// What is held out as a whole.
 #[derive(Clone, Copy)]
@@ -26,10 +26,10 @@ pub(super) struct Cut<'a> {
 }
 
 impl Cut<'_> {
-    /// Takes from `train` the judgements of every query that has a positive among the passages held out.
+    /// Takes from `train` the judgements of every query that has a positive among the passages held out; these, and the pairs that are in neither split.
     ///
     /// No passage that they find relevant stays in training: judgements of it by other queries are counted and dropped.
-    pub(super) fn validation(&self, train: &mut Vec<Judgement>, counts: &mut Counts) -> Vec<Judgement> {
+    pub(super) fn validation(&self, train: &mut Vec<Judgement>, counts: &mut Counts) -> (Vec<Judgement>, Vec<Pair>) {
         let first = |passage| self.passages.first(passage) as usize;
         let mut passage_out = self.held_out(train);
         let mut query_out = vec![false; self.queries.len()];
@@ -43,10 +43,12 @@ impl Cut<'_> {
             train.drain(..).partition(|judgement| query_out[judgement.query as usize]);
         let stays =
             |judgement: &Judgement| self.positive(judgement).is_none_or(|(_, passage)| !passage_out[first(passage)]);
-        let before = rest.len();
-        train.extend(rest.into_iter().filter(stays));
-        counts.judgements_held_out += before - train.len();
-        validation
+        let (kept, dropped): (Vec<_>, Vec<_>) = rest.into_iter().partition(stays);
+        train.extend(kept);
+        counts.judgements_held_out += dropped.len();
+        let pair = |(query, passage)| Pair { query: self.queries.first(query), passage: self.passages.first(passage) };
+        let dropped = self.positives(&dropped).map(pair).collect();
+        (validation, dropped)
     }
 
     fn positives(&self, train: &[Judgement]) -> impl Iterator<Item = (u32, u32)> {
@@ -134,6 +136,11 @@ mod tests {
                 (dataset.validation.iter().map(|query| query.query).collect(), answers(&dataset.validation));
             assert!(dataset.train.iter().all(|pair| !queries.contains(&pair.query)));
             assert!(dataset.train.iter().all(|pair| !passages.contains(&pair.passage)));
+            // What is held out of a query that stays is known to answer it.
+            let trained: FxHashSet<u32> = dataset.train.iter().map(|pair| pair.query).collect();
+            assert!(!dataset.known.is_empty());
+            assert!(dataset.known.iter().all(|pair| trained.contains(&pair.query) && passages.contains(&pair.passage)));
+            assert!(trained.iter().all(|&query| dataset.positives().of(query).len() == 2));
             let counts = &dataset.counts;
             let kept = counts.train_pairs + counts.validation_judgements + counts.judgements_held_out;
             assert_eq!((counts.train_judgements_read, kept), (2 * QUERIES as usize, 2 * QUERIES as usize));

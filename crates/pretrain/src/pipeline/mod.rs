@@ -2,6 +2,7 @@
 
 #[cfg(feature = "parquet")]
 mod arctic;
+mod batch_plans;
 mod by_source;
 mod checkpoints;
 mod cluster;

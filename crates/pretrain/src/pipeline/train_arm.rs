@@ -5,9 +5,10 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Encoder, ExportOptions, SaveFolder, Side};
-use stratified_sampler::{BatchSampler, Replanned};
+use stratified_sampler::BatchSampler;
 use vectors::NpyVectors;
 
+use super::batch_plans::BatchPlans;
 use super::checkpoints::{Best, Checkpoints, Progress};
 use super::events::Events;
 use super::initial::Start;
@@ -18,13 +19,13 @@ use super::step_memory::{self, BYTES_A_PARAMETER};
 use super::validation::Validation;
 use super::{Pipeline, Scores, check_prefixes};
 use crate::config::{Keep, TrainConfig};
-use crate::error::{PretrainError, Result, one_line};
+use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::parts::Parts;
 use crate::progress::{count, megabytes};
 use crate::rows::as_array;
 use crate::run_folder::Member;
-use crate::train::{Drawn, Outcome, PairGuide, Training};
+use crate::train::{Outcome, PairGuide, Training};
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Trains every arm with every seed.
@@ -132,7 +133,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if let Some(reclustering) = reclustering.as_ref().filter(|_| stands.0 == 0) {
             reclustering.clear()?;
         }
-        let mut plans = Plans::new(training);
+        let mut plans = BatchPlans::new(training);
         if let Some(reclustering) = &reclustering {
             plans.go_on(reclustering, stands.0)?;
         }
@@ -184,83 +185,6 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             pairs: &self.dataset.train,
         })
     }
-}
-
-/// The batches of a training that may be planned anew.
-struct Plans<'a> {
-    first: Drawn<'a>,
-    renewed: Option<Renewed<'a>>,
-}
-
-/// The batches since clusters were made anew.
-struct Renewed<'a> {
-    /// Of the plans before nothing is drawn any more, but the first says how long epochs are.
-    sampler: Replanned<Box<dyn BatchSampler + 'a>>,
-    /// The strata of reports.
-    strata: Option<Vec<u32>>,
-}
-
-impl<'a> Plans<'a> {
-    fn new<B: AutodiffBackend>(training: &Training<'a, B>) -> Self {
-        Self { first: Drawn { sampler: training.sampler, strata: training.strata }, renewed: None }
-    }
-
-    /// Takes up the newest clusters that were made, and drawn from, before a training stood after `step` steps.
-    fn go_on<B: AutodiffBackend, P: Parts<B>>(
-        &mut self,
-        reclustering: &Reclustering<'_, B, P>,
-        step: usize,
-    ) -> Result<()> {
-        let mut made: Vec<usize> = reclustering.before(step).collect();
-        while let Some(step) = made.pop() {
-            if self.renew(reclustering, step)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Draws from the clusters that were made after `step` steps; whether batches can be drawn of them, else those of before stay.
-    fn renew<B: AutodiffBackend, P: Parts<B>>(
-        &mut self,
-        reclustering: &Reclustering<'_, B, P>,
-        step: usize,
-    ) -> Result<bool> {
-        let start = place_of(self.first.sampler, step);
-        let drawn = reclustering.sampler(step).and_then(|sampler| {
-            let first: Box<dyn BatchSampler + 'a> = Box::new(self.first.sampler);
-            Replanned::new(first).followed_by(start, sampler).map_err(|source| reclustering.cannot_draw(source))
-        });
-        let sampler = match drawn {
-            Err(error @ (PretrainError::Sample { .. } | PretrainError::NoBatches { .. })) => {
-                tracing::warn!("batches stay those of the clusters before step {step}: {}", one_line(&error));
-                return Ok(false);
-            }
-            drawn => drawn?,
-        };
-        let strata = match self.first.strata {
-            Some(_) => reclustering.labels(step)?,
-            None => None,
-        };
-        self.renewed = Some(Renewed { sampler, strata });
-        Ok(true)
-    }
-
-    fn drawn(&self) -> Drawn<'_> {
-        match &self.renewed {
-            Some(Renewed { sampler, strata }) => Drawn { sampler, strata: strata.as_deref() },
-            None => self.first,
-        }
-    }
-}
-
-/// The epoch and the index of the batch after so many of a sampler's.
-fn place_of(sampler: &dyn BatchSampler, batches: usize) -> (u64, usize) {
-    let (mut epoch, mut index) = (0, batches);
-    while index > sampler.len(epoch) {
-        (epoch, index) = (epoch + 1, index - sampler.len(epoch));
-    }
-    (epoch, index)
 }
 
 /// A student's folder, with the longest text that it is trained on as its limit, and its prompts.
