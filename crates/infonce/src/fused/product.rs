@@ -84,15 +84,14 @@ pub(super) const VECTOR: usize = 16;
 
 /// Rows of a product that gemm is asked for at once where the columns are whole vectors. Its kernels for AVX-512 take six, and it multiplies
 /// eight times as many with columns where they lie: for more it packs these, anew for every product. Narrower vectors are faster on what it packs.
-static PIECE: LazyLock<usize> = LazyLock::new(|| if *HAS_AVX512 { 8 * 6 } else { usize::MAX });
+static PIECE: LazyLock<usize> = LazyLock::new(|| if has_avx512() { 8 * 6 } else { usize::MAX });
 
-/// Whether gemm has kernels that read what is to be multiplied where it lies as fast as what it packs.
-pub(super) static HAS_AVX512: LazyLock<bool> = LazyLock::new(|| {
+fn has_avx512() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx512f");
     #[cfg(not(target_arch = "x86_64"))]
     false
-});
+}
 
 #[allow(unsafe_code, reason = "gemm has no safe interface")]
 fn multiply(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {

@@ -6,21 +6,19 @@
 //! taken off when all strips are done.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use rayon::prelude::*;
 
 use super::columns::RowFound;
 use super::compared::Compared;
-use super::product::HAS_AVX512;
-use super::strip::{Candidates, Directed, Further, Run, STRIP_ROWS, Settled, part_rows};
+use super::strip::{Candidates, Directed, Further, Run, Settled, part_rows};
 use crate::block::{Block, Side};
 
-/// Anchors of a tile of their gradients, one task: as many as a product takes without packing the candidates, or where it packs them anyway all
-/// of a strip's, so that it does so once.
-static TILE_ROWS: LazyLock<usize> = LazyLock::new(|| if *HAS_AVX512 { 128 } else { *STRIP_ROWS.end() });
+/// Anchors of a tile of their gradients, one task: as many as a product takes without packing the candidates.
+const TILE_ROWS: usize = 128;
 /// Columns of a tile at most.
 const TILE_COLUMNS: usize = 96;
+const TILE: usize = TILE_ROWS * TILE_COLUMNS;
 
 /// Of queries and passages the radial parts of each row by each prefix, where cosines are compared.
 pub(super) struct Radial([Vec<Vec<f64>>; 2]);
@@ -133,15 +131,14 @@ impl Run<'_> {
     ) {
         let (weights, gradients): (Vec<Weights<'_>>, Vec<Gradient<'_>>) =
             candidates.iter_mut().map(Candidates::split).unzip();
-        let (tiles, tile_rows) = (self.tiles(), *TILE_ROWS);
-        let (blocks, in_tile) = (strip.len().div_ceil(tile_rows), tile_rows * TILE_COLUMNS);
+        let (tiles, blocks) = (self.tiles(), strip.len().div_ceil(TILE_ROWS));
         let sides: Vec<Side> = [Side::Queries, Side::Passages]
             .into_iter()
             .filter(|&side| self.blocks.are_anchors()[side as usize])
             .collect();
-        sums.resize(sides.len() * blocks * tiles.len() * in_tile, 0.0);
-        let rows_of = |block: usize| block * tile_rows..strip.len().min((block + 1) * tile_rows);
-        sums.par_chunks_exact_mut(in_tile).enumerate().for_each(|(place, sums)| {
+        sums.resize(sides.len() * blocks * tiles.len() * TILE, 0.0);
+        let rows_of = |block: usize| block * TILE_ROWS..strip.len().min((block + 1) * TILE_ROWS);
+        sums.par_chunks_exact_mut(TILE).enumerate().for_each(|(place, sums)| {
             let (block, tile) = (place / tiles.len(), &tiles[place % tiles.len()]);
             self.sum_anchors(sides[block / blocks], &rows_of(block % blocks), tile, &weights, sums);
         });
@@ -149,9 +146,9 @@ impl Run<'_> {
         rows.into_par_iter().with_min_len(16).for_each(|(side, row, gradient)| {
             let place = row - strip.start;
             if let Some(number) = sides.iter().position(|&of| of == side) {
-                let (block, lane) = (place / tile_rows, place % tile_rows);
-                let of_block = &sums[(number * blocks + block) * tiles.len() * in_tile..];
-                for ((_, columns), sums) in tiles.iter().zip(of_block.chunks_exact(in_tile)) {
+                let (block, lane) = (place / TILE_ROWS, place % TILE_ROWS);
+                let of_block = &sums[(number * blocks + block) * tiles.len() * TILE..];
+                for ((_, columns), sums) in tiles.iter().zip(of_block.chunks_exact(TILE)) {
                     let sums = sums[lane..].iter().step_by(rows_of(block).len());
                     gradient[columns.clone()].iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
                 }

@@ -28,7 +28,7 @@ use crate::{InBatch, InfoNceConfig};
 /// Bytes that the exponentials of a strip take where its rows allow it.
 const STRIP: usize = 12_000_000;
 /// Rows of a strip, as long as the batch has them: with fewer, a product is bound by reading the candidates.
-pub(super) const STRIP_ROWS: RangeInclusive<usize> = 64..=256;
+const STRIP_ROWS: RangeInclusive<usize> = 64..=256;
 /// Histograms of all strata together at least, so that not all processors wait for the same.
 const HISTOGRAMS: usize = 8;
 /// Similarities in a row that are worth counting where they lie.
