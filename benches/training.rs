@@ -52,6 +52,7 @@ impl BackendTask for Bench<'_> {
                 loss_config: &InfoNceConfig::default(),
                 config: &config,
                 device: &device,
+                beside: &[],
             };
             group.bench_function(BenchmarkId::new("static-256", batch_size), |bencher| {
                 bencher.iter(|| training.run(encoder.clone(), &mut |_, _| Ok(())).expect("the loss stays finite"));

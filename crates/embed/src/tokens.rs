@@ -152,6 +152,22 @@ impl TokenBatch {
         }
         chunks
     }
+
+    /// Rows, longest first, dealt out to `count` shares in turn and back, so that each has about as many rows and tokens.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    pub fn shares(&self, count: usize) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_by_key(|&row| std::cmp::Reverse(self.row_len(row)));
+        let mut shares = vec![Vec::new(); count];
+        for (round, rows) in order.chunks(count).enumerate() {
+            for (place, &row) in rows.iter().enumerate() {
+                shares[if round.is_multiple_of(2) { place } else { count - 1 - place }].push(row);
+            }
+        }
+        shares
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +178,14 @@ mod tests {
     fn chunks_respect_the_budget_of_padded_tokens() {
         let batch = TokenBatch::from_rows([vec![1; 3], vec![1; 9], vec![1; 2], vec![], vec![1; 3]]);
         assert_eq!(batch.chunks(6), [vec![1], vec![0, 4], vec![2, 3]]);
+    }
+
+    #[test]
+    fn shares_are_about_alike() {
+        let batch = TokenBatch::from_rows([vec![1; 3], vec![1; 9], vec![1; 2], vec![], vec![1; 3]]);
+        assert_eq!(batch.shares(2), [vec![1, 2, 3], vec![0, 4]]);
+        assert_eq!(batch.shares(1), [vec![1, 0, 4, 2, 3]]);
+        assert_eq!(TokenBatch::default().shares(2), [vec![], vec![]]);
     }
 
     #[test]

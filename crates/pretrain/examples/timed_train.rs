@@ -135,6 +135,7 @@ where
         strata: None,
         config: &config,
         device: &FlexDevice,
+        beside: &[],
     };
     let mut state = training.start(encoder);
     for line in stdin().lines() {

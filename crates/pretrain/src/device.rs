@@ -1,9 +1,16 @@
 //! Which burn backend a run computes on.
 
+#[cfg(feature = "cpu")]
+use std::any::TypeId;
+
 use burn::backend::Autodiff;
-use burn::tensor::backend::AutodiffBackend;
+use burn::prelude::DeviceOps;
+use burn::tensor::backend::{AutodiffBackend, Backend, DeviceId};
 
 use crate::error::{PretrainError, Result};
+
+/// What burn's backends number the kind of discrete GPUs as.
+const DISCRETE: u16 = 0;
 
 /// A device that this build may or may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,4 +89,30 @@ impl std::str::FromStr for DeviceKind {
         let known = Self::ALL.into_iter().find(|device| device.name() == name);
         known.ok_or_else(|| PretrainError::UnknownDevice { name: name.to_owned() })
     }
+}
+
+/// Whether a backend computes in this process's memory, by burn's flex.
+pub(crate) fn on_processor<B: Backend>() -> bool {
+    #[cfg(feature = "cpu")]
+    return TypeId::of::<B::FloatTensorPrimitive>() == TypeId::of::<burn_flex::FlexTensor>();
+    #[cfg(not(feature = "cpu"))]
+    false
+}
+
+/// `more` devices of the kind of `device`: those of the next numbers, or if it is the default one without a number, as wgpu's is, the discrete
+/// GPUs from 1 on. On the processor, which is one, itself again and again.
+pub(crate) fn beside<B: Backend>(device: &B::Device, more: usize) -> Result<Vec<B::Device>> {
+    if more == 0 || on_processor::<B>() {
+        return Ok(vec![device.clone(); more]);
+    }
+    let DeviceId { type_id, index_id } = device.to_id();
+    for (kind, first) in [(type_id, usize::from(index_id) + 1), (DISCRETE, 1)] {
+        let numbered: Vec<B::Device> =
+            (first..first + more).map(|index| DeviceOps::from_id(DeviceId::new(kind, index as u16))).collect();
+        let are_others = numbered.iter().all(|other| other != device);
+        if are_others && B::device_count(kind) >= first + more {
+            return Ok(numbered);
+        }
+    }
+    Err(PretrainError::Devices { wanted: more + 1, device: format!("{device:?}") })
 }

@@ -469,6 +469,14 @@ pub enum PretrainError {
         /// What would fit.
         advice: String,
     },
+    /// There are fewer devices than a training is to encode on.
+    #[error("train.devices = {wanted}: there are not so many of this kind beside {device}")]
+    Devices {
+        /// `train.devices`.
+        wanted: usize,
+        /// The run's.
+        device: String,
+    },
     /// Signals cannot be waited for.
     #[error("signals")]
     Signals {

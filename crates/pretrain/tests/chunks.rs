@@ -74,7 +74,8 @@ where
     let loss_config = InfoNceConfig::default().with_temperature(0.1).with_directions(Directions::ALL, Partition::Joint);
     let loss = loss_config.build().unwrap();
     let batch: Vec<u32> = (0..tokens.len() as u32).rev().collect();
-    let gradients = |chunk_tokens: usize| -> (Vec<Vec<f32>>, BatchGradients) {
+    let gradients = |chunk_tokens: usize, devices: usize| -> (Vec<Vec<f32>>, BatchGradients) {
+        let beside = vec![device.clone(); devices - 1];
         let training = Training::<B> {
             tokens,
             sampler: &sampler,
@@ -85,6 +86,7 @@ where
             strata: None,
             config: &TrainConfig { chunk_tokens, ..config.clone() },
             device,
+            beside: &beside,
         };
         let of_batch = training.gradients(encoder, &batch, None, 3);
         let backend = std::marker::PhantomData::<B>;
@@ -92,11 +94,19 @@ where
         encoder.visit(&mut values);
         (values.found, of_batch)
     };
-    let ((whole, of_whole), (chunked, of_chunked)) = (gradients(0), gradients(config.chunk_tokens));
+    let (whole, of_whole) = gradients(0, 1);
     assert_eq!(of_whole.report.chunks, 1);
-    assert!((of_whole.report.loss / of_chunked.report.loss - 1.0).abs() < 1e-5);
-    assert_close(&chunked, &whole, 1e-5);
-    of_chunked.report.chunks
+    let mut chunks = [0; 3];
+    for (of, (chunk_tokens, devices)) in
+        [(config.chunk_tokens, 1), (config.chunk_tokens, 3), (0, 2)].into_iter().enumerate()
+    {
+        let (chunked, of_chunked) = gradients(chunk_tokens, devices);
+        assert!((of_whole.report.loss / of_chunked.report.loss - 1.0).abs() < 1e-5);
+        assert_close(&chunked, &whole, 1e-5);
+        chunks[of] = of_chunked.report.chunks;
+    }
+    assert!(chunks[1] >= chunks[0] && chunks[2] == 2, "{chunks:?}");
+    chunks[0]
 }
 
 /// Both encoders over some texts; the chunks that they were cut into.
@@ -166,6 +176,7 @@ fn a_step_has_masks_of_its_own() {
         strata: None,
         config: &config,
         device: &device,
+        beside: &[],
     };
     let at = |step: usize| training.gradients(&bert, &[0, 1, 2, 3], None, step).report.loss;
     assert_eq!(at(1), at(1));

@@ -59,6 +59,7 @@ impl Parts {
             strata: None,
             config,
             device: &burn::backend::flex::FlexDevice,
+            beside: &[],
         }
     }
 }
@@ -215,6 +216,27 @@ fn dropout_reaches_the_student_of_a_run() {
     let [none, again, some, same] =
         ["train.dropout=0.0", "train.dropout=0.0", "train.dropout=0.3", "train.dropout=0.3"].map(loss);
     assert!(none == again && some == same && none != some, "{none} {some}");
+}
+
+#[test]
+fn devices_share_a_batch_and_change_nothing_else() {
+    let bench = Bench::new();
+    let first_step = |more: &[&str]| -> serde_json::Value {
+        let settings = ["student.kind=bert", "student.dim=32", "train.epochs=1", "run.arms=[\"none\"]"];
+        let arguments = settings.iter().chain(more).flat_map(|setting| ["--set", setting]);
+        bench.succeed(&["train", "config.toml"].into_iter().chain(arguments).collect::<Vec<_>>());
+        serde_json::from_str(bench.read("run/metrics.jsonl").lines().next().unwrap()).unwrap()
+    };
+    let two = first_step(&["train.devices=2"]);
+    // The same run: nothing is trained again.
+    assert_eq!(first_step(&[]), two);
+    std::fs::remove_dir_all(bench.path("run")).unwrap();
+    let one = first_step(&[]);
+    assert_eq!((&one["chunks"], &two["chunks"]), (&1.into(), &2.into()));
+    for number in ["loss", "gradient_norm"] {
+        let [one, two] = [&one, &two].map(|step| step[number].as_f64().unwrap());
+        assert!((one / two - 1.0).abs() < 1e-5, "{number}: {one} {two}");
+    }
 }
 
 #[test]

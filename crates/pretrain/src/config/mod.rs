@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 7] = [
+        let more: [(&str, &[&str]); 8] = [
+            ("train.devices", &["0", "1025"]),
             ("train.recluster_every", &["0"]),
             ("data.sample", &["0"]),
             ("data.limit", &["0"]),

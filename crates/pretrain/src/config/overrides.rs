@@ -7,12 +7,13 @@ use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// Keys that say where, how fast and in what memory a run works, not what it computes but for rounding.
-const WITHOUT_EFFECT: [&str; 7] = [
+const WITHOUT_EFFECT: [&str; 8] = [
     "run.dir",
     "run.threads",
     "train.checkpoint_every",
     "train.checkpoints",
     "train.chunk_tokens",
+    "train.devices",
     "train.memory",
     "train.tensorboard",
 ];

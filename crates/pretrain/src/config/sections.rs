@@ -177,6 +177,10 @@ pub struct TrainConfig {
     pub ema: f64,
     /// Tokens, padded, that are encoded at once: a larger batch is encoded in chunks, twice, in the memory of one; 0: the whole batch.
     pub chunk_tokens: usize,
+    /// Devices that encode a batch together, chunk by chunk: the run's and those of the next numbers; on the processor, threads that encode a chunk each.
+    /// Absent: one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<usize>,
     /// GiB that a step may take, on any device; 0: on the processor what the machine has left.
     pub memory: f64,
     /// The longest query, in tokens with the special ones.
@@ -249,6 +253,7 @@ impl Default for TrainConfig {
             dropout: 0.0,
             ema: 0.0,
             chunk_tokens: 0,
+            devices: None,
             memory: 0.0,
             max_query_tokens: 24,
             max_passage_tokens: 64,

@@ -281,6 +281,12 @@ impl Config {
             "best",
             "last, or train.evaluate_every of 1 or more",
         )?;
+        require(
+            train.devices.is_none_or(|devices| (1..=1024).contains(&devices)),
+            "train.devices",
+            train.devices.unwrap_or(0),
+            "between 1 and 1024",
+        )?;
         require(train.recluster_every != Some(0), "train.recluster_every", 0, "1 or more")?;
         tokens("train.max_query_tokens", train.max_query_tokens)?;
         tokens("train.max_passage_tokens", train.max_passage_tokens)

@@ -84,7 +84,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         train.seed = member.seed;
         // What changes no weight but by rounding.
         (train.checkpoint_every, train.checkpoints, train.chunk_tokens, train.memory) = (0, 1, 0, 0.0);
-        train.tensorboard = false;
+        (train.devices, train.tensorboard) = (None, false);
         let renewed: Vec<_> = member.arm.clusters().filter(|cluster| cluster.of != ClusterOf::Random).collect();
         if renewed.is_empty() {
             train.recluster_every = None;

@@ -1,12 +1,11 @@
 //! Whether a step fits the memory that there is, found before the first.
 
-use std::any::TypeId;
-
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::Encoder;
 use sysinfo::System;
 
 use crate::config::{Keep, TrainConfig};
+use crate::device::on_processor;
 use crate::error::{PretrainError, Result};
 use crate::progress::megabytes;
 use crate::run_folder::Member;
@@ -29,22 +28,28 @@ const ROUND: usize = 256;
 struct StepMemory {
     /// Whatever the batch is.
     fixed: f64,
-    /// As much again in chunks: sums of gradients.
+    /// As much again in chunks, for each at once: sums of gradients.
     sums: f64,
     chunked: bool,
     a_token: f64,
-    /// Tokens that are encoded at once.
+    /// Tokens that are encoded at once, in all chunks that share the memory.
     tokens: usize,
+    /// Chunks at once in the same memory.
+    at_once: usize,
 }
 
 impl StepMemory {
     fn bytes(self) -> f64 {
-        self.fixed + if self.chunked { self.sums } else { 0.0 } + self.a_token * self.tokens as f64
+        self.fixed + if self.chunked { self.all_sums() } else { 0.0 } + self.a_token * self.tokens as f64
+    }
+
+    fn all_sums(self) -> f64 {
+        self.sums * self.at_once as f64
     }
 
     /// What to do if there are `available` bytes, where a text has up to `longest` tokens.
     fn advice(self, available: f64, longest: usize) -> String {
-        let fitting = ((available - self.fixed - self.sums) / self.a_token).max(0.0) as usize;
+        let fitting = ((available - self.fixed - self.all_sums()) / self.a_token).max(0.0) as usize / self.at_once;
         match fitting / ROUND * ROUND {
             fitting if fitting >= longest.max(ROUND) => format!("train.chunk_tokens = {fitting} would fit"),
             _ => "no train.chunk_tokens would fit".to_owned(),
@@ -78,7 +83,10 @@ where
 {
     let config = training.config;
     let Largest { texts, tokens, longest, chunked } = largest(training)?;
-    let parameters = encoder.num_params();
+    let (parameters, devices) = (encoder.num_params(), 1 + training.beside.len());
+    let at_once = if on_processor::<B::InnerBackend>() { devices } else { 1 };
+    // A longer text is a chunk of its own.
+    let a_device = if chunked { config.chunk_tokens.max(longest) } else { tokens.div_ceil(devices) };
     // The average, and the best step's.
     let copies = usize::from(config.ema > 0.0) + usize::from(config.keep == Keep::Best);
     let dropped = if config.dropout > 0.0 { DROPPED } else { 0.0 };
@@ -87,10 +95,10 @@ where
     Ok(StepMemory {
         fixed: (parameters * (BYTES_A_PARAMETER + copies * size_of::<f32>()) + vectors) as f64,
         sums: (parameters * size_of::<f32>()) as f64,
-        chunked,
+        chunked: chunked || devices > 1,
         a_token: encoder.tape_bytes_a_token() as f64 * (1.0 + BESIDE + dropped),
-        // A longer text is a chunk of its own.
-        tokens: if chunked { config.chunk_tokens.max(longest) } else { tokens },
+        tokens: tokens.min(a_device * at_once),
+        at_once,
     })
 }
 
@@ -136,16 +144,6 @@ fn available<B: Backend>(config: &TrainConfig) -> Option<f64> {
     })
 }
 
-#[cfg(feature = "cpu")]
-fn on_processor<B: Backend>() -> bool {
-    TypeId::of::<B::FloatTensorPrimitive>() == TypeId::of::<burn_flex::FlexTensor>()
-}
-
-#[cfg(not(feature = "cpu"))]
-fn on_processor<B: Backend>() -> bool {
-    false
-}
-
 fn shown(bytes: f64) -> String {
     megabytes(bytes as usize)
 }
@@ -156,10 +154,13 @@ mod tests {
 
     #[test]
     fn the_largest_chunk_that_fits_is_advised() {
-        let step = StepMemory { fixed: 9e5, sums: 1e5, chunked: true, a_token: 1e3, tokens: 9_000 };
+        let step = StepMemory { fixed: 9e5, sums: 1e5, chunked: true, a_token: 1e3, tokens: 9_000, at_once: 1 };
         assert_eq!(step.bytes(), 1e7);
         assert_eq!(step.advice(6e6, 128), "train.chunk_tokens = 4864 would fit");
         assert_eq!(step.advice(6e6, 5_000), "no train.chunk_tokens would fit");
         assert_eq!(step.advice(5e5, 128), "no train.chunk_tokens would fit");
+        let both = StepMemory { at_once: 2, ..step };
+        assert_eq!(both.bytes(), 1.01e7);
+        assert_eq!(both.advice(6.1e6, 128), "train.chunk_tokens = 2304 would fit");
     }
 }

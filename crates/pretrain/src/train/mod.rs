@@ -63,6 +63,8 @@ pub struct Training<'a, B: AutodiffBackend> {
     pub config: &'a TrainConfig,
     /// Where the encoder lives.
     pub device: &'a B::Device,
+    /// Devices that encode a share of every batch beside that one, with a copy of the weights; mostly none.
+    pub beside: &'a [B::Device],
 }
 
 /// What a step's batch is drawn by.
@@ -270,10 +272,11 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let start = Instant::now();
         let tokens = self.tokens.batch(batch, self.hard_negatives);
         let dropout = self.dropout(step, tokens.texts.len());
-        let chunked = Chunked::new(&tokens.texts, dropout.as_ref(), self.config.chunk_tokens);
+        let chunked = Chunked::new(&tokens.texts, dropout.as_ref(), self.config.chunk_tokens, 1 + self.beside.len());
         let waiting = start.elapsed().as_secs_f64();
-        let (parameters, loss) = chunked
-            .gradients(encoder, self.device, |embeddings| self.loss(batch, strata, &tokens, embeddings, temperature));
+        let (parameters, loss) = chunked.gradients(encoder, self.device, self.beside, |embeddings| {
+            self.loss(batch, strata, &tokens, embeddings, temperature)
+        });
         let report = StepReport {
             step: 0,
             epoch: 0,

@@ -49,6 +49,7 @@ const KIND: &str = "parameter";
 ///             strata: None,
 ///             config: &TrainConfig { epochs: 1, ..TrainConfig::default() },
 ///             device: &device,
+///             beside: &[],
 ///         };
 ///         let encoder = StaticConfig::new(9, 4).init::<B>(&device)?;
 ///         let (state, _) = training.step(training.start(encoder.clone()))?;
