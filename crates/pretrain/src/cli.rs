@@ -45,6 +45,8 @@ enum Command {
     #[command(override_usage = "pretrain plan [OPTIONS] <CONFIG|RUN>\n       \
                                 pretrain plan [OPTIONS] --labels <LABELS.npy> --batch-size <N> --out <PLAN.npy>")]
     Plan(PlanArgs),
+    /// Train the masked language models that students with student.mlm start from
+    Mlm(RunArgs),
     /// Train every arm with every seed
     Train(RunArgs),
     /// Evaluate every trained student and the baselines, or a run file, or any model on any data
@@ -99,6 +101,7 @@ impl Command {
             Self::Embed(run) => (run, RunCommand::Embed),
             Self::Cluster(ClusterArgs::Run(run)) => (run, RunCommand::Cluster),
             Self::Plan(PlanArgs::Run(run, plan)) => (run, RunCommand::Plan(plan)),
+            Self::Mlm(run) => (run, RunCommand::Mlm),
             Self::Train(run) => (run, RunCommand::Train),
             Self::Eval(EvalArgs::Run(run)) => (run, RunCommand::Eval),
             #[cfg(feature = "report")]

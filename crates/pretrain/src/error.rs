@@ -397,6 +397,16 @@ pub enum PretrainError {
         /// The run folder.
         dir: PathBuf,
     },
+    /// No number of clusters that was to be tried can be drawn from.
+    #[error(
+        "of {pairs} training pairs no batches of {batch_size} can be drawn from clusters and groups of the sizes that are to be tried"
+    )]
+    NothingToPropose {
+        /// Training pairs.
+        pairs: usize,
+        /// Pairs of a batch.
+        batch_size: usize,
+    },
     /// The device is not compiled in, or not there.
     #[error("device {device} needs a build with --features {device}")]
     NoDevice {
@@ -423,6 +433,15 @@ pub enum PretrainError {
         gradient_norm: f32,
         /// How many steps in a row were so.
         in_a_row: usize,
+    },
+    /// A student cannot learn to fill in masked tokens.
+    #[error("student.mlm wants a BERT whose tokenizer has a token [MASK]")]
+    NotMasked,
+    /// No student is to fill in masked tokens.
+    #[error("no student of {} has student.mlm", dir.display())]
+    NoMlm {
+        /// The run folder.
+        dir: PathBuf,
     },
     /// A checkpoint is of another student.
     #[error("{}: a checkpoint of another student", path.display())]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 #[cfg(feature = "cli")]
-pub(crate) use self::print::{print, print_clusters, print_plans};
+pub(crate) use self::print::{print, print_clusters, print_plans, print_proposal};
 pub use self::print::{print_comparison, print_found};
 use crate::error::{PretrainError, Result, one_line};
 use crate::memory::keep_freed_blocks;

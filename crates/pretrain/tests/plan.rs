@@ -320,7 +320,6 @@ fn an_inspected_plan_says_what_its_batches_hold() {
     let (expected, batches) = by_hand(&bench);
     let found = cells("| passage clusters ");
     assert_eq!(found[3], format!("{batches} of {batches}"));
-    let number = |text: &str| text.trim_end_matches('%').parse::<f64>().expect("a number");
     // A percentile is the end of its bin, and one negative of 1,200 is as near as the pair's own but for a last digit.
     for ((found, expected), off) in found[7..13].iter().zip(&expected).zip([5e-4, 5e-4, 1.5e-3, 0.1, 0.0, 0.1]) {
         assert!((number(found) - number(expected)).abs() <= off, "{one}\n{found} and by hand {expected}");
@@ -331,6 +330,68 @@ fn an_inspected_plan_says_what_its_batches_hold() {
         strata.map_while(|line| line.split('|').nth(2)).map(|pairs| pairs.trim().parse().expect("a number")).collect();
     assert_eq!((pairs.len(), pairs.iter().sum::<usize>()), (4, batches * BATCH));
     fails(&bench, &["plan", "run", "--inspect", "--rank", "0", "--world", "2"], &["--inspect", "cannot be used with"]);
+}
+
+#[test]
+fn clusters_and_groups_are_proposed_and_nothing_is_written() {
+    let bench = Bench::new();
+    bench.succeed(&["embed", "config.toml"]);
+    bench.succeed(&["cluster", "config.toml"]);
+    let files = || -> Vec<_> { walk(&bench.path("run")).collect() };
+    let before = files();
+    let propose = ["plan", "run", "--propose", "--clusters", "2,8,3000", "--groups", "4,5"];
+    let (text, _) = bench.succeed(&propose);
+    assert_eq!(files(), before);
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let names: Vec<&str> = rows.iter().map(|row| row[1]).collect();
+    assert_eq!(names, ["pairs alike", "2 clusters, whole", "8 clusters, groups of 4"], "{text}");
+    assert!(text.contains("too few training queries have a second known answer"), "{text}");
+
+    // Of all that have few enough false negatives the one whose own passages are nearest least often.
+    let (text, _) = bench.succeed(&[&propose[..], &["--more-false", "1"]].concat());
+    let hardest = if number(rows[1][8]) <= number(rows[2][8]) { "k = 2\n" } else { "k = 8\n" };
+    let proposed = text.split("may be false:\n\n").nth(1).unwrap().split("\n\nOf no").next().unwrap();
+    assert!(proposed.contains(hardest), "{text}");
+    pretrain::Config::parse(proposed, &["sampler.batch_size=16".into()]).unwrap();
+    fails(&bench, &["plan", "run", "--propose", "--more-false", "2"], &["--more-false", "0 to 1"]);
+    fails(&bench, &["plan", "run", "--propose", "--clusters", "3000"], &["training pairs", "no batches of"]);
+    fails(&bench, &["plan", "run", "--propose", "--inspect"], &["--inspect", "cannot be used with"]);
+}
+
+/// Each query with a second answer: what it is about, in the other colour.
+#[test]
+fn a_margin_is_proposed_where_queries_have_further_answers() {
+    let bench = Bench::new();
+    let pairs = (0..96).flat_map(|id| [format!("q{id}\td{id}\t1"), format!("q{id}\td{}\t1", (id + 4) % 96)]);
+    let lines: Vec<String> = std::iter::once("query-id\tcorpus-id\tscore".to_owned()).chain(pairs).collect();
+    bench.write("data/qrels/train.tsv", &(lines.join("\n") + "\n"));
+    bench.write("data/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq95\td94\t1\n");
+    bench.succeed(&["embed", "config.toml"]);
+    bench.succeed(&["cluster", "config.toml"]);
+    let (text, _) = bench.succeed(&["plan", "run", "--propose", "--clusters", "2", "--more-false", "1"]);
+    let guide = text.split("[loss]\n").nth(1).unwrap_or_else(|| panic!("no guide in {text}"));
+    let config = pretrain::Config::parse(&format!("[loss]\n{guide}"), &[]).unwrap();
+    assert!(config.loss.guide.unwrap().relative);
+    let masked = text.lines().find(|line| line.starts_with("A guide that tells")).unwrap();
+    assert!(masked.contains(" of 19"), "{masked}");
+}
+
+fn walk(folder: &std::path::Path) -> Box<dyn Iterator<Item = (std::path::PathBuf, u64)>> {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    Box::new(entries.into_iter().flat_map(|path| match path.is_dir() {
+        true => walk(&path),
+        false => Box::new(std::iter::once((path.clone(), path.metadata().unwrap().len()))),
+    }))
+}
+
+fn number(text: &str) -> f64 {
+    text.trim_end_matches('%').parse::<f64>().expect("a number")
 }
 
 #[test]

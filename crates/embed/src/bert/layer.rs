@@ -40,7 +40,7 @@ impl<B: Backend> Dense<B> {
     }
 
     /// `x · weight`: the bias is left to the kernel that comes next.
-    fn product(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(super) fn product(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         linear(x, self.weight.val(), None)
     }
 }

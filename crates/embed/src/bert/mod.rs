@@ -3,9 +3,11 @@
 mod config;
 mod known;
 mod layer;
+mod masked;
 mod model;
 mod weights;
 
 pub use config::BertConfig;
+pub use masked::MaskedBert;
 pub(crate) use model::check_ids;
 pub use model::{Bert, Pooling};

@@ -118,6 +118,44 @@ impl<B: Backend> Bert<B> {
         self.norm.forward(words, (positions, segment), self.config.layer_norm_eps)
     }
 
+    /// What the last layer makes of every token, `[tokens.total(), hidden]`, one text after another.
+    ///
+    /// # Panics
+    /// As [`Encoder::forward_training`].
+    ///
+    /// # Examples
+    /// ```
+    /// use burn_flex::{Flex, FlexDevice};
+    /// use embed::{Bert, BertConfig, TokenBatch};
+    ///
+    /// let device = FlexDevice::default();
+    /// let bert: Bert<Flex> = BertConfig::new(100, 16).with_layers(1).with_heads(2).init(&device)?;
+    /// let states = bert.token_states(&TokenBatch::from_rows([vec![2, 8, 3], vec![2, 5, 9, 3]]), None, &device);
+    /// assert_eq!(states.dims(), [7, 16]);
+    /// # Ok::<(), embed::EmbedError>(())
+    /// ```
+    #[track_caller]
+    pub fn token_states(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
+        self.check(tokens);
+        if tokens.total() == 0 {
+            return Tensor::zeros([0, self.config.hidden_size], device);
+        }
+        self.states(tokens, &Spans::new(tokens, device), dropout, device)
+    }
+
+    /// The same of texts that are checked.
+    fn states(
+        &self,
+        tokens: &TokenBatch,
+        spans: &Spans<B>,
+        dropout: Option<&Dropout>,
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let mut dropped = Dropped::new(dropout, tokens, device);
+        let embedded = dropped.next(self.embed_tokens(tokens, device));
+        self.layers.iter().fold(embedded, |x, layer| layer.forward(x, spans, &self.config, &mut dropped))
+    }
+
     fn pool(&self, x: Tensor<B, 2>, tokens: &TokenBatch, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
         match self.pooling {
             Pooling::Mean if self.leaves_out_prompts(tokens) => {
@@ -206,12 +244,8 @@ impl<B: Backend> Encoder<B> for Bert<B> {
         let dropout = dropout.map(|dropout| dropout.of_full(tokens));
         ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
             let spans = Spans::new(tokens, device);
-            let mut dropped = Dropped::new(dropout.as_ref(), tokens, device);
-            let mut x = dropped.next(self.embed_tokens(tokens, device));
-            for layer in &self.layers {
-                x = layer.forward(x, &spans, &self.config, &mut dropped);
-            }
-            self.pool(x, tokens, &spans, device)
+            let states = self.states(tokens, &spans, dropout.as_ref(), device);
+            self.pool(states, tokens, &spans, device)
         })
     }
 }

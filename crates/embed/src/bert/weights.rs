@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::layer::{Dense, Layer, Norm};
 use super::model::Bert;
-use super::{BertConfig, Pooling};
+use super::{BertConfig, MaskedBert, Pooling};
 use crate::EmbedError;
 use crate::weights::{WeightFile, WeightWriter, Weights, param};
 
@@ -14,6 +14,9 @@ const FILE: &str = "model.safetensors";
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TYPES: &str = "embeddings.token_type_embeddings.weight";
+/// The head that fills in masked tokens, which is beside the encoder, not under its prefix.
+const HEAD: &str = "cls.predictions.transform";
+const HEAD_BIAS: &str = "cls.predictions.bias";
 const PARTS: [&str; 3] = ["query", "key", "value"];
 
 /// Where tensors come from: a folder's file, read as its configuration says.
@@ -50,6 +53,26 @@ impl<B: Backend> Bert<B> {
         let file = WeightFile::read(folder, FILE)?;
         let source = Source::<B> { weights: file.tensors("bert.", WORDS)?, device };
         source.model(config)
+    }
+
+    /// The head of a folder's masked language model over `bert`, if it has one.
+    pub(super) fn head_of(
+        bert: Self,
+        folder: &Path,
+        device: &B::Device,
+    ) -> Result<std::result::Result<MaskedBert<B>, Self>, EmbedError> {
+        let file = WeightFile::read(folder, FILE)?;
+        let source = Source::<B> { weights: file.tensors("", WORDS)?, device };
+        if !source.weights.has(HEAD_BIAS) {
+            return Ok(Err(bert));
+        }
+        let (hidden, vocab) = (bert.config.hidden_size, bert.config.vocab_size);
+        Ok(Ok(MaskedBert {
+            dense: source.dense(&[format!("{HEAD}.dense")], [hidden, hidden])?,
+            norm: source.norm(&format!("{HEAD}.LayerNorm"), hidden)?,
+            bias: source.vector(HEAD_BIAS, vocab)?,
+            bert,
+        }))
     }
 
     /// The model's tensors under Hugging Face's names.

@@ -74,6 +74,11 @@ pub(super) struct Layout {
     pub(super) modules: bool,
 }
 
+/// The folder of weights of the model that `folder` holds.
+pub(crate) fn weights_of(folder: &Path) -> Result<PathBuf, EmbedError> {
+    Ok(Layout::of(folder)?.weights)
+}
+
 impl Layout {
     /// A folder without `modules.json` is a BERT where it has a `config.json`, but model2vec's, else a static table.
     pub(super) fn of(folder: &Path) -> Result<Self, EmbedError> {

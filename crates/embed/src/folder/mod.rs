@@ -13,6 +13,7 @@ mod sentence_transformers;
 
 pub(crate) use json::{Settings, read_json};
 pub use layout::ModelKind;
+pub(crate) use layout::weights_of;
 pub use load::{LoadedModel, load_bert, load_embedder, load_static};
 pub use options::{ExportOptions, FolderOptions};
 pub(crate) use sentence_bert::SentenceBert;

@@ -3,6 +3,7 @@
 mod folder;
 mod train;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -92,6 +93,12 @@ impl TextTokenizer {
     /// Id of a token of the vocabulary, if it is there.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// Ids of the special tokens, such as `[CLS]` and `[MASK]`.
+    pub fn special_ids(&self) -> BTreeSet<u32> {
+        let added = self.inner.get_added_tokens_decoder();
+        added.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect()
     }
 
     /// Rows of at most `max_tokens` tokens, special tokens counted, tokenized in parallel.

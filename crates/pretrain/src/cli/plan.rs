@@ -6,6 +6,8 @@ use clap::{ArgMatches, Args, FromArgMatches};
 
 pub(super) use self::labels::LabelArgs;
 use super::{MemberArgs, RunArgs};
+use crate::error::{PretrainError, Result};
+use crate::pipeline::ProposalConfig;
 
 /// The two things that `pretrain plan` draws batches of.
 #[derive(Debug)]
@@ -30,12 +32,24 @@ pub(super) struct RunPlanArgs {
     /// Print how hard the negatives of every arm's batches are and how many may be false, by the clustering embedder; of one arm by stratum
     #[arg(long, conflicts_with_all = ["labels", "rank"])]
     pub(super) inspect: bool,
+    /// Print the same of several numbers of clusters and of pairs of one cluster in a batch, and which of them to take; nothing is written
+    #[arg(long, conflicts_with_all = ["labels", "rank", "inspect", "epoch"])]
+    pub(super) propose: bool,
+    /// Numbers of clusters to try; default: 10, 30, 100 and so on
+    #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "propose")]
+    pub(super) clusters: Vec<usize>,
+    /// Pairs of one cluster in a batch to try beside whole batches; default: 8, 16, 32, 64, 128
+    #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "propose")]
+    pub(super) groups: Vec<usize>,
+    /// The share of negatives that may be false, beyond those of batches of all pairs alike
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, requires = "propose")]
+    pub(super) more_false: f32,
     /// Batches of an epoch to look at
-    #[arg(long, value_name = "N", default_value_t = 16, requires = "inspect", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) batches: u32,
     /// Write the batches with their tokens to a folder of Parquet files, as ArcticTraining's Arctic Embed trains on
     #[cfg(feature = "parquet")]
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["labels", "rank", "inspect"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["labels", "rank", "inspect", "propose"])]
     pub(super) arctic: Option<std::path::PathBuf>,
     /// How many ranks share a batch
     #[arg(long, value_name = "N", requires = "rank", conflicts_with = "labels")]
@@ -43,6 +57,17 @@ pub(super) struct RunPlanArgs {
 }
 
 impl RunPlanArgs {
+    /// What is to be tried.
+    pub(super) fn proposal(&self) -> Result<ProposalConfig> {
+        let more_false = self.more_false;
+        if !(0.0..=1.0).contains(&more_false) {
+            let value = more_false.to_string();
+            return Err(PretrainError::OutOfRange { key: "--more-false", value, expected: "0 to 1" });
+        }
+        let (clusters, groups, batches) = (self.clusters.clone(), self.groups.clone(), self.batches as usize);
+        Ok(ProposalConfig { clusters, groups, batches, more_false })
+    }
+
     /// The rank and how many there are, if not all of a batch is asked for.
     pub(super) fn share(&self) -> Option<(usize, usize)> {
         self.rank.zip(self.world)
@@ -63,14 +88,14 @@ impl Args for PlanArgs {
 }
 
 impl FromArgMatches for PlanArgs {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         match matches.contains_id("labels") {
             true => LabelArgs::from_arg_matches(matches)?.with_shared(matches).map(Self::Labels),
             false => Ok(Self::Run(RunArgs::from_arg_matches(matches)?, RunPlanArgs::from_arg_matches(matches)?)),
         }
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result};
 use crate::pipeline::{MineConfig, Mined, Pipeline};
 use crate::program::{
-    print, print_clusters, print_comparison, print_found, print_plans, start_threads, stop_on_signals,
+    print, print_clusters, print_comparison, print_found, print_plans, print_proposal, start_threads, stop_on_signals,
 };
 use crate::progress::count;
 use crate::run_folder::{Member, RunFolder};
@@ -128,6 +128,7 @@ pub(super) enum RunCommand {
     Embed,
     Cluster,
     Plan(RunPlanArgs),
+    Mlm,
     Train,
     Eval,
     #[cfg(feature = "report")]
@@ -150,7 +151,7 @@ impl RunCommand {
             Self::Plan(_) | Self::Search(_) | Self::Mine(_) | Self::Clusters(_) => true,
             #[cfg(feature = "report")]
             Self::Report => true,
-            Self::Run | Self::Embed | Self::Cluster | Self::Train | Self::Eval => false,
+            Self::Run | Self::Embed | Self::Cluster | Self::Mlm | Self::Train | Self::Eval => false,
         }
     }
 }
@@ -169,6 +170,12 @@ impl RunArgs {
 impl MemberArgs {
     fn of<'a>(&self, run: &'a RunFolder) -> Result<Member<'a>> {
         run.find(self.arm.as_deref(), self.seed)
+    }
+
+    /// The training that is named, or that of the first arm which draws from clusters of embeddings.
+    fn of_embeddings<'a, B: AutodiffBackend>(&self, pipeline: &'a Pipeline<B>) -> Result<Member<'a>> {
+        let arm = self.arm.as_deref().or_else(|| pipeline.first_of_embeddings());
+        pipeline.folder().find(arm, self.seed)
     }
 
     /// The training that is named, or that of every arm with one seed.
@@ -218,6 +225,10 @@ impl BackendTask for Task {
             RunCommand::Run => print_comparison(&pipeline.run()?, folder.root()),
             RunCommand::Embed => pipeline.embed(),
             RunCommand::Cluster => pipeline.cluster(),
+            RunCommand::Mlm if !pipeline.config().has_mlm()? => {
+                Err(PretrainError::NoMlm { dir: folder.root().to_owned() })
+            }
+            RunCommand::Mlm => pipeline.pretrain_masked(),
             RunCommand::Train => pipeline.train(),
             RunCommand::Eval => {
                 pipeline.evaluate()?;
@@ -228,6 +239,10 @@ impl BackendTask for Task {
             RunCommand::Plan(plan) if plan.inspect => {
                 let members = plan.member.all_of(folder)?;
                 print_plans(&pipeline.inspect_plans(&members, plan.epoch, plan.batches as usize)?)
+            }
+            RunCommand::Plan(plan) if plan.propose => {
+                let member = plan.member.of_embeddings(&pipeline)?;
+                print_proposal(&pipeline.propose(member, &plan.proposal()?)?)
             }
             #[cfg(feature = "parquet")]
             RunCommand::Plan(plan) if plan.arctic.is_some() => {

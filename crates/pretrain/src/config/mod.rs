@@ -4,6 +4,7 @@ mod arm;
 mod cluster;
 mod data;
 mod joined;
+mod masked;
 mod overrides;
 mod sampler;
 mod sections;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use data::{DataConfig, DataFormat, NamedSource, SourceTable, SplitBy};
+pub use masked::MlmConfig;
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
     EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, StudentConfig, StudentKind,
@@ -113,6 +115,12 @@ impl Config {
     pub fn training(&self) -> TrainConfig {
         let learning_rate = self.train.learning_rate.or_else(|| Some(self.student.learning_rate()));
         TrainConfig { learning_rate, ..self.train.clone() }
+    }
+
+    /// Whether a student is to fill in masked tokens first.
+    #[cfg(feature = "cli")]
+    pub(crate) fn has_mlm(&self) -> Result<bool> {
+        Ok(self.arms()?.iter().any(|arm| arm.config.student.mlm.is_some()))
     }
 
     /// The seeds that every arm is trained with.
@@ -266,7 +274,12 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 8] = [
+        let more: [(&str, &[&str]); 13] = [
+            ("student.mlm.steps", &["0"]),
+            ("student.mlm.batch_size", &["0"]),
+            ("student.mlm.max_tokens", &["0", "2", "1048577"]),
+            ("student.mlm.mask", &["0.0", "1.1", "nan"]),
+            ("student.mlm.learning_rate", &["0.0", "inf"]),
             ("train.devices", &["0", "1025"]),
             ("train.recluster_every", &["0"]),
             ("data.sample", &["0"]),
@@ -278,7 +291,13 @@ mod tests {
         ];
         for (key, values) in REFUSED.iter().chain(&more) {
             for value in *values {
-                let message = error("", &[&format!("{key}={value}")]);
+                let mut settings = vec![format!("{key}={value}")];
+                if key.starts_with("student.mlm") {
+                    settings.insert(0, "student.kind=bert".into());
+                    settings.insert(1, "student.mlm.steps=9".into());
+                }
+                let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+                let message = error("", &settings);
                 assert!(message.contains(key), "{key}={value}: {message}");
             }
         }

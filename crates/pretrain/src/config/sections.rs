@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::ArmConfig;
+use super::{ArmConfig, MlmConfig};
 
 /// The pretrained embedder whose vectors are clustered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct StudentConfig {
     /// Whether the rows of a static table begin scaled by the inverse document frequency of their token in the training text;
     /// absent: fresh rows and those of a BERT's words do, those of static embeddings do not.
     pub idf: Option<bool>,
+    /// A masked-language-model stage on the training texts before anything else is trained, of a `bert`, absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mlm: Option<MlmConfig>,
 }
 
 /// A kind of trainable encoder.
@@ -137,6 +140,7 @@ impl Default for StudentConfig {
             vocab_size: 16_384,
             init_std: 0.1,
             idf: None,
+            mlm: None,
         }
     }
 }

@@ -10,7 +10,8 @@ use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::{Leftovers, SamplerError, Weights};
 
 use super::{
-    Config, DataConfig, DataFormat, EmbedderKind, Keep, NamedSource, RateDecay, SamplerKind, StudentKind, overrides,
+    Config, DataConfig, DataFormat, EmbedderKind, Keep, MlmConfig, NamedSource, RateDecay, SamplerKind, StudentKind,
+    overrides,
 };
 use crate::error::{PretrainError, Result};
 
@@ -213,6 +214,10 @@ impl Config {
         require(intermediate <= 4 * MOST, "student.intermediate", intermediate, "0 to 262144")?;
         let std = student.init_std;
         require(std > 0.0 && std <= 100.0, "student.init_std", std, "above 0 and at most 100")?;
+        if let Some(mlm) = &student.mlm {
+            require(student.kind == StudentKind::Bert, "student.mlm", "a table", "absent, or student.kind = \"bert\"")?;
+            validate_mlm(mlm)?;
+        }
         if student.from.is_some() {
             return Ok(());
         }
@@ -351,4 +356,17 @@ fn validate_source(data: &DataConfig, is_one_of_several: bool) -> Result<()> {
         Some(name) => require(false, "data.columns", format!("{name:?}"), "a name for each, no two alike"),
         None => Ok(()),
     }
+}
+
+fn validate_mlm(mlm: &MlmConfig) -> Result<()> {
+    require((1..=100_000_000).contains(&mlm.steps), "student.mlm.steps", mlm.steps, "1 to 100000000")?;
+    size("student.mlm.batch_size", mlm.batch_size)?;
+    // Two special tokens, and one between them.
+    require((3..=MOST_TOKENS).contains(&mlm.max_tokens), "student.mlm.max_tokens", mlm.max_tokens, "3 to 1048576")?;
+    require(mlm.mask > 0.0 && mlm.mask <= 1.0, "student.mlm.mask", mlm.mask, "above 0 and at most 1")?;
+    let rate = mlm.learning_rate;
+    require((1e-12..=10.0).contains(&rate), "student.mlm.learning_rate", rate, "1e-12 to 10")?;
+    share("student.mlm.weight_decay", mlm.weight_decay.into())?;
+    let dropout = mlm.dropout;
+    require((0.0..1.0).contains(&dropout), "student.mlm.dropout", dropout, "0 or more and below 1")
 }

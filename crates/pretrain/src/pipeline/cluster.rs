@@ -83,7 +83,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// The rows that are clustered, of texts or of pairs.
-    fn row_vectors(&self, of: ClusterOf, rows: &ClusteredRows) -> Result<NpyVectors> {
+    pub(super) fn row_vectors(&self, of: ClusterOf, rows: &ClusteredRows) -> Result<NpyVectors> {
         let scratch = self.run.root();
         match of {
             ClusterOf::Queries => select(self.vectors(Side::Query)?, &rows.items, scratch),
@@ -198,7 +198,7 @@ impl Fitted {
         Ok(Self::Nested { hierarchy, finest })
     }
 
-    fn clustering(&self) -> &Clustering {
+    pub(super) fn clustering(&self) -> &Clustering {
         match self {
             Self::Flat(clustering) => clustering,
             Self::Balanced(balanced) => &balanced.clustering,

@@ -87,13 +87,38 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         })
     }
 
-    /// The encoder as its folder or chance has it, with what belongs to it.
+    /// The encoder that training on pairs begins with, with what belongs to it.
     pub(super) fn model(&self, config: &StudentConfig, seed: u64) -> Result<LoadedModel<P::Encoder>> {
-        let origin = match &config.from {
+        if config.mlm.is_none() {
+            return self.first_model(config, seed);
+        }
+        let stage = self.mlm_stage(config)?;
+        self.run.require(&stage)?;
+        let folder = &stage.outputs()[0];
+        let config = StudentConfig { from: Some(folder.clone()), layers: None, mlm: None, ..config.clone() };
+        Ok(self.parts.encoder(&config, Origin::Folder(folder), seed, &self.device)?)
+    }
+
+    /// The encoder as the folder that it is from or chance has it.
+    pub(super) fn first_model(&self, config: &StudentConfig, seed: u64) -> Result<LoadedModel<P::Encoder>> {
+        Ok(self.parts.encoder(config, self.origin(config)?, seed, &self.device)?)
+    }
+
+    pub(super) fn origin<'a>(&self, config: &'a StudentConfig) -> Result<Origin<'a>> {
+        Ok(match &config.from {
             Some(folder) => Origin::Folder(folder),
             None => Origin::Scratch(Box::new(self.vocabulary(config)?)),
-        };
-        Ok(self.parts.encoder(config, origin, seed, &self.device)?)
+        })
+    }
+
+    /// The distinct training texts, queries first.
+    pub(super) fn training_texts(&self) -> Vec<&str> {
+        let train = &self.dataset.train;
+        let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
+        let (queries, passages): (Vec<u32>, Vec<u32>) = train.iter().map(|pair| (pair.query, pair.passage)).unzip();
+        let queries = distinct(queries).into_iter().map(|query| self.dataset.queries.text(query));
+        let passages = distinct(passages).into_iter().map(|passage| self.dataset.passages.text(passage));
+        queries.chain(passages).collect()
     }
 
     /// The vocabulary of a student from scratch, trained on the training text alone.
@@ -102,12 +127,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let path = &stage.outputs()[0];
         self.run.stage_quietly(&stage, || {
             tracing::info!("vocabulary: up to {} pieces from the training text", count(config.vocab_size));
-            let train = &self.dataset.train;
-            let distinct = |indices: Vec<u32>| -> BTreeSet<u32> { indices.into_iter().collect() };
-            let (queries, passages): (Vec<u32>, Vec<u32>) = train.iter().map(|pair| (pair.query, pair.passage)).unzip();
-            let queries = distinct(queries).into_iter().map(|query| self.dataset.queries.text(query));
-            let passages = distinct(passages).into_iter().map(|passage| self.dataset.passages.text(passage));
-            let tokenizer = TextTokenizer::train_wordpiece(queries.chain(passages), config.vocab_size)?;
+            let tokenizer = TextTokenizer::train_wordpiece(self.training_texts(), config.vocab_size)?;
             Ok(tokenizer.save(path)?)
         })?;
         Ok(TextTokenizer::from_file(path)?)

@@ -9,8 +9,10 @@ use infonce::{ContrastiveLoss, Guide, GuideRows, InBatch, InfoNceConfig, Similar
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use stratified_sampler::{BatchSampler, UniformConfig};
+use vectors::NpyVectors;
 
 use super::Pipeline;
+use crate::config::Arm;
 use crate::data::{Pair, Positives};
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
@@ -70,43 +72,78 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// A member's arm is not clustered yet, or no batch can be drawn.
     pub fn inspect_plans(&self, members: &[Member<'_>], epoch: u64, batches: usize) -> Result<Vec<PlanInspection>> {
         let vectors = [self.vectors(Side::Query)?, self.vectors(Side::Passage)?];
-        let rows = PairGuide {
-            queries: as_array(&vectors[0], &self.embeddings(Side::Query))?,
-            passages: as_array(&vectors[1], &self.embeddings(Side::Passage))?,
-            pairs: &self.dataset.train,
-        };
-        let inspector =
-            Inspector { pairs: &self.dataset.train, positives: self.dataset.positives(), rows, epoch, batches };
+        let inspector = self.inspector(&vectors, epoch, batches)?;
         let mut inspections = Vec::with_capacity(members.len() + 1);
         for &member in members {
             let (sampler, labels) = (self.sampler(member)?, self.labels(member.arm)?);
-            let guide = member.arm.config.loss.guide.unwrap_or(DEFAULT_GUIDE);
             if inspections.is_empty() && !members.iter().any(|member| member.arm.is_unclustered()) {
-                let size = sampler.batch_size();
-                let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
-                let drop_last = member.arm.config.sampler.drop_last;
-                let alike = UniformConfig::new(size).with_seed(member.seed).with_drop_last(drop_last);
-                let alike = alike.build(self.dataset.train.len()).map_err(failed)?;
-                inspections.push(inspector.inspect::<B>("pairs alike".into(), &alike, None, guide, &self.device)?);
+                inspections.push(self.inspect_alike(member, &inspector)?);
             }
             let (name, labels) = (member.arm.title.clone(), labels.as_deref());
-            inspections.push(inspector.inspect::<B>(name, &*sampler, labels, guide, &self.device)?);
+            inspections.push(inspector.inspect::<B>(name, &*sampler, labels, guide_of(member.arm), &self.device)?);
         }
         Ok(inspections)
     }
+
+    /// What batches as large as the member's hold that are drawn from all pairs alike.
+    pub(super) fn inspect_alike(&self, member: Member<'_>, inspector: &Inspector<'_>) -> Result<PlanInspection> {
+        let sampler = &member.arm.config.sampler;
+        let failed = |source| PretrainError::Sample { arm: member.arm.title.clone(), source };
+        let alike = UniformConfig::new(sampler.batch_size).with_seed(member.seed).with_drop_last(sampler.drop_last);
+        let alike = alike.build(self.dataset.train.len()).map_err(failed)?;
+        inspector.inspect::<B>("pairs alike".into(), &alike, None, guide_of(member.arm), &self.device)
+    }
+
+    /// What looks at `batches` batches of an epoch by the clustering embedder's vectors of queries and passages.
+    pub(super) fn inspector<'a>(
+        &'a self,
+        [queries, passages]: &'a [NpyVectors; 2],
+        epoch: u64,
+        batches: usize,
+    ) -> Result<Inspector<'a>> {
+        let rows = PairGuide {
+            queries: as_array(queries, &self.embeddings(Side::Query))?,
+            passages: as_array(passages, &self.embeddings(Side::Passage))?,
+            pairs: &self.dataset.train,
+        };
+        Ok(Inspector { pairs: &self.dataset.train, positives: self.dataset.positives(), rows, epoch, batches })
+    }
+}
+
+/// What false negatives of an arm's batches are counted by.
+pub(super) fn guide_of(arm: &Arm) -> Guide {
+    arm.config.loss.guide.unwrap_or(DEFAULT_GUIDE)
 }
 
 /// What all plans of a run are looked at by.
-struct Inspector<'a> {
-    pairs: &'a [Pair],
-    positives: Positives,
-    rows: PairGuide<'a>,
+pub(super) struct Inspector<'a> {
+    pub(super) pairs: &'a [Pair],
+    pub(super) positives: Positives,
+    pub(super) rows: PairGuide<'a>,
     epoch: u64,
     batches: usize,
 }
 
 impl Inspector<'_> {
-    fn inspect<B: AutodiffBackend>(
+    /// The batches that are looked at of those that `sampler` draws, each with the pairs that it is.
+    pub(super) fn for_each_batch(
+        &self,
+        name: &str,
+        sampler: &dyn BatchSampler,
+        mut look: impl FnMut(&[u32], Vec<Pair>) -> Result<()>,
+    ) -> Result<usize> {
+        let of = sampler.len(self.epoch);
+        let batches = self.batches.clamp(1, of.max(1));
+        let mut batch = Vec::new();
+        for place in 0..batches {
+            let failed = |source| PretrainError::Sample { arm: name.to_owned(), source };
+            sampler.batch(self.epoch, place * of / batches, &mut batch).map_err(failed)?;
+            look(&batch, batch.iter().map(|&pair| self.pairs[pair as usize]).collect())?;
+        }
+        Ok(batches)
+    }
+
+    pub(super) fn inspect<B: AutodiffBackend>(
         &self,
         name: String,
         sampler: &dyn BatchSampler,
@@ -114,14 +151,9 @@ impl Inspector<'_> {
         guide: Guide,
         device: &B::Device,
     ) -> Result<PlanInspection> {
-        let of = sampler.len(self.epoch);
-        let batches = self.batches.clamp(1, of.max(1));
-        let (mut batch, mut pairs, mut strata, mut repeated) = (Vec::new(), 0, 0, [0; 2]);
+        let (mut pairs, mut strata, mut repeated) = (0, 0, [0; 2]);
         let (mut all, mut by_stratum) = (None, BTreeMap::new());
-        for place in 0..batches {
-            let failed = |source| PretrainError::Sample { arm: name.clone(), source };
-            sampler.batch(self.epoch, place * of / batches, &mut batch).map_err(failed)?;
-            let texts: Vec<Pair> = batch.iter().map(|&pair| self.pairs[pair as usize]).collect();
+        let batches = self.for_each_batch(&name, sampler, |batch, texts| {
             pairs += batch.len();
             repeated[0] += batch.len() - distinct(texts.iter().map(|pair| pair.query));
             repeated[1] += batch.len() - distinct(texts.iter().map(|pair| pair.passage));
@@ -130,17 +162,18 @@ impl Inspector<'_> {
                 None => Vec::new(),
             };
             strata += distinct(labels.iter().copied());
-            let (of_batch, of_strata) = self.measure::<B>(&batch, &texts, &labels, guide, device)?;
-            all = Some(of_batch.after(all));
+            let (of_batch, of_strata) = self.measure::<B>(batch, &texts, &labels, guide, device)?;
+            all = Some(of_batch.after(all.take()));
             for (stratum, seen) in of_strata {
                 let before = by_stratum.get(&stratum).copied();
                 by_stratum.insert(stratum, seen.after(before));
             }
-        }
+            Ok(())
+        })?;
         Ok(PlanInspection {
             name,
             batches,
-            of,
+            of: sampler.len(self.epoch),
             batch_size: sampler.batch_size(),
             strata: labels.map(|_| strata as f64 / batches as f64),
             repeated: repeated.map(|repeated| repeated as f64 / pairs as f64),

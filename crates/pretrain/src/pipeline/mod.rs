@@ -15,9 +15,12 @@ mod hard_negatives;
 mod initial;
 mod inspect;
 mod inspect_plan;
+mod masked;
 mod mine;
 mod model_card;
 mod plan;
+mod propose;
+mod propose_margin;
 mod recluster;
 mod recorder;
 #[cfg(feature = "report")]
@@ -51,6 +54,8 @@ pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use inspect_plan::{Hardness, PlanInspection};
 pub use mine::{MineConfig, Mined};
+pub use propose::{Candidate, Proposal, ProposalConfig};
+pub use propose_margin::ProposedMargin;
 pub use search::{Found, Index};
 
 const SUMMARY: &str = "pairs.json";
@@ -211,7 +216,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             }
             self.check_hard_negatives(&arm.config.loss)?;
             let dim = match arm.config.student.from {
-                Some(_) => self.model(&arm.config.student, seed)?.encoder.dim(),
+                Some(_) => self.first_model(&arm.config.student, seed)?.encoder.dim(),
                 None => arm.config.student.dim(),
             };
             check_prefixes(&arm.config.loss, dim)?;

@@ -62,7 +62,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// One sampler of an arm.
-    fn draw(
+    pub(super) fn draw(
         &self,
         arm: &Arm,
         draw: &Draw,

@@ -17,12 +17,43 @@ use crate::train::{SkippedStep, StepReport};
 /// Steps whose pace foretells the rest.
 const TRIAL: usize = 3;
 
-/// Writes every step's report to `metrics.jsonl` and shows it.
-pub(super) struct Recorder {
+/// A file of JSON lines that a training writes and cuts back where it goes on.
+pub(super) struct Lines {
     path: PathBuf,
     out: File,
     /// Bytes written.
     bytes: u64,
+}
+
+impl Lines {
+    /// Goes on after the first `bytes` of the file.
+    pub(super) fn new(path: PathBuf, bytes: u64) -> Result<Self> {
+        let (out, bytes) = cut_at(&path, bytes).map_err(|source| PretrainError::io(&path, source))?;
+        Ok(Self { path, out, bytes })
+    }
+
+    pub(super) fn write(&mut self, line: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_string(line).map_err(|source| PretrainError::json(&self.path, source))?;
+        line.push('\n');
+        self.out.write_all(line.as_bytes()).map_err(|source| PretrainError::io(&self.path, source))?;
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// Brings the file to disk, as a checkpoint that counts its bytes must find them.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.out.sync_data().map_err(|source| PretrainError::io(&self.path, source))
+    }
+
+    /// Bytes of the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Writes every step's report to `metrics.jsonl` and shows it.
+pub(super) struct Recorder {
+    lines: Lines,
     bar: indicatif::ProgressBar,
     steps: usize,
     /// Steps of this process, their seconds and pairs.
@@ -47,15 +78,13 @@ impl Recorder {
         member: Member<'_>,
         events: Option<Events>,
     ) -> Result<Self> {
-        let (out, bytes) = cut_at(&path, bytes).map_err(|source| PretrainError::io(&path, source))?;
+        let lines = Lines::new(path, bytes)?;
         let name = member.to_string();
         let bar = bar(steps as u64, &format!("train {name}"));
         bar.set_position(done as u64);
         let steps = steps - done;
         Ok(Self {
-            path,
-            out,
-            bytes,
+            lines,
             bar,
             steps,
             done: 0,
@@ -71,7 +100,7 @@ impl Recorder {
 
     pub(super) fn record(&mut self, report: &StepReport) -> Result<()> {
         let memory_mb = self.memory.megabytes();
-        self.write(&Line { report, memory_mb })?;
+        self.lines.write(&Line { report, memory_mb })?;
         if let Some(events) = &mut self.events {
             events.step(report, memory_mb)?;
         }
@@ -95,7 +124,7 @@ impl Recorder {
     pub(super) fn record_validation(&mut self, step: usize, reached: &Reached) -> Result<()> {
         let values: serde_json::Map<String, serde_json::Value> =
             reached.measures.iter().cloned().zip(reached.means.iter().map(|&mean| mean.into())).collect();
-        self.write(&serde_json::json!({ "step": step, "validation": values, "seconds": reached.seconds }))?;
+        self.lines.write(&serde_json::json!({ "step": step, "validation": values, "seconds": reached.seconds }))?;
         if let Some(events) = &mut self.events {
             events.validation(step, reached)?;
         }
@@ -107,31 +136,16 @@ impl Recorder {
 
     /// Writes that a step was skipped, as a line of its own, and says so.
     pub(super) fn record_skipped(&mut self, skipped: &SkippedStep) -> Result<()> {
-        let SkippedStep { step, epoch, loss, gradient_norm } = *skipped;
-        let why = format!("loss {loss}, gradient norm {gradient_norm}");
-        self.write(&serde_json::json!({ "step": step, "epoch": epoch, "skipped": why }))?;
-        let name = &self.name;
-        self.bar.suspend(|| tracing::warn!("train {name}: step {}: skipped, {why}", step + 1));
+        let (step, name) = (skipped.step, &self.name);
+        let line = serde_json::json!({ "step": step, "epoch": skipped.epoch, "skipped": skipped.to_string() });
+        self.lines.write(&line)?;
+        self.bar.suspend(|| tracing::warn!("train {name}: step {}: skipped, {skipped}", step + 1));
         self.bar.inc(1);
         Ok(())
     }
 
-    /// Brings the file to disk, as a checkpoint that counts its bytes must find them.
-    pub(super) fn sync(&self) -> Result<()> {
-        self.out.sync_data().map_err(|source| PretrainError::io(&self.path, source))
-    }
-
-    /// Bytes of the file.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn write(&mut self, line: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_string(line).map_err(|source| PretrainError::json(&self.path, source))?;
-        line.push('\n');
-        self.out.write_all(line.as_bytes()).map_err(|source| PretrainError::io(&self.path, source))?;
-        self.bytes += line.len() as u64;
-        Ok(())
+    pub(super) fn lines(&self) -> &Lines {
+        &self.lines
     }
 
     pub(super) fn finish(mut self) -> Result<()> {

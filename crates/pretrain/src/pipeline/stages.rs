@@ -78,6 +78,22 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(stage.reading("data", &self.data_hash).writing([self.run.file(&file)]))
     }
 
+    /// The masked language model that a student of `config` starts from.
+    pub(super) fn mlm_stage(&self, config: &StudentConfig) -> Result<Stage> {
+        let place = self.masked_students().iter().position(|(student, _)| *student == config).unwrap_or_default();
+        let (name, folder) = match place {
+            0 => ("masked language model".to_owned(), "mlm".to_owned()),
+            place => (format!("masked language model {}", place + 1), format!("mlm-{}", place + 1)),
+        };
+        let settings = StudentConfig { dim: Some(config.dim()), ..config.clone() };
+        let stage = Stage::new(name, "mlm").with_settings("student", &settings)?;
+        let stage = stage.reading("data", &self.data_hash).writing([self.run.file(&folder).join("model")]);
+        match &config.from {
+            Some(folder) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
+            None => Ok(stage),
+        }
+    }
+
     pub(super) fn train_stage(&self, member: Member<'_>) -> Result<Stage> {
         let (config, folder) = (&member.arm.config, self.run.member(member));
         let mut train = config.training();
@@ -168,9 +184,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         // What is absent is recorded as what it stands for, which another version of this program may choose otherwise.
         let (dim, idf) = (Some(config.dim()), Some(begins_weighted(config)?));
         let stage = stage.with_settings("student", &StudentConfig { dim, idf, ..config.clone() })?;
-        match &config.from {
-            Some(folder) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
-            None => Ok(stage),
+        match (&config.mlm, &config.from) {
+            (Some(_), _) => Ok(stage.after("masked language model", self.mlm_stage(config)?)),
+            (None, Some(folder)) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
+            (None, None) => Ok(stage),
         }
     }
 

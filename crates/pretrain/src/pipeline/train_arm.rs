@@ -34,7 +34,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// # Errors
     /// The clusters are missing, the student cannot be made, or the loss diverges.
     pub fn train(&self) -> Result<()> {
-        self.require_pairs()?;
+        self.pretrain_masked()?;
         let mut start = None;
         for member in self.run.members() {
             self.mine_hard_negatives(&member.arm.config.loss)?;
@@ -167,10 +167,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                     is_best = config.checkpoint_every > 0;
                 }
             }
-            progress = Progress { state, best: progress.best, metrics: recorder.bytes() };
+            progress = Progress { state, best: progress.best, metrics: recorder.lines().bytes() };
             let stopped = step < steps && self.stop.grant();
             if step < steps && (stopped || is_best || at(config.checkpoint_every, step)) {
-                recorder.sync()?;
+                recorder.lines().sync()?;
                 let model = |folder: &Path| save(&progress.state.exported(), start, folder);
                 let path = checkpoints.save(&progress, model)?;
                 if stopped {

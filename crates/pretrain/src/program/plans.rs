@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::pipeline::{Hardness, PlanInspection};
+use crate::pipeline::{Hardness, PlanInspection, Proposal};
 
 /// Strata that are shown of one arm, those with most pairs first.
 const MOST_STRATA: usize = 30;
@@ -37,9 +37,53 @@ pub(super) fn render(plans: &[PlanInspection]) -> String {
             text += &format!("and {others} strata of fewer pairs\n");
         }
     }
-    text + "\nCosines of the clustering embedder. Nearer: negatives above the pair's own passage. May be false: negatives that loss.guide would mask, \
-            without one those at 95% of the pair's own.\n"
+    text + "\n" + LEGEND
 }
+
+/// What was tried, and what is proposed as a part of a configuration.
+pub(super) fn render_proposal(proposal: &Proposal) -> String {
+    let mut head = vec!["batches of", "strata", "drawn"];
+    head.extend(HARDNESS);
+    let row = |plan: &PlanInspection, drawn: f64| {
+        let strata = plan.strata.map_or_else(String::new, |strata| format!("{strata:.1}"));
+        let mut cells = vec![plan.name.clone(), strata, share(drawn)];
+        cells.extend(hardness(&plan.hardness));
+        cells
+    };
+    let tried = proposal.candidates.iter().map(|candidate| row(&candidate.plan, candidate.drawn));
+    let mut text = table(&head, std::iter::once(row(&proposal.alike, 1.0)).chain(tried));
+    text += &format!("\n{LEGEND}Drawn: pairs that an epoch draws.\n");
+    let Some(chosen) = proposal.chosen.map(|place| &proposal.candidates[place]) else {
+        return text
+            + "\nAll of these have too many negatives that may be false: fewer clusters, larger groups, or a higher --more-false.\n";
+    };
+    let sampler = match chosen.group {
+        None => "kind = \"stratified\"".to_owned(),
+        Some(group) => format!("kind = \"topic-aware\"\ngroup = {group}"),
+    };
+    text += &format!(
+        "\nProposed, as the pairs of these batches find their own passage nearest least often, and not too many of their negatives may be false:\n\n\
+         [cluster]\nof = \"{}\"\nk = {}\n\n[sampler]\n{sampler}\n",
+        proposal.of.name(),
+        chosen.clusters
+    );
+    text + &match proposal.margin {
+        Some(margin) => format!(
+            "\nA guide that tells known other answers from the nearest negatives best masks {} of {} of the former and {} of the latter:\n\n\
+             [loss]\nguide = {{ margin = {:.2}, relative = {} }}\n",
+            share(margin.masked_answers),
+            margin.answers,
+            share(margin.masked_negatives),
+            margin.guide.margin,
+            margin.guide.relative,
+        ),
+        None => "\nOf no margin of a guide: too few training queries have a second known answer to find one by.\n"
+            .to_owned(),
+    }
+}
+
+const LEGEND: &str = "Cosines of the clustering embedder. Nearer: negatives above the pair's own passage. May be false: negatives that loss.guide would mask, \
+            without one those at 95% of the pair's own.\n";
 
 const HARDNESS: [&str; 6] = ["own passage", "negatives", "95% below", "nearer", "own nearest", "may be false"];
 

@@ -8,7 +8,7 @@ use super::found;
 use super::plans;
 use crate::error::{PretrainError, Result};
 #[cfg(feature = "cli")]
-use crate::pipeline::{ClusterSummary, PlanInspection};
+use crate::pipeline::{ClusterSummary, PlanInspection, Proposal};
 use crate::pipeline::{Comparison, Found};
 
 /// Prints the comparison as a table on stdout.
@@ -48,6 +48,11 @@ pub(crate) fn print_clusters(clusters: &[ClusterSummary]) -> Result<()> {
 #[cfg(feature = "cli")]
 pub(crate) fn print_plans(plans: &[PlanInspection]) -> Result<()> {
     print(&plans::render(plans))
+}
+
+#[cfg(feature = "cli")]
+pub(crate) fn print_proposal(proposal: &Proposal) -> Result<()> {
+    print(&plans::render_proposal(proposal))
 }
 
 pub(crate) fn print(text: &str) -> Result<()> {

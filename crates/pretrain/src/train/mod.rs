@@ -8,6 +8,7 @@ mod clip;
 mod flex;
 mod guide;
 mod hard_negatives;
+mod masked;
 mod optimizer;
 pub(crate) mod parameters;
 mod schedule;
@@ -31,6 +32,7 @@ use stratified_sampler::BatchSampler;
 use chunks::Chunked;
 pub use guide::PairGuide;
 pub use hard_negatives::HardNegatives;
+pub(crate) use masked::{MaskedReport, MaskedTraining, Masking};
 pub use schedule::Schedule;
 pub(crate) use state::with_parameters;
 pub use state::{SavedState, StateError, TrainingState};
@@ -138,11 +140,17 @@ pub struct SkippedStep {
     pub gradient_norm: f32,
 }
 
+impl std::fmt::Display for SkippedStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "loss {}, gradient norm {}", self.loss, self.gradient_norm)
+    }
+}
+
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum Outcome<R = StepReport> {
     /// The weights moved.
-    Trained(StepReport),
+    Trained(R),
     /// They did not.
     Skipped(SkippedStep),
 }

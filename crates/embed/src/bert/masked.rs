@@ -1,0 +1,92 @@
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::Bert;
+use super::layer::{Dense, Norm};
+use crate::folder::weights_of;
+use crate::ops::{self, indices};
+use crate::weights::constant;
+use crate::{Dropout, EmbedError, TokenBatch};
+
+/// A BERT that says which tokens stand at masked places, by its own table of words.
+///
+/// # Source
+/// Devlin et al. (2019), arXiv 1810.04805, §3.1; numerically Hugging Face's `BertForMaskedLM` with tied words.
+///
+/// # Examples
+/// ```
+/// use burn_flex::{Flex, FlexDevice};
+/// use embed::{BertConfig, MaskedBert, TokenBatch};
+///
+/// let device = FlexDevice::default();
+/// let bert = BertConfig::new(100, 16).with_layers(1).with_heads(2).init::<Flex>(&device)?;
+/// let model = MaskedBert::new(bert, &device);
+/// // 4 stands for the token that hides the second and the fifth.
+/// let logits = model.logits(&TokenBatch::from_rows([[2, 4, 3], [2, 4, 3]]), &[1, 4], None, &device);
+/// assert_eq!(logits.dims(), [2, 100]);
+/// # Ok::<(), embed::EmbedError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct MaskedBert<B: Backend> {
+    pub(super) bert: Bert<B>,
+    pub(super) dense: Dense<B>,
+    pub(super) norm: Norm<B>,
+    pub(super) bias: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> MaskedBert<B> {
+    /// An encoder with a fresh head. Seed with [`Backend::seed`] for a repeatable one.
+    pub fn new(bert: Bert<B>, device: &B::Device) -> Self {
+        let (hidden, vocab, std) =
+            (bert.config().hidden_size, bert.config().vocab_size, bert.config().initializer_range);
+        Self {
+            dense: Dense::init([hidden, hidden], std, device),
+            norm: Norm::init(hidden, device),
+            bias: constant([vocab], 0.0, device),
+            bert,
+        }
+    }
+
+    /// An encoder with the head of the folder that it is from, or a fresh one where the folder has none.
+    ///
+    /// # Errors
+    /// `model.safetensors` cannot be read, or has a part of the head alone, or one of another shape.
+    pub fn with_head_of(bert: Bert<B>, folder: impl AsRef<Path>, device: &B::Device) -> Result<Self, EmbedError> {
+        let folder = weights_of(folder.as_ref())?;
+        Ok(Bert::head_of(bert, &folder, device)?.unwrap_or_else(|bert| Self::new(bert, device)))
+    }
+
+    /// The encoder.
+    pub fn bert(&self) -> &Bert<B> {
+        &self.bert
+    }
+
+    /// The encoder without the head.
+    pub fn into_bert(self) -> Bert<B> {
+        self.bert
+    }
+
+    /// The logits `[places.len(), vocab]` of the tokens at `places`, counted through all texts.
+    ///
+    /// # Panics
+    /// As [`Encoder::forward_training`](crate::Encoder::forward_training), and if a place is past the last token.
+    #[track_caller]
+    pub fn logits(
+        &self,
+        tokens: &TokenBatch,
+        places: &[u32],
+        dropout: Option<&Dropout>,
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let past = places.iter().find(|&&place| place as usize >= tokens.total());
+        assert!(past.is_none(), "place {past:?} of {} tokens", tokens.total());
+        let states = self.bert.token_states(tokens, dropout, device).select(0, indices(places, device));
+        let states = ops::bias_gelu(self.dense.product(states), self.dense.bias.val());
+        let (residual, bias) = (states.zeros_like(), self.dense.bias.val().zeros_like());
+        let states = self.norm.forward(states, (residual, bias), self.bert.config().layer_norm_eps);
+        states.matmul(self.bert.word_embeddings().transpose()) + self.bias.val().unsqueeze()
+    }
+}
