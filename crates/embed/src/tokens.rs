@@ -185,7 +185,7 @@ mod tests {
         let batch = TokenBatch::from_rows([vec![1; 3], vec![1; 9], vec![1; 2], vec![], vec![1; 3]]);
         assert_eq!(batch.shares(2), [vec![1, 2, 3], vec![0, 4]]);
         assert_eq!(batch.shares(1), [vec![1, 0, 4, 2, 3]]);
-        assert_eq!(TokenBatch::default().shares(2), [vec![], vec![]]);
+        assert_eq!(TokenBatch::default().shares(2), vec![Vec::<usize>::new(); 2]);
     }
 
     #[test]

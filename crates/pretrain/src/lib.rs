@@ -68,8 +68,8 @@ pub use error::{PretrainError, Result, one_line};
 pub use holder::RunHolder;
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{
-    ArmKeys, Candidate, ClusterSummary, Comparison, Found, Gain, Hardness, Index, MineConfig, Mined, Pipeline,
-    PlanInspection, Proposal, ProposalConfig, ProposedMargin, Row, Scores, SourceQueries,
+    ArmKeys, Candidate, ClusterSummary, Comparison, Found, FoundMargin, Gain, Hardness, Index, MineConfig, Mined,
+    Pipeline, PlanInspection, Proposal, ProposalConfig, ProposedMargin, Row, Scores, SourceQueries,
 };
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};

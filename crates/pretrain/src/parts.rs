@@ -156,6 +156,8 @@ pub trait Parts<B: AutodiffBackend> {
 
     /// The encoder before its first step, with its tokenizer, limit and prompts; the same seed gives the same weights.
     ///
+    /// With `student.mlm` the origin is the folder of the BERT that learned to fill in tokens, which is made without this.
+    ///
     /// # Errors
     /// A folder cannot be read, or a setting is refused.
     fn encoder(

@@ -36,19 +36,22 @@ fn steps(bench: &Bench) -> Vec<Value> {
 #[test]
 fn it_learns_and_training_on_pairs_begins_from_it() {
     let bench = Bench::new();
-    let said = run(&bench, "mlm", &[]);
+    // As slow that no weight moves by more than rounding.
+    let slow = ["train.epochs=1", "train.learning_rate=1e-12"];
+    let said = run(&bench, "mlm", &slow);
     assert!(said.contains("masked language model: loss"), "{said}");
     let seen = steps(&bench);
     let loss = |steps: &[Value]| steps.iter().map(|step| step["loss"].as_f64().unwrap()).sum::<f64>();
     assert_eq!(seen.len(), 40);
     assert!(loss(&seen[30..]) < 0.8 * loss(&seen[..10]), "{seen:?}");
 
-    // As slow that no weight moves by more than rounding.
-    run(&bench, "train", &["train.epochs=1", "train.learning_rate=1e-12"]);
+    run(&bench, "run", &slow);
     assert_eq!(steps(&bench), seen, "it is trained once");
     let [first, trained] = ["run/mlm/model", "run/model"].map(|folder| weights(&bench.path(folder)));
     assert_eq!(first.len(), trained.len());
     assert!(first.iter().zip(&trained).all(|(first, trained)| (first - trained).abs() < 1e-9));
+    let card = bench.read("run/model/README.md");
+    assert!(card.contains("then 40 steps of 16 texts as a masked language model"), "{card}");
 }
 
 #[test]
@@ -73,6 +76,35 @@ fn it_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn chunks_change_rounding_alone() {
+    let first_step = |chunk_tokens: &str| {
+        let bench = Bench::new();
+        run(&bench, "mlm", &["student.mlm.steps=1", "student.mlm.dropout=0.2", chunk_tokens]);
+        steps(&bench).remove(0)
+    };
+    let [whole, chunked] = ["train.chunk_tokens=0", "train.chunk_tokens=12"].map(first_step);
+    assert_eq!((&whole["masked"], &whole["tokens"]), (&chunked["masked"], &chunked["tokens"]));
+    for number in ["loss", "gradient_norm"] {
+        let [whole, chunked] = [&whole, &chunked].map(|step| step[number].as_f64().unwrap());
+        assert!((whole / chunked - 1.0).abs() < 1e-5, "{number}: {whole} {chunked}");
+    }
+}
+
+#[test]
+fn arms_of_the_same_texts_and_layers_share_one() {
+    let bench = Bench::new();
+    let arms = r#"run.arms=["none", { name = "cls", cluster = { of = "none" }, student = { pooling = "cls" } }, { name = "wide", cluster = { of = "none" }, student = { dim = 48 } }]"#;
+    run(&bench, "mlm", &["student.mlm.steps=2", arms]);
+    let mut made: Vec<String> = std::fs::read_dir(bench.path("run"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("mlm"))
+        .collect();
+    made.sort();
+    assert_eq!(made, ["mlm", "mlm-wide"]);
+}
+
+#[test]
 fn what_cannot_fill_in_tokens_is_refused() {
     let bench = Bench::new();
     let fails = |arguments: &[&str], expected: &str| {
@@ -82,5 +114,5 @@ fn what_cannot_fill_in_tokens_is_refused() {
     };
     fails(&["mlm", "config.toml"], "no student of run has student.mlm");
     fails(&["mlm", "config.toml", "--set", "student.mlm.steps=5"], "student.mlm");
-    fails(&["mlm", "config.toml", "--set", "student.kind=bert", "--set", "student.mlm.step=5"], "step");
+    fails(&["mlm", "config.toml", "--set", "student.kind=bert", "--set", "student.mlm.step=5"], "unknown field `step`");
 }

@@ -31,7 +31,13 @@ use crate::{Dropout, EmbedError, TokenBatch};
 /// ```
 #[derive(Module, Debug)]
 pub struct MaskedBert<B: Backend> {
-    pub(super) bert: Bert<B>,
+    bert: Bert<B>,
+    head: Head<B>,
+}
+
+/// What makes logits of states, beside the words.
+#[derive(Module, Debug)]
+pub(super) struct Head<B: Backend> {
     pub(super) dense: Dense<B>,
     pub(super) norm: Norm<B>,
     pub(super) bias: Param<Tensor<B, 1>>,
@@ -42,21 +48,25 @@ impl<B: Backend> MaskedBert<B> {
     pub fn new(bert: Bert<B>, device: &B::Device) -> Self {
         let (hidden, vocab, std) =
             (bert.config().hidden_size, bert.config().vocab_size, bert.config().initializer_range);
-        Self {
+        let head = Head {
             dense: Dense::init([hidden, hidden], std, device),
             norm: Norm::init(hidden, device),
             bias: constant([vocab], 0.0, device),
-            bert,
-        }
+        };
+        Self { bert, head }
     }
 
-    /// An encoder with the head of the folder that it is from, or a fresh one where the folder has none.
+    /// An encoder with the head of the folder that it is from, or a fresh one where the folder has none. Words of the head's own
+    /// (`cls.predictions.decoder.weight`) are not read: those of the encoder take their place.
     ///
     /// # Errors
     /// `model.safetensors` cannot be read, or has a part of the head alone, or one of another shape.
     pub fn with_head_of(bert: Bert<B>, folder: impl AsRef<Path>, device: &B::Device) -> Result<Self, EmbedError> {
         let folder = weights_of(folder.as_ref())?;
-        Ok(Bert::head_of(bert, &folder, device)?.unwrap_or_else(|bert| Self::new(bert, device)))
+        Ok(match bert.head_of(&folder, device)? {
+            Some(head) => Self { bert, head },
+            None => Self::new(bert, device),
+        })
     }
 
     /// The encoder.
@@ -84,9 +94,10 @@ impl<B: Backend> MaskedBert<B> {
         let past = places.iter().find(|&&place| place as usize >= tokens.total());
         assert!(past.is_none(), "place {past:?} of {} tokens", tokens.total());
         let states = self.bert.token_states(tokens, dropout, device).select(0, indices(places, device));
-        let states = ops::bias_gelu(self.dense.product(states), self.dense.bias.val());
-        let (residual, bias) = (states.zeros_like(), self.dense.bias.val().zeros_like());
-        let states = self.norm.forward(states, (residual, bias), self.bert.config().layer_norm_eps);
-        states.matmul(self.bert.word_embeddings().transpose()) + self.bias.val().unsqueeze()
+        let Head { dense, norm, bias: of_words } = &self.head;
+        let states = ops::bias_gelu(dense.product(states), dense.bias.val());
+        let (residual, bias) = (states.zeros_like(), dense.bias.val().zeros_like());
+        let states = norm.forward(states, (residual, bias), self.bert.config().layer_norm_eps);
+        states.matmul(self.bert.word_embeddings().transpose()) + of_words.val().unsqueeze()
     }
 }

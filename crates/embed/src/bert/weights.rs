@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::layer::{Dense, Layer, Norm};
+use super::masked::Head;
 use super::model::Bert;
-use super::{BertConfig, MaskedBert, Pooling};
+use super::{BertConfig, Pooling};
 use crate::EmbedError;
 use crate::weights::{WeightFile, WeightWriter, Weights, param};
 
@@ -55,23 +56,19 @@ impl<B: Backend> Bert<B> {
         source.model(config)
     }
 
-    /// The head of a folder's masked language model over `bert`, if it has one.
-    pub(super) fn head_of(
-        bert: Self,
-        folder: &Path,
-        device: &B::Device,
-    ) -> Result<std::result::Result<MaskedBert<B>, Self>, EmbedError> {
+    /// The head of a folder's masked language model, if it has one.
+    pub(super) fn head_of(&self, folder: &Path, device: &B::Device) -> Result<Option<Head<B>>, EmbedError> {
         let file = WeightFile::read(folder, FILE)?;
         let source = Source::<B> { weights: file.tensors("", WORDS)?, device };
-        if !source.weights.has(HEAD_BIAS) {
-            return Ok(Err(bert));
+        let dense = format!("{HEAD}.dense");
+        if !source.weights.has(HEAD_BIAS) && !source.weights.has(&format!("{dense}.weight")) {
+            return Ok(None);
         }
-        let (hidden, vocab) = (bert.config.hidden_size, bert.config.vocab_size);
-        Ok(Ok(MaskedBert {
-            dense: source.dense(&[format!("{HEAD}.dense")], [hidden, hidden])?,
-            norm: source.norm(&format!("{HEAD}.LayerNorm"), hidden)?,
-            bias: source.vector(HEAD_BIAS, vocab)?,
-            bert,
+        let BertConfig { hidden_size, vocab_size, .. } = self.config;
+        Ok(Some(Head {
+            dense: source.dense(&[dense], [hidden_size, hidden_size])?,
+            norm: source.norm(&format!("{HEAD}.LayerNorm"), hidden_size)?,
+            bias: source.vector(HEAD_BIAS, vocab_size)?,
         }))
     }
 

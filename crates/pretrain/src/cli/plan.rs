@@ -30,10 +30,10 @@ pub(super) struct RunPlanArgs {
     #[arg(long, value_name = "N", requires = "world", conflicts_with = "labels")]
     rank: Option<usize>,
     /// Print how hard the negatives of every arm's batches are and how many may be false, by the clustering embedder; of one arm by stratum
-    #[arg(long, conflicts_with_all = ["labels", "rank"])]
+    #[arg(long, group = "looks", conflicts_with_all = ["labels", "rank", "propose"])]
     pub(super) inspect: bool,
     /// Print the same of several numbers of clusters and of pairs of one cluster in a batch, and which of them to take; nothing is written
-    #[arg(long, conflicts_with_all = ["labels", "rank", "inspect", "epoch"])]
+    #[arg(long, group = "looks", conflicts_with_all = ["labels", "rank", "epoch"])]
     pub(super) propose: bool,
     /// Numbers of clusters to try; default: 10, 30, 100 and so on
     #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "propose")]
@@ -41,11 +41,11 @@ pub(super) struct RunPlanArgs {
     /// Pairs of one cluster in a batch to try beside whole batches; default: 8, 16, 32, 64, 128
     #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "propose")]
     pub(super) groups: Vec<usize>,
-    /// The share of negatives that may be false, beyond those of batches of all pairs alike
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, requires = "propose")]
-    pub(super) more_false: f32,
+    /// The most of a pair's negatives of its own cluster that may be false, as a share of them, beyond those of batches of all pairs alike
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, requires = "propose")]
+    pub(super) most_false: f64,
     /// Batches of an epoch to look at
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "looks", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) batches: u32,
     /// Write the batches with their tokens to a folder of Parquet files, as ArcticTraining's Arctic Embed trains on
     #[cfg(feature = "parquet")]
@@ -59,13 +59,13 @@ pub(super) struct RunPlanArgs {
 impl RunPlanArgs {
     /// What is to be tried.
     pub(super) fn proposal(&self) -> Result<ProposalConfig> {
-        let more_false = self.more_false;
-        if !(0.0..=1.0).contains(&more_false) {
-            let value = more_false.to_string();
-            return Err(PretrainError::OutOfRange { key: "--more-false", value, expected: "0 to 1" });
+        let most_false = self.most_false;
+        if !(0.0..=1.0).contains(&most_false) {
+            let value = most_false.to_string();
+            return Err(PretrainError::OutOfRange { key: "--most-false", value, expected: "0 to 1" });
         }
         let (clusters, groups, batches) = (self.clusters.clone(), self.groups.clone(), self.batches as usize);
-        Ok(ProposalConfig { clusters, groups, batches, more_false })
+        Ok(ProposalConfig { clusters, groups, batches, most_false })
     }
 
     /// The rank and how many there are, if not all of a batch is asked for.

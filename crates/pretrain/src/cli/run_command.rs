@@ -225,7 +225,7 @@ impl BackendTask for Task {
             RunCommand::Run => print_comparison(&pipeline.run()?, folder.root()),
             RunCommand::Embed => pipeline.embed(),
             RunCommand::Cluster => pipeline.cluster(),
-            RunCommand::Mlm if !pipeline.config().has_mlm()? => {
+            RunCommand::Mlm if pipeline.masked_students().is_empty() => {
                 Err(PretrainError::NoMlm { dir: folder.root().to_owned() })
             }
             RunCommand::Mlm => pipeline.pretrain_masked(),

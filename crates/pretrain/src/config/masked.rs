@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
 
+/// Tokens that are encoded at once where `train.chunk_tokens` says nothing: logits of what is predicted, over the whole vocabulary, take memory too.
+const CHUNK_TOKENS: usize = 8_192;
+
 /// How a BERT learns to fill in masked tokens of the training texts before it is trained on pairs.
 ///
 /// # Source
@@ -65,7 +68,7 @@ impl MlmConfig {
         0.01
     }
 
-    /// The optimisation, with the checkpoints of `train`.
+    /// The optimisation: AdamW as it is by default, with the chunks, memory and checkpoints of `train`.
     pub(crate) fn training(&self, train: &TrainConfig) -> TrainConfig {
         TrainConfig {
             learning_rate: Some(self.learning_rate),
@@ -73,6 +76,8 @@ impl MlmConfig {
             weight_decay: self.weight_decay,
             dropout: self.dropout,
             seed: self.seed,
+            chunk_tokens: if train.chunk_tokens == 0 { CHUNK_TOKENS } else { train.chunk_tokens },
+            memory: train.memory,
             checkpoint_every: train.checkpoint_every,
             checkpoints: train.checkpoints,
             ..TrainConfig::default()

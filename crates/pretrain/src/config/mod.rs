@@ -117,12 +117,6 @@ impl Config {
         TrainConfig { learning_rate, ..self.train.clone() }
     }
 
-    /// Whether a student is to fill in masked tokens first.
-    #[cfg(feature = "cli")]
-    pub(crate) fn has_mlm(&self) -> Result<bool> {
-        Ok(self.arms()?.iter().any(|arm| arm.config.student.mlm.is_some()))
-    }
-
     /// The seeds that every arm is trained with.
     pub fn seeds(&self) -> Vec<u64> {
         match self.run.seeds.as_slice() {
@@ -274,7 +268,9 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 13] = [
+        let more: [(&str, &[&str]); 15] = [
+            ("student.mlm.weight_decay", &["-0.1", "1.1", "nan"]),
+            ("student.mlm.dropout", &["-0.1", "1.0", "nan"]),
             ("student.mlm.steps", &["0"]),
             ("student.mlm.batch_size", &["0"]),
             ("student.mlm.max_tokens", &["0", "2", "1048577"]),

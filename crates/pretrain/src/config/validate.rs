@@ -290,7 +290,7 @@ impl Config {
             train.devices.is_none_or(|devices| (1..=1024).contains(&devices)),
             "train.devices",
             train.devices.unwrap_or(0),
-            "between 1 and 1024",
+            "1 to 1024",
         )?;
         require(train.recluster_every != Some(0), "train.recluster_every", 0, "1 or more")?;
         tokens("train.max_query_tokens", train.max_query_tokens)?;
@@ -366,7 +366,14 @@ fn validate_mlm(mlm: &MlmConfig) -> Result<()> {
     require(mlm.mask > 0.0 && mlm.mask <= 1.0, "student.mlm.mask", mlm.mask, "above 0 and at most 1")?;
     let rate = mlm.learning_rate;
     require((1e-12..=10.0).contains(&rate), "student.mlm.learning_rate", rate, "1e-12 to 10")?;
-    share("student.mlm.weight_decay", mlm.weight_decay.into())?;
+    let decay = f64::from(mlm.weight_decay);
+    let shrinks = (0.0..=1.0).contains(&decay) && rate * decay < 1.0;
+    require(
+        shrinks,
+        "student.mlm.weight_decay",
+        decay,
+        "0 to 1, and less than 1 when multiplied by student.mlm.learning_rate",
+    )?;
     let dropout = mlm.dropout;
     require((0.0..1.0).contains(&dropout), "student.mlm.dropout", dropout, "0 or more and below 1")
 }

@@ -114,7 +114,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     /// What the arms are judged against; a student needs training text for its vocabulary.
     pub(super) fn baselines(&self) -> Vec<Baseline> {
-        let untrained = !self.dataset.train.is_empty() || self.baseline_config().student.from.is_some();
+        let student = &self.baseline_config().student;
+        let untrained = !self.dataset.train.is_empty() || student.from.is_some() && student.mlm.is_none();
         Baseline::ALL.iter().copied().filter(|&baseline| untrained || baseline != Baseline::Untrained).collect()
     }
 

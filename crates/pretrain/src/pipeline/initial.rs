@@ -56,7 +56,7 @@ impl Start {
         config: &Config,
     ) -> Result<Self> {
         let LoadedModel { encoder, tokenizer, max_tokens, prompts } =
-            pipeline.model(&config.student, config.train.seed)?;
+            pipeline.first_model(&config.student, config.train.seed)?;
         let limit = |key: &str, tokens: usize| {
             if tokens > max_tokens {
                 tracing::warn!("train.{key} = {tokens}: the student takes {max_tokens} tokens, texts are cut there");

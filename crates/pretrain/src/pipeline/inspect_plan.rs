@@ -125,6 +125,11 @@ pub(super) struct Inspector<'a> {
 }
 
 impl Inspector<'_> {
+    /// How many batches are looked at, at most.
+    pub(super) fn batches(&self) -> usize {
+        self.batches.max(1)
+    }
+
     /// The batches that are looked at of those that `sampler` draws, each with the pairs that it is.
     pub(super) fn for_each_batch(
         &self,

@@ -8,7 +8,9 @@ use stratified_sampler::{BatchSampler, UniformConfig};
 
 use super::Pipeline;
 use super::checkpoints::{Checkpoints, Progress};
-use super::recorder::Lines;
+use super::recorder::{Lines, Pace};
+use super::stages::masked_part;
+use super::step_memory;
 use crate::config::{MlmConfig, StudentConfig};
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
@@ -16,9 +18,6 @@ use crate::progress::{bar, count, duration};
 use crate::run_folder::Stage;
 use crate::student::{self, Student};
 use crate::train::{MaskedReport, MaskedTraining, Masking, Outcome};
-
-/// Steps whose pace foretells the rest.
-const TRIAL: usize = 3;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Trains every student that is to fill in masked tokens first, from the training texts.
@@ -38,10 +37,14 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// Those that do, each once.
-    pub(super) fn masked_students(&self) -> Vec<(&StudentConfig, &MlmConfig)> {
+    pub(crate) fn masked_students(&self) -> Vec<(&StudentConfig, &MlmConfig)> {
         let mut students: Vec<(&StudentConfig, &MlmConfig)> = Vec::new();
         for student in self.run.arms().iter().map(|arm| &arm.config.student) {
-            if let Some(mlm) = student.mlm.as_ref().filter(|_| students.iter().all(|(known, _)| *known != student)) {
+            if let Some(mlm) = student
+                .mlm
+                .as_ref()
+                .filter(|_| students.iter().all(|(known, _)| masked_part(known) != masked_part(student)))
+            {
                 students.push((student, mlm));
             }
         }
@@ -61,11 +64,19 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             None => MaskedBert::new(bert, &self.device),
         };
         let masking = Masking::new(&tokenizer, mlm.mask).ok_or(PretrainError::NotMasked)?;
+        if mlm.max_tokens > max_tokens {
+            let longest = mlm.max_tokens;
+            tracing::warn!(
+                "student.mlm.max_tokens = {longest}: the student takes {max_tokens} tokens, texts are cut there"
+            );
+        }
         let texts = tokenizer.encode(&self.training_texts(), mlm.max_tokens.min(max_tokens))?;
         let batch_size = mlm.batch_size.min(texts.len());
         let sampler = UniformConfig::new(batch_size).with_seed(mlm.seed).with_drop_last(true).build(texts.len());
         let sampler = sampler.map_err(|source| PretrainError::Sample { arm: name.to_owned(), source })?;
         let config = mlm.training(&self.config.train);
+        let tokens = texts.longest() * batch_size;
+        step_memory::require_masked(name, &config, &model, tokens, mlm.mask)?;
         tracing::info!(
             "{name}: {} steps of {} of {} texts, {} tokens",
             count(mlm.steps),
@@ -106,7 +117,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let mut lines = Lines::new(metrics.to_owned(), progress.metrics)?;
         let bar = bar(steps as u64, name);
         bar.set_position(progress.state.steps_done() as u64);
-        let mut seen = Vec::new();
+        let (mut pace, mut last) = (Pace::default(), Last::default());
         let _heeding = self.stop.heed();
         loop {
             let (state, outcome) = training.step(progress.state)?;
@@ -114,25 +125,25 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 Some(Outcome::Trained(report)) => {
                     lines.write(&report)?;
                     bar.set_message(format!("loss {:.3}", report.loss));
-                    seen.push(report);
+                    if let Some(seconds) = pace.foretold(report.seconds, steps - report.step - 1) {
+                        let left = duration(seconds);
+                        bar.suspend(|| tracing::info!("{name}: about {left} at the pace of the first steps"));
+                    }
+                    if 10 * report.step >= 9 * steps {
+                        last.add(&report);
+                    }
                 }
                 Some(Outcome::Skipped(skipped)) => {
-                    let line = serde_json::json!({ "step": skipped.step, "skipped": skipped.to_string() });
-                    lines.write(&line)?;
+                    lines.write(&skipped.line())?;
                     bar.suspend(|| tracing::warn!("{name}: step {}: skipped, {skipped}", skipped.step + 1));
                 }
                 None => {
                     bar.finish_and_clear();
-                    describe(name, &seen);
+                    tracing::info!("{name}: {last}");
                     return Ok(state.into_encoder());
                 }
             }
             bar.inc(1);
-            if seen.len() == TRIAL && steps > 10 * TRIAL {
-                let seconds: f64 = seen.iter().map(|report| report.seconds).sum();
-                let left = seconds / TRIAL as f64 * (steps - state.steps_done()) as f64;
-                bar.suspend(|| tracing::info!("{name}: about {} at the pace of the first steps", duration(left)));
-            }
             let step = state.steps_done();
             progress = Progress { state, best: None, metrics: lines.bytes() };
             let stopped = step < steps && self.stop.grant();
@@ -147,10 +158,26 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 }
 
-/// What the last tenth of the steps reached.
-fn describe(name: &str, seen: &[MaskedReport]) {
-    let last = &seen[seen.len() - seen.len().div_ceil(10)..];
-    let mean = |of: fn(&MaskedReport) -> f32| last.iter().map(of).sum::<f32>() / last.len().max(1) as f32;
-    let (loss, found) = (mean(|report| report.loss), 100.0 * mean(|report| report.accuracy));
-    tracing::info!("{name}: loss {loss:.3}, {found:.1}% of the hidden tokens found");
+/// What the last tenth of the steps reached, of all tokens that they predicted.
+#[derive(Default)]
+struct Last {
+    loss: f64,
+    found: f64,
+    tokens: f64,
+}
+
+impl Last {
+    fn add(&mut self, report: &MaskedReport) {
+        let tokens = report.masked as f64;
+        self.loss += tokens * f64::from(report.loss);
+        self.found += tokens * f64::from(report.accuracy);
+        self.tokens += tokens;
+    }
+}
+
+impl std::fmt::Display for Last {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tokens = self.tokens.max(1.0);
+        write!(f, "loss {:.3}, {:.1}% of the tokens found", self.loss / tokens, 100.0 * self.found / tokens)
+    }
 }

@@ -35,13 +35,14 @@ mod validation;
 use std::sync::Arc;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::Encoder;
+use embed::{Encoder, LoadedModel};
 use infonce::{InfoNceConfig, Prefix};
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterOf, Config, DataFormat};
+use crate::config::{ClusterOf, Config, DataFormat, TrainConfig};
 use crate::data::{Counts, Dataset};
+use crate::device::beside;
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::memory::release_freed_blocks;
@@ -49,13 +50,14 @@ use crate::parts::{Configured, Parts};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
 use crate::stop::Stop;
+use crate::train::Masking;
 pub use compare::{ArmKeys, Comparison, Gain, Row, SourceQueries};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use inspect_plan::{Hardness, PlanInspection};
 pub use mine::{MineConfig, Mined};
 pub use propose::{Candidate, Proposal, ProposalConfig};
-pub use propose_margin::ProposedMargin;
+pub use propose_margin::{FoundMargin, ProposedMargin};
 pub use search::{Found, Index};
 
 const SUMMARY: &str = "pairs.json";
@@ -215,13 +217,26 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                 return Err(PretrainError::NoValidation { path: self.config.data.place() });
             }
             self.check_hard_negatives(&arm.config.loss)?;
-            let dim = match arm.config.student.from {
-                Some(_) => self.first_model(&arm.config.student, seed)?.encoder.dim(),
-                None => arm.config.student.dim(),
+            self.beside(&arm.config.train)?;
+            let student = &arm.config.student;
+            let dim = match student.from {
+                Some(_) => {
+                    let LoadedModel { encoder, tokenizer, .. } = self.first_model(student, seed)?;
+                    if student.mlm.as_ref().is_some_and(|mlm| Masking::new(&tokenizer, mlm.mask).is_none()) {
+                        return Err(PretrainError::NotMasked);
+                    }
+                    encoder.dim()
+                }
+                None => student.dim(),
             };
             check_prefixes(&arm.config.loss, dim)?;
         }
         Ok(())
+    }
+
+    /// The devices that a training encodes on beside the run's.
+    fn beside(&self, config: &TrainConfig) -> Result<Vec<B::Device>> {
+        beside::<B::InnerBackend>(&self.device, config.devices.map_or(0, |devices| devices - 1))
     }
 
     fn require_pairs(&self) -> Result<()> {

@@ -116,7 +116,11 @@ impl ModelCard<'_> {
             ),
             (
                 "initial weights",
-                student.from.as_deref().map_or_else(|| "random".to_owned(), |from| format!("`{}`", name(from))),
+                student.from.as_deref().map_or_else(|| "random".to_owned(), |from| format!("`{}`", name(from)))
+                    + &student.mlm.as_ref().map_or_else(String::new, |mlm| {
+                        let [steps, texts] = [mlm.steps, mlm.batch_size].map(count);
+                        format!(", then {steps} steps of {texts} texts as a masked language model")
+                    }),
             ),
             ("batches", format!("{} pairs, {}", count(sampler.batch_size), self.arm.title)),
         ];

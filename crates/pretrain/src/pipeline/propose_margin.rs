@@ -1,7 +1,8 @@
 //! Which margin of a guide tells false negatives from hard ones, by the other answers that the data knows.
 
 use infonce::Guide;
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView1;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
@@ -33,27 +34,45 @@ pub struct ProposedMargin {
     pub masked_negatives: f64,
 }
 
-impl ProposedMargin {
-    /// The margin by the training pairs and the batches that `sampler` draws; `None` with fewer than 100 other answers.
-    pub(super) fn find(inspector: &Inspector<'_>, sampler: &dyn BatchSampler) -> Result<Option<Self>> {
+/// What was found of a guide's margin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FoundMargin {
+    /// One that parts further answers from negatives.
+    Margin(ProposedMargin),
+    /// None does: whatever masks the answers masks as many negatives.
+    NothingParts,
+    /// Training queries have so few further known answers that nothing can be said.
+    FewAnswers(usize),
+    /// There are no batches to take negatives of.
+    NoBatches,
+}
+
+impl FoundMargin {
+    /// By the training pairs and the batches that `sampler` draws.
+    pub(super) fn of(inspector: &Inspector<'_>, sampler: &dyn BatchSampler) -> Result<Self> {
         let answers = of_answers(inspector);
         if answers.len() < LEAST {
-            return Ok(None);
+            return Ok(Self::FewAnswers(answers.len()));
         }
-        let mut negatives = Vec::new();
+        let (mut negatives, size) = (Vec::new(), sampler.batch_size());
+        let each = MOST.div_ceil(inspector.batches()).min(size);
         inspector.for_each_batch("proposed", sampler, |batch, texts| {
             let [queries, passages] = inspector.rows.rows(batch, None);
             let width = inspector.rows.queries.ncols();
-            let rows = |values: Vec<f32>| Array2::from_shape_vec((batch.len(), width), values).expect("a row a pair");
-            let scores = rows(queries).dot(&rows(passages).t());
-            negatives.extend(of_nearest(inspector, &texts, scores.view()));
+            let looked_at: Vec<usize> = (0..batch.len()).step_by(batch.len().div_ceil(each)).collect();
+            let nearest = |place: &usize| nearest_negative(inspector, &texts, *place, [&queries, &passages], width);
+            negatives.par_extend(looked_at.par_iter().filter_map(nearest));
             Ok(())
         })?;
-        Ok(Some(Self::parting(&answers, &negatives)))
+        Ok(ProposedMargin::parting(&answers, &negatives).map_or(Self::NothingParts, Self::Margin))
     }
+}
 
-    /// The margin that masks most answers and fewest negatives, each given by the least margin that masks it.
-    fn parting(answers: &[f32], negatives: &[f32]) -> Self {
+impl ProposedMargin {
+    /// The margin that masks most answers and fewest negatives, each given by the least margin that masks it; `None` if none masks a larger share
+    /// of answers than of negatives.
+    fn parting(answers: &[f32], negatives: &[f32]) -> Option<Self> {
         let share = |of: &[f32], margin: f32| {
             of.iter().filter(|&&least| least <= margin).count() as f64 / of.len().max(1) as f64
         };
@@ -68,7 +87,8 @@ impl ProposedMargin {
         });
         // Of equal ones the smallest.
         let parts = |margin: &Self| margin.masked_answers - margin.masked_negatives;
-        tried.reduce(|best, next| if parts(&next) > parts(&best) { next } else { best }).expect("margins are tried")
+        let best = tried.reduce(|best, next| if parts(&next) > parts(&best) { next } else { best });
+        best.filter(|best| parts(best) > 0.0)
     }
 }
 
@@ -93,15 +113,21 @@ fn of_answers(inspector: &Inspector<'_>) -> Vec<f32> {
         .collect()
 }
 
-/// Of each pair's nearest negative in a batch, if it has one.
-fn of_nearest(inspector: &Inspector<'_>, texts: &[Pair], scores: ArrayView2<'_, f32>) -> Vec<f32> {
-    let of_pair = |(place, pair): (usize, &Pair)| {
-        let (known, scores) = (inspector.positives.of(pair.query), scores.row(place));
-        let is_negative = |other: &Pair| other.query != pair.query && !known.contains(&other.passage);
-        let negatives = texts.iter().zip(scores).filter(|(other, _)| is_negative(other)).map(|(_, &score)| score);
-        negatives.reduce(f32::max).map(|nearest| least_margin(scores[place], nearest))
-    };
-    texts.iter().enumerate().filter_map(of_pair).collect()
+/// Of the nearest negative in its batch of the pair at `place`, if it has one.
+fn nearest_negative(
+    inspector: &Inspector<'_>,
+    texts: &[Pair],
+    place: usize,
+    [queries, passages]: [&[f32]; 2],
+    width: usize,
+) -> Option<f32> {
+    let pair = texts[place];
+    let known = inspector.positives.of(pair.query);
+    let query = ArrayView1::from(&queries[place * width..(place + 1) * width]);
+    let score = |other: usize| query.dot(&ArrayView1::from(&passages[other * width..(other + 1) * width]));
+    let is_negative = |other: &Pair| other.query != pair.query && !known.contains(&other.passage);
+    let negatives = texts.iter().enumerate().filter(|(_, other)| is_negative(other));
+    negatives.map(|(other, _)| score(other)).reduce(f32::max).map(|nearest| least_margin(score(place), nearest))
 }
 
 #[cfg(test)]
@@ -112,11 +138,12 @@ mod tests {
     fn the_margin_parts_answers_from_negatives() {
         let answers: Vec<f32> = (0..100).map(|at| at as f32 * 0.001).collect();
         let negatives: Vec<f32> = (0..100).map(|at| 0.05 + at as f32 * 0.01).collect();
-        let found = ProposedMargin::parting(&answers, &negatives);
+        let found = ProposedMargin::parting(&answers, &negatives).expect("they part");
         // At .1 all answers are masked, and six of the negatives.
         assert_eq!(found.guide, Guide { margin: 0.1, relative: true });
         assert_eq!((found.answers, found.masked_answers), (100, 1.0));
         assert!((found.masked_negatives - 0.06).abs() < 0.011, "{found:?}");
+        assert_eq!(ProposedMargin::parting(&negatives, &answers[..50]), None);
     }
 
     #[test]

@@ -17,6 +17,22 @@ use crate::train::{SkippedStep, StepReport};
 /// Steps whose pace foretells the rest.
 const TRIAL: usize = 3;
 
+/// The time of the first steps, which foretells the rest.
+#[derive(Default)]
+pub(super) struct Pace {
+    steps: usize,
+    seconds: f64,
+}
+
+impl Pace {
+    /// After a step of so many seconds those of the `left` that follow: once, after the first few, where there are many more.
+    pub(super) fn foretold(&mut self, seconds: f64, left: usize) -> Option<f64> {
+        self.steps += 1;
+        self.seconds += seconds;
+        (self.steps == TRIAL && left > 9 * TRIAL).then(|| self.seconds / TRIAL as f64 * left as f64)
+    }
+}
+
 /// A file of JSON lines that a training writes and cuts back where it goes on.
 pub(super) struct Lines {
     path: PathBuf,
@@ -56,6 +72,7 @@ pub(super) struct Recorder {
     lines: Lines,
     bar: indicatif::ProgressBar,
     steps: usize,
+    pace: Pace,
     /// Steps of this process, their seconds and pairs.
     done: usize,
     seconds: f64,
@@ -87,6 +104,7 @@ impl Recorder {
             lines,
             bar,
             steps,
+            pace: Pace::default(),
             done: 0,
             seconds: 0.0,
             pairs: 0,
@@ -108,10 +126,9 @@ impl Recorder {
         self.waiting += report.waiting;
         self.pairs += report.pairs;
         self.done += 1;
-        if self.done == TRIAL && self.steps > 10 * TRIAL {
-            let total = self.seconds / TRIAL as f64 * self.steps as f64;
-            let (name, total) = (&self.name, duration(total));
-            self.bar.suspend(|| tracing::info!("train {name}: about {total} at the pace of the first steps"));
+        if let Some(left) = self.pace.foretold(report.seconds, self.steps - self.done) {
+            let (name, left) = (&self.name, duration(left));
+            self.bar.suspend(|| tracing::info!("train {name}: about {left} at the pace of the first steps"));
         }
         let pace = self.pairs as f64 / self.seconds.max(f64::MIN_POSITIVE);
         let reached = &self.reached;
@@ -137,8 +154,7 @@ impl Recorder {
     /// Writes that a step was skipped, as a line of its own, and says so.
     pub(super) fn record_skipped(&mut self, skipped: &SkippedStep) -> Result<()> {
         let (step, name) = (skipped.step, &self.name);
-        let line = serde_json::json!({ "step": step, "epoch": skipped.epoch, "skipped": skipped.to_string() });
-        self.lines.write(&line)?;
+        self.lines.write(&skipped.line())?;
         self.bar.suspend(|| tracing::warn!("train {name}: step {}: skipped, {skipped}", step + 1));
         self.bar.inc(1);
         Ok(())

@@ -78,14 +78,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(stage.reading("data", &self.data_hash).writing([self.run.file(&file)]))
     }
 
-    /// The masked language model that a student of `config` starts from.
+    /// The masked language model that a student of `config` starts from: the run's own student's, or by the name of the first arm that has it.
     pub(super) fn mlm_stage(&self, config: &StudentConfig) -> Result<Stage> {
-        let place = self.masked_students().iter().position(|(student, _)| *student == config).unwrap_or_default();
-        let (name, folder) = match place {
-            0 => ("masked language model".to_owned(), "mlm".to_owned()),
-            place => (format!("masked language model {}", place + 1), format!("mlm-{}", place + 1)),
+        let settings = masked_part(config);
+        let is_that = |student: &StudentConfig| masked_part(student) == settings;
+        let of_arm = self.run.arms().iter().find(|arm| is_that(&arm.config.student));
+        let (name, folder) = match of_arm.filter(|_| !is_that(&self.config.student)) {
+            None => ("masked language model".to_owned(), "mlm".to_owned()),
+            Some(arm) => (format!("masked language model of {}", arm.title), format!("mlm-{}", arm.name)),
         };
-        let settings = StudentConfig { dim: Some(config.dim()), ..config.clone() };
         let stage = Stage::new(name, "mlm").with_settings("student", &settings)?;
         let stage = stage.reading("data", &self.data_hash).writing([self.run.file(&folder).join("model")]);
         match &config.from {
@@ -195,5 +196,20 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn with_judgement(&self, stage: Stage) -> Result<Stage> {
         let EvalConfig { baselines, resamples, .. } = EvalConfig::default();
         stage.with_settings("eval", &EvalConfig { baselines, resamples, ..self.config.eval.clone() })
+    }
+}
+
+/// What of a student its masked language model depends on.
+pub(super) fn masked_part(config: &StudentConfig) -> StudentConfig {
+    let StudentConfig { init_std, .. } = StudentConfig::default();
+    let dim = Some(config.dim());
+    StudentConfig {
+        dim,
+        pooling: None,
+        query_prompt: None,
+        passage_prompt: None,
+        idf: None,
+        init_std,
+        ..config.clone()
     }
 }

@@ -1,7 +1,8 @@
 //! Whether a step fits the memory that there is, found before the first.
 
+use burn::module::Module;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use embed::Encoder;
+use embed::{Encoder, MaskedBert};
 use sysinfo::System;
 
 use crate::config::{Keep, TrainConfig};
@@ -74,6 +75,37 @@ where
     let advice = step.advice(available, longest);
     let [needed, available] = [step.bytes(), available].map(shown);
     Err(PretrainError::Memory { arm: member.to_string(), needed, available, advice })
+}
+
+/// The same of a masked language model, whose batches have up to `tokens` tokens, of which `mask` are predicted.
+pub(super) fn require_masked<B: AutodiffBackend>(
+    name: &str,
+    config: &TrainConfig,
+    model: &MaskedBert<B>,
+    tokens: usize,
+    mask: f64,
+) -> Result<()> {
+    let Some(available) = available::<B::InnerBackend>(config) else { return Ok(()) };
+    let bert = model.bert();
+    let dropped = if config.dropout > 0.0 { DROPPED } else { 0.0 };
+    let tape = Encoder::<B>::tape_bytes_a_token(bert) as f64 * (1.0 + BESIDE + dropped);
+    // Logits, their logarithms, and the gradients of both.
+    let logits = mask * (4 * bert.config().vocab_size * size_of::<f32>()) as f64;
+    let parameters = model.num_params();
+    let step = StepMemory {
+        fixed: (parameters * BYTES_A_PARAMETER) as f64,
+        sums: (parameters * size_of::<f32>()) as f64,
+        chunked: tokens > config.chunk_tokens,
+        a_token: tape + logits,
+        tokens: tokens.min(config.chunk_tokens),
+        at_once: 1,
+    };
+    if step.bytes() <= available {
+        return Ok(());
+    }
+    let advice = step.advice(available, 1);
+    let [needed, available] = [step.bytes(), available].map(shown);
+    Err(PretrainError::Memory { arm: name.to_owned(), needed, available, advice })
 }
 
 fn of_step<B, E>(training: &Training<'_, B>, encoder: &E) -> Result<StepMemory>

@@ -19,7 +19,6 @@ use super::step_memory::{self, BYTES_A_PARAMETER};
 use super::validation::Validation;
 use super::{Pipeline, Scores, check_prefixes};
 use crate::config::{Keep, TrainConfig};
-use crate::device::beside;
 use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::parts::Parts;
@@ -69,7 +68,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         };
         let hard_negatives = self.hard_negatives(&config.loss)?;
         let strata = if config.loss.by_stratum { self.labels(member.arm)? } else { None };
-        let beside = beside::<B>(&self.device, config.train.devices.map_or(0, |devices| devices - 1))?;
+        let beside = self.beside(&config.train)?;
         let training = Training::<B> {
             tokens: &start.tokens,
             sampler: &*sampler,

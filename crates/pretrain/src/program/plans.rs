@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::pipeline::{Hardness, PlanInspection, Proposal};
+use crate::pipeline::{FoundMargin, Hardness, PlanInspection, Proposal};
 
 /// Strata that are shown of one arm, those with most pairs first.
 const MOST_STRATA: usize = 30;
@@ -40,45 +40,58 @@ pub(super) fn render(plans: &[PlanInspection]) -> String {
     text + "\n" + LEGEND
 }
 
-/// What was tried, and what is proposed as a part of a configuration.
+/// What was tried, and what is proposed as parts of a configuration.
 pub(super) fn render_proposal(proposal: &Proposal) -> String {
     let mut head = vec!["batches of", "strata", "drawn"];
     head.extend(HARDNESS);
-    let row = |plan: &PlanInspection, drawn: f64| {
+    head.push("in its cluster");
+    let row = |plan: &PlanInspection, drawn: f64, of_cluster: String| {
         let strata = plan.strata.map_or_else(String::new, |strata| format!("{strata:.1}"));
         let mut cells = vec![plan.name.clone(), strata, share(drawn)];
         cells.extend(hardness(&plan.hardness));
+        cells.push(of_cluster);
         cells
     };
-    let tried = proposal.candidates.iter().map(|candidate| row(&candidate.plan, candidate.drawn));
-    let mut text = table(&head, std::iter::once(row(&proposal.alike, 1.0)).chain(tried));
-    text += &format!("\n{LEGEND}Drawn: pairs that an epoch draws.\n");
+    let tried = proposal
+        .candidates
+        .iter()
+        .map(|candidate| row(&candidate.plan, candidate.drawn, share(candidate.false_in_cluster)));
+    let mut text = table(&head, std::iter::once(row(&proposal.alike, 1.0, String::new())).chain(tried));
+    text += &format!(
+        "\n{LEGEND}Drawn: pairs that an epoch draws. In its cluster: of a pair's negatives of its own cluster, those that may be false beyond \
+         what batches of all pairs alike have.\n"
+    );
     let Some(chosen) = proposal.chosen.map(|place| &proposal.candidates[place]) else {
         return text
-            + "\nAll of these have too many negatives that may be false: fewer clusters, larger groups, or a higher --more-false.\n";
+            + "\nNone is proposed: all draw too few pairs, or have too many negatives that may be false (--most-false).\n";
     };
     let sampler = match chosen.group {
         None => "kind = \"stratified\"".to_owned(),
-        Some(group) => format!("kind = \"topic-aware\"\ngroup = {group}"),
+        Some(group) => format!("kind = \"topic-aware\", group = {group}"),
     };
     text += &format!(
-        "\nProposed, as the pairs of these batches find their own passage nearest least often, and not too many of their negatives may be false:\n\n\
-         [cluster]\nof = \"{}\"\nk = {}\n\n[sampler]\n{sampler}\n",
+        "\nProposed, as the pairs of these batches find their own passage nearest least often, within what chance may do:\n\n\
+         [[run.arm]]\nname = \"proposed\"\ncluster = {{ of = \"{}\", k = {} }}\nsampler = {{ {sampler} }}\n",
         proposal.of.name(),
         chosen.clusters
     );
     text + &match proposal.margin {
-        Some(margin) => format!(
-            "\nA guide that tells known other answers from the nearest negatives best masks {} of {} of the former and {} of the latter:\n\n\
-             [loss]\nguide = {{ margin = {:.2}, relative = {} }}\n",
+        FoundMargin::Margin(margin) => format!(
+            "loss.guide = {{ margin = {:.2}, relative = {} }}\n\nThis guide tells further known answers from the nearest negatives best: it masks {} of the \
+             former ({}) and {} of the latter. Whether it helps only a training says.\n",
+            margin.guide.margin,
+            margin.guide.relative,
             share(margin.masked_answers),
             margin.answers,
             share(margin.masked_negatives),
-            margin.guide.margin,
-            margin.guide.relative,
         ),
-        None => "\nOf no margin of a guide: too few training queries have a second known answer to find one by.\n"
-            .to_owned(),
+        FoundMargin::NothingParts => {
+            "\nNo margin of a guide: whatever masks further known answers masks as many of the nearest negatives.\n"
+                .to_owned()
+        }
+        FoundMargin::FewAnswers(_) | FoundMargin::NoBatches => {
+            "\nNo margin of a guide: too few training queries have a second known answer to find one by.\n".to_owned()
+        }
     }
 }
 

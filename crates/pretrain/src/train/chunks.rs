@@ -3,6 +3,8 @@
 //! # Source
 //! Gao et al. (2021), arXiv 2101.06983, §3.3.
 
+use std::panic::resume_unwind;
+
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
@@ -10,6 +12,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::{Dropout, Encoder, TokenBatch};
 
 use super::indices;
+use crate::device::on_processor;
 
 /// The distinct texts of a batch and how they are encoded.
 pub(super) struct Chunked<'a> {
@@ -53,7 +56,8 @@ impl<'a> Chunked<'a> {
             let (given, gradient) = loss(embeddings.clone().inner());
             return (backward(encoder, embeddings, gradient), given);
         }
-        let encoded = on_each(self.shares(encoder, device, beside), |share| share.encode(self));
+        let encoded =
+            on_each::<B::InnerBackend, _, _>(self.shares(encoder, device, beside), |share| share.encode(self));
         let of_chunk = |chunk: usize| {
             let share = &encoded[chunk % encoded.len()];
             share.embeddings[chunk / encoded.len()].clone().to_device(device)
@@ -66,7 +70,8 @@ impl<'a> Chunked<'a> {
             (encoded, gradients)
         });
         let mut sums = GradientsAccumulator::new();
-        for of_share in on_each(with_gradients.collect(), |(encoded, gradients)| encoded.backward(self, gradients)) {
+        let backward = |(encoded, gradients): (Encoded<'_, B, E>, _)| encoded.backward(self, gradients);
+        for of_share in on_each::<B::InnerBackend, _, _>(with_gradients.collect(), backward) {
             let of_share = if beside.is_empty() { of_share } else { of_share.to_device::<B, E>(device, encoder) };
             sums.accumulate(encoder, of_share);
         }
@@ -154,17 +159,20 @@ where
     }
 }
 
-/// What `work` makes of each, in their order: of the first on this thread, of every other on one of its own.
-fn on_each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// What `work` makes of each, in their order. On the processor the others run on threads of their own; a device is told what to do and does it
+/// while the next is told, and keeps memory for every thread that it heard of.
+fn on_each<B: Backend, T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if !on_processor::<B>() {
+        return items.into_iter().map(work).collect();
+    }
     let mut items = items.into_iter();
     let first = items.next();
     std::thread::scope(|scope| {
         let work = &work;
         let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
-        let others =
-            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // The first runs while the others do; they are joined after it.
-        first.map(work).into_iter().chain(others).collect()
+        let first = first.map(work);
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        first.into_iter().chain(joined).collect()
     })
 }
 

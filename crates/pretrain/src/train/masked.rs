@@ -17,8 +17,6 @@ use super::{Outcome, Schedule, SkippedStep, TrainingState, clip};
 use crate::config::{MlmConfig, TrainConfig};
 use crate::error::{PretrainError, Result};
 
-/// Tokens that are encoded at once: logits of the predicted ones over the whole vocabulary are what takes memory.
-const CHUNK_TOKENS: usize = 8_192;
 /// Of what is predicted this share is hidden, and half of the rest another token.
 const HIDDEN: f64 = 0.8;
 
@@ -42,11 +40,13 @@ impl Masking {
         Some(Self { mask: tokenizer.token_id("[MASK]").filter(|_| any)?, ordinary, share })
     }
 
-    /// The texts with some tokens hidden, the places of those that are predicted, counted through all texts, and what stood there.
-    fn apply(&self, texts: &TokenBatch, rng: &mut impl Rng) -> Masked {
+    /// The texts with some tokens hidden, each by its own seed, the places of those that are predicted, counted through all texts, and what stood
+    /// there.
+    fn apply(&self, texts: &TokenBatch, seeds: &[u64]) -> Masked {
         let mut masked = Masked { texts: TokenBatch::default(), places: Vec::new(), targets: Vec::new() };
         let mut place = 0;
-        for row in 0..texts.len() {
+        for (row, &seed) in seeds.iter().enumerate() {
+            let rng = &mut ChaCha8Rng::seed_from_u64(seed);
             let hide = |&id: &u32| {
                 let predicted = self.ordinary[id as usize] && rng.random_bool(self.share);
                 let there = if predicted { self.instead_of(id, rng) } else { id };
@@ -144,20 +144,14 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
         let mut batch = Vec::new();
         self.sampler.batch(epoch, index, &mut batch).map_err(|source| PretrainError::Batch { epoch, index, source })?;
         let rows: Vec<usize> = batch.iter().map(|&row| row as usize).collect();
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
-        rng.set_stream(step as u64);
-        let Seen { gradients, loss, accuracy, masked, tokens } = self.gradients(&state.encoder, &rows, &mut rng);
+        let Seen { gradients, loss, accuracy, masked, tokens } = self.gradients(&state.encoder, &rows, step);
         let (gradients, gradient_norm) =
             clip::clip_global_norm::<B, _>(gradients, &state.encoder, self.config.clip_norm);
         (state.step, state.index) = (step + 1, index + 1);
-        if !loss.is_finite() || !gradient_norm.is_finite() {
-            state.in_a_row += 1;
-            if state.in_a_row > self.config.skip_at_most || state.in_a_row == state.steps {
-                return Err(PretrainError::Diverged { step, loss, gradient_norm, in_a_row: state.in_a_row });
-            }
-            return Ok((state, Some(Outcome::Skipped(SkippedStep { step, epoch, loss, gradient_norm }))));
+        let judged = SkippedStep { step, epoch, loss, gradient_norm };
+        if state.skips(judged, self.config.skip_at_most)? {
+            return Ok((state, Some(Outcome::Skipped(judged))));
         }
-        state.in_a_row = 0;
         let learning_rate = Schedule::new(self.config, state.steps).rate(step);
         state.encoder = state.optimizer.step(learning_rate, state.encoder, gradients);
         let seconds = start.elapsed().as_secs_f64();
@@ -166,20 +160,28 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
         Ok((state, Some(Outcome::Trained(report))))
     }
 
-    /// The gradients of the mean over all predicted tokens, in chunks one after another: it is a sum over texts.
-    fn gradients(&self, model: &MaskedBert<B>, rows: &[usize], rng: &mut ChaCha8Rng) -> Seen {
+    /// The gradients of the mean over all predicted tokens, in chunks one after another: it is a sum over texts, each with a seed of its own.
+    fn gradients(&self, model: &MaskedBert<B>, rows: &[usize], step: usize) -> Seen {
         let texts = self.texts.select(rows);
-        let chunks: Vec<Masked> = texts
-            .chunks(CHUNK_TOKENS)
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        rng.set_stream(step as u64);
+        let seeds: Vec<u64> = rows.iter().map(|_| rng.next_u64()).collect();
+        let rate = self.config.dropout;
+        let dropout = (rate > 0.0).then(|| Dropout::new(rate, rows.iter().map(|_| rng.next_u64()).collect()));
+        let chunks: Vec<(Vec<usize>, Masked)> = texts
+            .chunks(self.config.chunk_tokens)
             .into_iter()
-            .map(|rows| self.masking.apply(&texts.select(&rows), rng))
-            .filter(|masked| !masked.places.is_empty())
+            .map(|rows| {
+                let seeds: Vec<u64> = rows.iter().map(|&row| seeds[row]).collect();
+                let masked = self.masking.apply(&texts.select(&rows), &seeds);
+                (rows, masked)
+            })
+            .filter(|(_, masked)| !masked.places.is_empty())
             .collect();
-        let masked: usize = chunks.iter().map(|chunk| chunk.places.len()).sum();
+        let masked: usize = chunks.iter().map(|(_, chunk)| chunk.places.len()).sum();
         let (mut sums, mut loss, mut found) = (GradientsAccumulator::new(), 0.0, 0);
-        for Masked { texts, places, targets } in chunks {
-            let rate = self.config.dropout;
-            let dropout = (rate > 0.0).then(|| Dropout::new(rate, texts_seeds(&texts, rng)));
+        for (rows, Masked { texts, places, targets }) in chunks {
+            let dropout = dropout.as_ref().map(|dropout| dropout.select(&rows));
             let logits = model.logits(&texts, &places, dropout.as_ref(), self.device);
             let targets = Tensor::<B, 1, Int>::from_data(targets.as_slice(), self.device).unsqueeze_dim::<2>(1);
             let hits = logits.clone().inner().argmax(1).equal(targets.clone().inner()).int();
@@ -191,10 +193,6 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
         let accuracy = found as f32 / masked.max(1) as f32;
         Seen { gradients: sums.grads(), loss, accuracy, masked, tokens: texts.total() }
     }
-}
-
-fn texts_seeds(texts: &TokenBatch, rng: &mut ChaCha8Rng) -> Vec<u64> {
-    (0..texts.len()).map(|_| rng.next_u64()).collect()
 }
 
 /// What a batch says of the parameters.
@@ -220,7 +218,7 @@ mod tests {
             let words = (0..50).map(|word| 5 + (row * 7 + word) % 95);
             [2].into_iter().chain(words).chain([3]).collect::<Vec<_>>()
         }));
-        let masked = masking(0.15).apply(&texts, &mut ChaCha8Rng::seed_from_u64(1));
+        let masked = masking(0.15).apply(&texts, &(0..200).collect::<Vec<_>>());
         let (ids, before) = (masked.texts.ids(), texts.ids());
         assert_eq!(masked.texts.offsets(), texts.offsets());
         let share = |count: usize, of: usize| count as f64 / of as f64;
@@ -243,7 +241,7 @@ mod tests {
     #[test]
     fn special_tokens_are_never_predicted() {
         let texts = TokenBatch::from_rows([[2, 3], [0, 1]]);
-        let masked = masking(1.0).apply(&texts, &mut ChaCha8Rng::seed_from_u64(1));
+        let masked = masking(1.0).apply(&texts, &[0, 1]);
         assert!(masked.places.is_empty());
         assert_eq!(masked.texts.ids(), texts.ids());
     }

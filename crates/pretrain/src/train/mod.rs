@@ -140,6 +140,13 @@ pub struct SkippedStep {
     pub gradient_norm: f32,
 }
 
+impl SkippedStep {
+    /// Its line in `metrics.jsonl`.
+    pub(crate) fn line(&self) -> serde_json::Value {
+        serde_json::json!({ "step": self.step, "epoch": self.epoch, "skipped": self.to_string() })
+    }
+}
+
 impl std::fmt::Display for SkippedStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "loss {}, gradient norm {}", self.loss, self.gradient_norm)
@@ -229,15 +236,10 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let (parameters, norm) = clip::clip_global_norm::<B, E>(parameters, &state.encoder, self.config.clip_norm);
         report.gradient_norm = norm;
         (state.step, state.index) = (step + 1, index + 1);
-        let (loss, gradient_norm) = (report.loss, report.gradient_norm);
-        if !loss.is_finite() || !gradient_norm.is_finite() {
-            state.in_a_row += 1;
-            if state.in_a_row > self.config.skip_at_most || state.in_a_row == state.steps {
-                return Err(PretrainError::Diverged { step, loss, gradient_norm, in_a_row: state.in_a_row });
-            }
-            return Ok((state, Some(Outcome::Skipped(SkippedStep { step, epoch, loss, gradient_norm }))));
+        let judged = SkippedStep { step, epoch, loss: report.loss, gradient_norm: norm };
+        if state.skips(judged, self.config.skip_at_most)? {
+            return Ok((state, Some(Outcome::Skipped(judged))));
         }
-        state.in_a_row = 0;
         let learning_rate = Schedule::new(self.config, state.steps).rate(step);
         state.encoder = state.optimizer.step(learning_rate, state.encoder, parameters);
         if let Some(temperature) = &mut state.temperature {

@@ -5,12 +5,14 @@ use burn::tensor::backend::AutodiffBackend;
 use infonce::InfoNceConfig;
 use serde::{Deserialize, Serialize};
 
+use super::SkippedStep;
 use super::average::Average;
 use super::optimizer::Optimizer;
 use super::parameters::{named, shapes, with_values};
 use super::temperature::{SavedTemperature, Temperature};
 use crate::checkpoint::NamedTensor;
 use crate::config::TrainConfig;
+use crate::error::PretrainError;
 
 /// What parameters are called in a checkpoint.
 const KIND: &str = "parameter";
@@ -145,6 +147,23 @@ impl<B: AutodiffBackend, E: AutodiffModule<B>> TrainingState<B, E> {
             steps,
             in_a_row: 0,
         }
+    }
+
+    /// Whether a step moves nothing, as its loss or gradient is not finite.
+    ///
+    /// # Errors
+    /// [`PretrainError::Diverged`] after more than `at_most` such steps in a row, or where no step was another.
+    pub(super) fn skips(&mut self, step: SkippedStep, at_most: usize) -> Result<bool, PretrainError> {
+        let SkippedStep { step, loss, gradient_norm, .. } = step;
+        if loss.is_finite() && gradient_norm.is_finite() {
+            self.in_a_row = 0;
+            return Ok(false);
+        }
+        self.in_a_row += 1;
+        if self.in_a_row > at_most || self.in_a_row == self.steps {
+            return Err(PretrainError::Diverged { step, loss, gradient_norm, in_a_row: self.in_a_row });
+        }
+        Ok(true)
     }
 
     /// The encoder as it is trained.
