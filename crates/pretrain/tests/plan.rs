@@ -395,15 +395,16 @@ fn a_margin_is_proposed_where_queries_have_further_answers() {
 /// The configuration that a proposal ends with.
 fn proposed(text: &str) -> &str {
     let start = text.find("[[run.arm]]").unwrap_or_else(|| panic!("nothing is proposed in {text}"));
-    text[start..].split("\n\n").next().unwrap()
+    text[start..].split("\n\n").next().unwrap_or_default()
 }
 
 fn walk(folder: &std::path::Path) -> Box<dyn Iterator<Item = (std::path::PathBuf, u64)>> {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
     Box::new(entries.into_iter().flat_map(|path| match path.is_dir() {
         true => walk(&path),
-        false => Box::new(std::iter::once((path.clone(), path.metadata().unwrap().len()))),
+        false => Box::new(std::iter::once((path.clone(), path.metadata().expect("a file").len()))),
     }))
 }
 

@@ -119,9 +119,12 @@ pub(crate) struct MaskedTraining<'a, B: AutodiffBackend> {
     pub(crate) device: &'a B::Device,
 }
 
+/// The model between two steps.
+pub(crate) type MaskedState<B> = TrainingState<B, MaskedBert<B>>;
+
 impl<B: AutodiffBackend> MaskedTraining<'_, B> {
     /// The training before its first step.
-    pub(crate) fn start(&self, model: MaskedBert<B>) -> TrainingState<B, MaskedBert<B>> {
+    pub(crate) fn start(&self, model: MaskedBert<B>) -> MaskedState<B> {
         TrainingState::new(self.config, &InfoNceConfig::default(), model, self.mlm.steps)
     }
 
@@ -129,10 +132,7 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
     ///
     /// # Errors
     /// The sampler's, and [`PretrainError::Diverged`] as of a training on pairs.
-    pub(crate) fn step(
-        &self,
-        mut state: TrainingState<B, MaskedBert<B>>,
-    ) -> Result<(TrainingState<B, MaskedBert<B>>, Option<Outcome<MaskedReport>>)> {
+    pub(crate) fn step(&self, mut state: MaskedState<B>) -> Result<(MaskedState<B>, Option<Outcome<MaskedReport>>)> {
         if state.step >= state.steps {
             return Ok((state, None));
         }
