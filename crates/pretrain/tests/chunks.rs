@@ -96,17 +96,19 @@ where
     };
     let (whole, of_whole) = gradients(0, 1);
     assert_eq!(of_whole.report.chunks, 1);
-    let mut chunks = [0; 3];
-    for (of, (chunk_tokens, devices)) in
-        [(config.chunk_tokens, 1), (config.chunk_tokens, 3), (0, 2)].into_iter().enumerate()
-    {
+    let cut = |chunk_tokens, devices| {
         let (chunked, of_chunked) = gradients(chunk_tokens, devices);
         assert!((of_whole.report.loss / of_chunked.report.loss - 1.0).abs() < 1e-5);
         assert_close(&chunked, &whole, 1e-5);
-        chunks[of] = of_chunked.report.chunks;
+        of_chunked.report.chunks
+    };
+    let chunks = cut(config.chunk_tokens, 1);
+    assert!(cut(config.chunk_tokens, 3) >= chunks);
+    // Texts that are shared out make chunks of other shapes, for which a GPU compiles its kernels anew.
+    if cfg!(not(feature = "wgpu")) {
+        assert_eq!(cut(0, 2), 2);
     }
-    assert!(chunks[1] >= chunks[0] && chunks[2] == 2, "{chunks:?}");
-    chunks[0]
+    chunks
 }
 
 /// Both encoders over some texts; the chunks that they were cut into.
