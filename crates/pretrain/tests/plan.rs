@@ -351,6 +351,8 @@ fn clusters_and_groups_are_proposed_and_nothing_is_written() {
     let names: Vec<&str> = rows.iter().map(|row| row[1]).collect();
     assert_eq!(names, ["pairs alike", "2 clusters, whole", "8 clusters, groups of 4"], "{text}");
     assert!(text.contains("too few training queries have a second known answer"), "{text}");
+    // By words that queries and passages do not share.
+    assert!(text.contains("what it calls hard may not be"), "{text}");
 
     // Of those whose own passages are nearest least often.
     let (text, _) = bench.succeed(&[&propose[..], &["--most-false", "1"]].concat());
