@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use burn::backend::Autodiff;
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
@@ -14,10 +15,16 @@ use crate::{ContrastiveLoss, Direction, InBatch, InfoNceConfig, KnownPositives, 
 /// The logit of what is no negative: finite, for backends whose kernels assume finite numbers.
 const MASKED: f64 = -1.0e30;
 
+/// Held while a loss is recorded and gone back through: in burn 0.21 the end of one backward pass frees steps that another thread is still
+/// recording, whose gradients are then wrong without a word (tracel-ai/burn#5573).
+static TAPE: Mutex<()> = Mutex::new(());
+
 /// InfoNCE over the whole matrix of logits, with gradients by automatic differentiation.
 ///
 /// The plain reference: the formula as it is written, in `O(b n)` memory. [`Tiled`](crate::Tiled) returns
-/// the same values sooner and in less memory.
+/// the same values sooner and in less memory. Of several threads one at a time computes a `Dense` loss; a thread that runs a backward pass of
+/// its own meanwhile may still take gradients from it (a defect of burn 0.21's automatic differentiation, tracel-ai/burn#5573), which `Tiled`
+/// does not use.
 ///
 /// # Examples
 ///
@@ -60,6 +67,7 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
     ) -> LossAndGradients<B> {
         let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
         let masks = Masks::new(&config, &batch, ids);
+        let _alone = TAPE.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = [&batch.queries, &batch.passages]
             .map(|rows| Tensor::<Autodiff<B>, 2>::from_inner(rows.clone()).require_grad());
         // The logarithm of 1 / τ, as a parameter.

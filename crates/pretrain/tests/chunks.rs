@@ -184,3 +184,13 @@ fn a_step_has_masks_of_its_own() {
     assert_eq!(at(1), at(1));
     assert_ne!(at(1), at(2));
 }
+
+/// A training in one thread does not free what one in another is recording.
+#[cfg(feature = "cpu")]
+#[test]
+fn trainings_of_several_threads_have_the_gradients_of_one() {
+    let check = |seed| check_both::<Autodiff<burn::backend::Flex>>((12, seed, 20), 0.0, &Default::default());
+    std::thread::scope(|scope| {
+        (0..4).for_each(|seed| drop(scope.spawn(move || (0..5).for_each(|_| drop(check(seed))))))
+    });
+}

@@ -181,7 +181,7 @@ pub struct TrainConfig {
     pub ema: f64,
     /// Tokens, padded, that are encoded at once: a larger batch is encoded in chunks, twice, in the memory of one; 0: the whole batch.
     pub chunk_tokens: usize,
-    /// Devices that encode a batch together, chunk by chunk: the run's and those of the next numbers; on the processor, threads that encode a chunk each.
+    /// Devices that encode a batch together, chunk by chunk: the run's and those of the next numbers; on the processor, which is one, chunks one after another.
     /// Absent: one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<usize>,

@@ -3,16 +3,13 @@
 //! # Source
 //! Gao et al. (2021), arXiv 2101.06983, §3.3.
 
-use std::panic::resume_unwind;
-
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::{Dropout, Encoder, TokenBatch};
 
-use super::indices;
-use crate::device::on_processor;
+use super::{indices, tape};
 
 /// The distinct texts of a batch and how they are encoded.
 pub(super) struct Chunked<'a> {
@@ -51,27 +48,31 @@ impl<'a> Chunked<'a> {
         B: AutodiffBackend,
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
+        let _alone = tape::alone();
         if self.chunks.is_empty() {
             let embeddings = encoder.forward_training(self.texts, self.dropout, device);
             let (given, gradient) = loss(embeddings.clone().inner());
             return (backward(encoder, embeddings, gradient), given);
         }
-        let encoded =
-            on_each::<B::InnerBackend, _, _>(self.shares(encoder, device, beside), |share| share.encode(self));
+        let encoded: Vec<_> =
+            self.shares(encoder, device, beside).into_iter().map(|share| share.encode(self)).collect();
         let of_chunk = |chunk: usize| {
             let share = &encoded[chunk % encoded.len()];
             share.embeddings[chunk / encoded.len()].clone().to_device(device)
         };
         let embeddings = Tensor::cat((0..self.chunks.len()).map(of_chunk).collect(), 0);
         let (given, gradient) = loss(embeddings.select(0, indices(self.places(), device)));
-        let with_gradients = encoded.into_iter().map(|encoded| {
-            let of_rows = |&rows: &&[usize]| gradient.clone().select(0, indices(rows.iter().copied(), device));
-            let gradients = encoded.share.chunks.iter().map(of_rows).collect();
-            (encoded, gradients)
-        });
+        let of_rows = |&rows: &&[usize]| gradient.clone().select(0, indices(rows.iter().copied(), device));
+        // Every device has its work before the first one's gradients are asked for.
+        let of_shares: Vec<_> = encoded
+            .into_iter()
+            .map(|encoded| {
+                let gradients = encoded.share.chunks.iter().map(of_rows).collect();
+                encoded.backward(self, gradients)
+            })
+            .collect();
         let mut sums = GradientsAccumulator::new();
-        let backward = |(encoded, gradients): (Encoded<'_, B, E>, _)| encoded.backward(self, gradients);
-        for of_share in on_each::<B::InnerBackend, _, _>(with_gradients.collect(), backward) {
+        for of_share in of_shares {
             let of_share = if beside.is_empty() { of_share } else { of_share.to_device::<B, E>(device, encoder) };
             sums.accumulate(encoder, of_share);
         }
@@ -157,23 +158,6 @@ where
         }
         sums.grads()
     }
-}
-
-/// What `work` makes of each, in their order. On the processor the others run on threads of their own; a device is told what to do and does it
-/// while the next is told, and keeps memory for every thread that it heard of.
-fn on_each<B: Backend, T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    if !on_processor::<B>() {
-        return items.into_iter().map(work).collect();
-    }
-    let mut items = items.into_iter();
-    let first = items.next();
-    std::thread::scope(|scope| {
-        let work = &work;
-        let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
-        let first = first.map(work);
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        first.into_iter().chain(joined).collect()
-    })
 }
 
 /// The gradients of the embeddings' inner product with their gradient.

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use stratified_sampler::BatchSampler;
 
-use super::{Outcome, Schedule, SkippedStep, TrainingState, clip};
+use super::{Outcome, Schedule, SkippedStep, TrainingState, clip, tape};
 use crate::config::{MlmConfig, TrainConfig};
 use crate::error::{PretrainError, Result};
 
@@ -162,6 +162,7 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
 
     /// The gradients of the mean over all predicted tokens, in chunks one after another: it is a sum over texts, each with a seed of its own.
     fn gradients(&self, model: &MaskedBert<B>, rows: &[usize], step: usize) -> Seen {
+        let _alone = tape::alone();
         let texts = self.texts.select(rows);
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream(step as u64);

@@ -13,6 +13,7 @@ mod optimizer;
 pub(crate) mod parameters;
 mod schedule;
 mod state;
+mod tape;
 mod temperature;
 mod tokens;
 
