@@ -16,9 +16,9 @@ mod workspace;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use vectors::Matrix;
 
 use compared::Compared;
-use product::Matrix;
 pub(crate) use workspace::Kept;
 
 use crate::batch::Batch;

@@ -25,7 +25,7 @@ use stratified_sampler::{BatchSampler, PlanHash, SamplerError};
 type B = Autodiff<Flex>;
 
 /// Tokens of a chunk.
-const CHUNK_TOKENS: usize = 8192;
+const CHUNK_TOKENS: usize = 16_384;
 
 #[derive(Deserialize)]
 struct Case {

@@ -2,6 +2,8 @@
 
 mod error;
 pub mod fixed_point;
+#[cfg(feature = "matrix")]
+mod matrix;
 mod npy;
 mod prefetch;
 mod product;
@@ -12,6 +14,8 @@ mod vectors;
 mod whole_file;
 
 pub use error::VectorsError;
+#[cfg(feature = "matrix")]
+pub use matrix::{Matrix, multiply};
 pub use npy::{ArrayWriter, Element, NpyOptions, NpyVectors, read_array, read_labels, write_array};
 pub use prefetch::prefetch;
 pub use product::{inner_product, norm, normalise};

@@ -1,7 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::module::linear;
 
 use super::BertConfig;
 use crate::ops::{self, Spans};
@@ -41,7 +40,7 @@ impl<B: Backend> Dense<B> {
 
     /// `x · weight`: the bias is left to the kernel that comes next.
     pub(super) fn product(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        linear(x, self.weight.val(), None)
+        ops::dense(x, self.weight.val(), None)
     }
 }
 
@@ -78,7 +77,7 @@ impl<B: Backend> Layer<B> {
         dropped: &mut Dropped<'_, B>,
     ) -> Tensor<B, 2> {
         let eps = config.layer_norm_eps;
-        let qkv = linear(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()));
+        let qkv = ops::dense(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()));
         let context = ops::attention(qkv, spans, config.num_attention_heads);
         let attended = self.attention_output.product(context);
         let (attended, bias) = dropped.output(attended, self.attention_output.bias.val());

@@ -9,10 +9,20 @@ mod tensor;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::module::linear;
 
 use crate::TokenBatch;
 pub(crate) use indices::indices;
 pub(crate) use spans::Spans;
+
+/// `x · weight`, `+ bias` if there is one. Shapes `[n, input]`, `[input, output]`, `[output]`.
+pub(crate) fn dense<B: Backend>(x: Tensor<B, 2>, weight: Tensor<B, 2>, bias: Option<Tensor<B, 1>>) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::dense(&x, &weight, bias.as_ref()) {
+        return y;
+    }
+    linear(x, weight, bias)
+}
 
 /// `gelu(x + bias)`, the one with the error function. Shapes `[n, d]`, `[d]`.
 pub(crate) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {

@@ -5,10 +5,11 @@
 use std::array;
 use std::ops::Range;
 
+use vectors::Matrix;
 use vectors::simd::{exp, ln, vectorised};
 
 use super::panels::{Panels, stride};
-use super::product::{Matrix, VECTOR, product};
+use super::product::{VECTOR, product};
 use crate::left_out::{LEFT_OUT, NO_SIMILARITY};
 use crate::softmax::RowSum;
 

@@ -7,9 +7,8 @@
 use std::ops::{Range, RangeInclusive};
 
 use rayon::prelude::*;
-use vectors::inner_product;
+use vectors::{Matrix, inner_product};
 
-use super::product::Matrix;
 use crate::block::Side;
 use crate::{InfoNceConfig, Prefix, Similarity};
 

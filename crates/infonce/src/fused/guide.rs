@@ -16,13 +16,13 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use vectors::Matrix;
 use vectors::fixed_point::{
     Direction, IntegerSimd, ONE, Panels, TILE, WithIntegerSimd, dispatch, holds, lanes, products, words,
 };
 use vectors::simd::vectorised;
 
 use super::panels::stride;
-use super::product::Matrix;
 use crate::GuideRows;
 use crate::block::{Blocks, Side};
 use crate::left_out::LEFT_OUT;

@@ -1,8 +1,9 @@
 //! A strip's anchors side by side, so that what is compared with them has them in the lanes of vectors.
 
 use rayon::prelude::*;
+use vectors::Matrix;
 
-use super::product::{Matrix, VECTOR, product};
+use super::product::{VECTOR, product};
 
 /// Anchors of a panel.
 pub(super) const LANES: usize = 64;

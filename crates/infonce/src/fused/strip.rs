@@ -7,6 +7,7 @@
 use std::mem;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
+use vectors::Matrix;
 
 use rayon::prelude::*;
 
@@ -14,7 +15,6 @@ use super::columns::Columns;
 use super::compared::Compared;
 use super::guide::{Scores, Strip};
 use super::panels::stride;
-use super::product::Matrix;
 use super::pull::Radial;
 use super::workspace::{Scratch, Scratches, Workspace};
 use crate::block::{Block, Blocks, Side};

@@ -1,26 +1,17 @@
 use std::sync::Arc;
 
 use burn_flex::FlexTensor;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
-use rayon::prelude::*;
 use vectors::simd::{exp, lanes_max, lanes_sum, vectorised};
+use vectors::{Matrix, multiply};
 
-use super::kernel::{Kernel, dims, tensor, values};
+use super::fill::fill;
+use super::kernel::{Kernel, dims, of_rows, tensor, values};
 
 /// Attention of each text over itself, straight from and to packed rows: nothing is padded, nothing masked.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
     pub(super) offsets: Arc<[usize]>,
     pub(super) heads: usize,
-}
-
-/// One text's query, key and value of one head: `[tokens, size]` each.
-struct Head<'a> {
-    query: ArrayView2<'a, f32>,
-    key: ArrayView2<'a, f32>,
-    value: ArrayView2<'a, f32>,
-    scale: f32,
 }
 
 impl Kernel<1> for Attention {
@@ -30,15 +21,12 @@ impl Kernel<1> for Attention {
     fn forward(&self, [qkv]: &[FlexTensor; 1], keep: bool) -> (FlexTensor, Option<FlexTensor>) {
         let [rows, wide] = dims::<2>(qkv);
         let (hidden, input) = (wide / 3, values(qkv));
-        let mut output = vec![0.0; rows * hidden];
-        self.texts(&mut output, hidden).into_par_iter().enumerate().for_each(|(text, output)| {
-            let input = self.view(input, text, wide);
-            let mut output = rows_mut(output, hidden);
-            let size = hidden / self.heads;
-            for head in 0..self.heads {
-                let parts = Head::new(input, head, size);
-                let columns = s![.., head * size..(head + 1) * size];
-                general_mat_mul(1.0, &parts.probabilities(), &parts.value, 0.0, &mut output.slice_mut(columns));
+        let ([output], _) = fill(&self.offsets, [hidden], |rows, [output]| {
+            let mut probabilities = vec![0.0; rows.len().pow(2)];
+            for head in self.of_text(of_rows(input, &rows, wide), wide) {
+                head.probabilities(&mut probabilities);
+                let probabilities = Matrix::rows(&probabilities, rows.len());
+                multiply(&mut output[head.first..], hidden, probabilities, head.value, false);
             }
         });
         (tensor(output, [rows, hidden]), keep.then(|| qkv.clone()))
@@ -47,14 +35,11 @@ impl Kernel<1> for Attention {
     fn backward(&self, qkv: FlexTensor, gradient: FlexTensor) -> [FlexTensor; 1] {
         let [rows, wide] = dims::<2>(&qkv);
         let (hidden, input, gradient) = (wide / 3, values(&qkv), values(&gradient));
-        let mut output = vec![0.0; rows * wide];
-        self.texts(&mut output, wide).into_par_iter().enumerate().for_each(|(text, output)| {
-            let (input, gradient) = (self.view(input, text, wide), self.view(gradient, text, hidden));
-            let mut output = rows_mut(output, wide);
-            let size = hidden / self.heads;
-            for head in 0..self.heads {
-                let gradient = gradient.slice(s![.., head * size..(head + 1) * size]);
-                Head::new(input, head, size).backward(gradient, &mut output, head);
+        let ([output], _) = fill(&self.offsets, [wide], |rows, [output]| {
+            let gradient = Matrix::rows(of_rows(gradient, &rows, hidden), hidden);
+            let mut scratch = [(); 2].map(|()| vec![0.0; rows.len().pow(2)]);
+            for head in self.of_text(of_rows(input, &rows, wide), wide) {
+                head.backward(gradient, &mut scratch, output, wide);
             }
         });
         [tensor(output, [rows, wide])]
@@ -62,73 +47,77 @@ impl Kernel<1> for Attention {
 }
 
 impl Attention {
-    /// The rows of each text.
-    fn texts<'a>(&self, mut values: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
-        let mut texts = Vec::with_capacity(self.offsets.len() - 1);
-        for span in self.offsets.windows(2) {
-            let (text, rest) = values.split_at_mut((span[1] - span[0]) * width);
-            texts.push(text);
-            values = rest;
-        }
-        texts
-    }
-
-    fn view<'a>(&self, values: &'a [f32], text: usize, width: usize) -> ArrayView2<'a, f32> {
-        rows(&values[self.offsets[text] * width..self.offsets[text + 1] * width], width)
+    /// The heads of a text; of one without tokens none.
+    fn of_text<'a>(&self, input: &'a [f32], wide: usize) -> impl Iterator<Item = Head<'a>> {
+        let hidden = wide / 3;
+        let size = hidden / self.heads;
+        let heads = if input.is_empty() { 0 } else { self.heads };
+        (0..heads).map(move |head| {
+            let first = head * size;
+            let part = |index: usize| {
+                let first = index * hidden + first;
+                Matrix::rows(input, wide).columns(first..first + size)
+            };
+            Head { query: part(0), key: part(1), value: part(2), scale: 1.0 / (size as f32).sqrt(), first }
+        })
     }
 }
 
-impl<'a> Head<'a> {
-    fn new(input: ArrayView2<'a, f32>, head: usize, size: usize) -> Self {
-        let hidden = input.ncols() / 3;
-        let part = |index: usize| {
-            let first = index * hidden + head * size;
-            input.slice_move(s![.., first..first + size])
-        };
-        Head { query: part(0), key: part(1), value: part(2), scale: 1.0 / (size as f32).sqrt() }
-    }
+/// One text's query, key and value of one head: `[tokens, size]` each.
+struct Head<'a> {
+    query: Matrix<'a>,
+    key: Matrix<'a>,
+    value: Matrix<'a>,
+    scale: f32,
+    /// Its first column of the hidden ones.
+    first: usize,
+}
 
+impl Head<'_> {
     /// `softmax(scale · query · keyᵀ)`.
-    fn probabilities(&self) -> Array2<f32> {
-        let tokens = self.query.nrows();
-        let mut scores = Array2::zeros((tokens, tokens));
-        general_mat_mul(self.scale, &self.query, &self.key.t(), 0.0, &mut scores);
-        if let Some(scores) = scores.as_slice_mut() {
-            vectorised(
-                #[inline(always)]
-                || scores.chunks_exact_mut(tokens).for_each(softmax),
-            );
-        }
-        scores
+    fn probabilities(&self, out: &mut [f32]) {
+        let tokens = self.query.count();
+        multiply(out, tokens, self.query, self.key.transposed(), false);
+        vectorised(
+            #[inline(always)]
+            || {
+                // A loop: what `for_each` calls is compiled for the least of processors.
+                for row in out.chunks_exact_mut(tokens) {
+                    softmax(row, self.scale);
+                }
+            },
+        );
     }
 
-    fn backward(&self, gradient: ArrayView2<'_, f32>, output: &mut ArrayViewMut2<'_, f32>, head: usize) {
-        let (tokens, size) = self.query.dim();
-        let hidden = output.ncols() / 3;
-        let mut into = |index: usize, left: &ArrayView2<'_, f32>, right: &ArrayView2<'_, f32>, factor: f32| {
-            let first = index * hidden + head * size;
-            general_mat_mul(factor, left, right, 0.0, &mut output.slice_mut(s![.., first..first + size]));
+    /// Into the head's columns of the gradients of queries, keys and values, which are side by side.
+    fn backward(&self, gradient: Matrix<'_>, [p, d]: &mut [Vec<f32>; 2], output: &mut [f32], wide: usize) {
+        let (tokens, size, hidden) = (self.query.count(), self.query.width(), wide / 3);
+        let gradient = gradient.columns(self.first..self.first + size);
+        self.probabilities(p);
+        multiply(d, tokens, gradient, self.value.transposed(), false);
+        let mut into = |index: usize, left: Matrix<'_>, right: Matrix<'_>| {
+            multiply(&mut output[index * hidden + self.first..], wide, left, right, false);
         };
-        let probabilities = self.probabilities();
-        into(2, &probabilities.t(), &gradient, 1.0);
-        let mut scores = Array2::zeros((tokens, tokens));
-        general_mat_mul(1.0, &gradient, &self.value.t(), 0.0, &mut scores);
-        if let (Some(d), Some(p)) = (scores.as_slice_mut(), probabilities.as_slice()) {
-            vectorised(
-                #[inline(always)]
-                || d.chunks_exact_mut(tokens).zip(p.chunks_exact(tokens)).for_each(|(d, p)| softmax_backward(d, p)),
-            );
-        }
-        into(0, &scores.view(), &self.key, self.scale);
-        into(1, &scores.t(), &self.query, self.scale);
+        into(2, Matrix::rows(p, tokens).transposed(), gradient);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (d, p) in d.chunks_exact_mut(tokens).zip(p.chunks_exact(tokens)) {
+                    softmax_backward(d, p, self.scale);
+                }
+            },
+        );
+        into(0, Matrix::rows(d, tokens), self.key);
+        into(1, Matrix::rows(d, tokens).transposed(), self.query);
     }
 }
 
+/// Of `scale · row`, in its place.
 #[inline(always)]
-fn softmax(row: &mut [f32]) {
+fn softmax(row: &mut [f32], scale: f32) {
     let max = lanes_max(row);
     for v in row.iter_mut() {
-        *v = exp(*v - max);
+        *v = exp(scale * (*v - max));
     }
     let share = 1.0
         / lanes_sum(
@@ -142,9 +131,9 @@ fn softmax(row: &mut [f32]) {
     }
 }
 
-/// `p ∘ (d − Σ d ∘ p)`, in place of `d`.
+/// `scale · p ∘ (d − Σ d ∘ p)`, in place of `d`.
 #[inline(always)]
-fn softmax_backward(d: &mut [f32], p: &[f32]) {
+fn softmax_backward(d: &mut [f32], p: &[f32], scale: f32) {
     let mean = lanes_sum(
         d,
         p,
@@ -152,15 +141,6 @@ fn softmax_backward(d: &mut [f32], p: &[f32]) {
         |d, p| d * p,
     );
     for (d, &p) in d.iter_mut().zip(p) {
-        *d = p * (*d - mean);
+        *d = scale * p * (*d - mean);
     }
-}
-
-fn rows(values: &[f32], width: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((values.len() / width, width), values).unwrap_or_else(|_| unreachable!("whole rows"))
-}
-
-fn rows_mut(values: &mut [f32], width: usize) -> ArrayViewMut2<'_, f32> {
-    let shape = (values.len() / width, width);
-    ArrayViewMut2::from_shape(shape, values).unwrap_or_else(|_| unreachable!("whole rows"))
 }

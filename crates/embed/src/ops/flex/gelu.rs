@@ -1,11 +1,8 @@
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 use vectors::simd::{erf, exp, vectorised};
 
-use super::kernel::{Kernel, dims, tensor, values};
-
-/// Rows of one task: fixed, so that the order of sums is.
-pub(super) const ROWS: usize = 32;
+use super::fill::{ROWS, blocks, fill, total};
+use super::kernel::{Kernel, dims, of_rows, tensor, values};
 
 /// `gelu(x + bias)`.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +13,11 @@ impl Kernel<2> for BiasGelu {
 
     fn forward(&self, inputs: &[FlexTensor; 2], keep: bool) -> (FlexTensor, Option<Self::Saved>) {
         let [x, bias] = inputs.each_ref().map(values);
-        let shape @ [_, width] = dims::<2>(&inputs[0]);
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).for_each(|(y, x)| {
+        let shape @ [rows, width] = dims::<2>(&inputs[0]);
+        let ([y], _) = fill(&blocks(rows, ROWS), [width], |rows, [y]| {
             vectorised(
                 #[inline(always)]
-                || forward_rows(x, bias, y),
+                || forward_rows(of_rows(x, &rows, width), bias, y),
             );
         });
         (tensor(y, shape), keep.then(|| inputs.clone()))
@@ -29,20 +25,16 @@ impl Kernel<2> for BiasGelu {
 
     fn backward(&self, saved: Self::Saved, gradient: FlexTensor) -> [FlexTensor; 2] {
         let [x, bias] = saved.each_ref().map(values);
-        let shape @ [_, width] = dims::<2>(&saved[0]);
+        let shape @ [rows, width] = dims::<2>(&saved[0]);
         let g = values(&gradient);
-        let mut dx = vec![0.0; x.len()];
-        let tasks = dx.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).zip(g.par_chunks(ROWS * width));
-        let sums: Vec<Vec<f32>> = tasks
-            .map(|((dx, x), g)| {
-                let mut sum = vec![0.0; width];
-                vectorised(
-                    #[inline(always)]
-                    || backward_rows([x, g], bias, dx, &mut sum),
-                );
-                sum
-            })
-            .collect();
+        let ([dx], sums) = fill(&blocks(rows, ROWS), [width], |rows, [dx]| {
+            let mut sum = vec![0.0; width];
+            vectorised(
+                #[inline(always)]
+                || backward_rows([x, g].map(|values| of_rows(values, &rows, width)), bias, dx, &mut sum),
+            );
+            sum
+        });
         [tensor(dx, shape), tensor(total(&sums, width), [width])]
     }
 }
@@ -75,15 +67,4 @@ fn backward_rows([x, g]: [&[f32]; 2], bias: &[f32], dx: &mut [f32], sum: &mut [f
 #[inline(always)]
 fn cdf(v: f32) -> f32 {
     0.5 + 0.5 * erf(v * std::f32::consts::FRAC_1_SQRT_2)
-}
-
-/// Sum of the tasks' sums, in their order.
-pub(super) fn total(sums: &[Vec<f32>], width: usize) -> Vec<f32> {
-    let mut total = vec![0.0; width];
-    for sum in sums {
-        for (total, sum) in total.iter_mut().zip(sum) {
-            *total += sum;
-        }
-    }
-    total
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::ops::Range;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -106,6 +107,11 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     let count = tensor.layout().num_elements();
     let start = tensor.layout().start_offset();
     &tensor.storage::<f32>()[start..start + count]
+}
+
+/// Some rows of values, of which a row has `width`.
+pub(super) fn of_rows<'a>(values: &'a [f32], rows: &Range<usize>, width: usize) -> &'a [f32] {
+    &values[rows.start * width..rows.end * width]
 }
 
 pub(super) fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {

@@ -5,6 +5,8 @@
 
 mod attention;
 mod bag;
+mod dense;
+mod fill;
 mod gelu;
 mod kernel;
 mod norm;
@@ -18,9 +20,22 @@ use burn::tensor::backend::Backend;
 
 use attention::Attention;
 use bag::BagMean;
+use dense::{Dense, Product};
 use gelu::BiasGelu;
 use kernel::run;
 use norm::AddNorm;
+
+/// `x · weight + bias`, or without one.
+pub(super) fn dense<B: Backend>(
+    x: &Tensor<B, 2>,
+    weight: &Tensor<B, 2>,
+    bias: Option<&Tensor<B, 1>>,
+) -> Option<Tensor<B, 2>> {
+    match bias {
+        Some(bias) => run::<B, _, 3>(Dense, [x.into(), weight.into(), bias.into()]),
+        None => run::<B, _, 2>(Product, [x.into(), weight.into()]),
+    }
+}
 
 pub(super) fn bias_gelu<B: Backend>(x: &Tensor<B, 2>, bias: &Tensor<B, 1>) -> Option<Tensor<B, 2>> {
     run::<B, _, 2>(BiasGelu, [x.into(), bias.into()])

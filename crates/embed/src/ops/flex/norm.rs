@@ -1,9 +1,8 @@
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 use vectors::simd::{lanes_sum, vectorised};
 
-use super::gelu::{ROWS, total};
-use super::kernel::{Kernel, dims, tensor, values};
+use super::fill::{ROWS, blocks, fill, total};
+use super::kernel::{Kernel, dims, of_rows, tensor, values};
 
 /// `LayerNorm(x + residual + bias)`; inputs in that order, then scale and shift.
 #[derive(Clone, Copy, Debug)]
@@ -25,56 +24,39 @@ impl Kernel<5> for AddNorm {
     fn forward(&self, inputs: &[FlexTensor; 5], keep: bool) -> (FlexTensor, Option<Saved>) {
         let [x, residual, bias, scale, shift] = inputs.each_ref().map(values);
         let shape @ [rows, width] = dims::<2>(&inputs[0]);
-        let mut y = vec![0.0; x.len()];
-        let mut normal = vec![0.0; if keep { x.len() } else { 0 }];
-        let mut inverse = vec![0.0; rows];
-        let (size, affine) = (ROWS * width, [bias, scale, shift]);
-        let read = x.par_chunks(size).zip(residual.par_chunks(size));
-        let write = y.par_chunks_mut(size).zip(inverse.par_chunks_mut(ROWS));
-        if keep {
-            read.zip(write).zip(normal.par_chunks_mut(size)).for_each(|(((x, r), (y, inverse)), normal)| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        normalise([x, r], bias, normal, (inverse, self.eps));
+        let affine = [bias, scale, shift];
+        let widths = [width, 1, if keep { width } else { 0 }];
+        let ([y, inverse, normal], _) = fill(&blocks(rows, ROWS), widths, |rows, [y, inverse, normal]| {
+            let inputs = [x, residual].map(|values| of_rows(values, &rows, width));
+            vectorised(
+                #[inline(always)]
+                || {
+                    if keep {
+                        normalise(inputs, bias, normal, (inverse, self.eps));
                         affine_rows(normal, affine, y);
-                    },
-                );
-            });
-        } else {
-            read.zip(write).for_each(|((x, r), (y, inverse))| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        normalise([x, r], bias, y, (inverse, self.eps));
+                    } else {
+                        normalise(inputs, bias, y, (inverse, self.eps));
                         affine_in_place(affine, y);
-                    },
-                );
-            });
-        }
+                    }
+                },
+            );
+        });
         let saved = keep.then(|| Saved { normal: tensor(normal, shape), inverse, scale: inputs[3].clone() });
         (tensor(y, shape), saved)
     }
 
     fn backward(&self, saved: Saved, gradient: FlexTensor) -> [FlexTensor; 5] {
-        let shape @ [_, width] = dims::<2>(&saved.normal);
+        let shape @ [rows, width] = dims::<2>(&saved.normal);
         let (normal, scale, g) = (values(&saved.normal), values(&saved.scale), values(&gradient));
-        let mut dx = vec![0.0; g.len()];
-        let size = ROWS * width;
-        let tasks = dx
-            .par_chunks_mut(size)
-            .zip(normal.par_chunks(size).zip(g.par_chunks(size)))
-            .zip(saved.inverse.par_chunks(ROWS));
-        let sums: Vec<[Vec<f32>; 3]> = tasks
-            .map(|((dx, (normal, g)), inverse)| {
-                let mut sums = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
-                vectorised(
-                    #[inline(always)]
-                    || backward_rows([normal, g], (scale, inverse), dx, &mut sums),
-                );
-                sums
-            })
-            .collect();
+        let ([dx], sums) = fill(&blocks(rows, ROWS), [width], |rows, [dx]| {
+            let mut sums = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
+            let inputs = [normal, g].map(|values| of_rows(values, &rows, width));
+            vectorised(
+                #[inline(always)]
+                || backward_rows(inputs, (scale, &saved.inverse[rows]), dx, &mut sums),
+            );
+            sums
+        });
         let column = |index: usize| {
             let column: Vec<Vec<f32>> = sums.iter().map(|sums| sums[index].clone()).collect();
             tensor(total(&column, width), [width])

@@ -2,6 +2,7 @@
 
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend;
+use burn::tensor::module::linear;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use serde::Deserialize;
@@ -95,6 +96,42 @@ fn attention_matches_torch() {
     let case = case("attention");
     check(&case, 24, |x, _, _| super::attention(x, spans().shared(), 2).unwrap());
     check(&case, 24, |x, _, _| ops::tensor::attention(x.clone(), &spans(), 2));
+}
+
+/// Of several blocks, and with and without a bias.
+#[test]
+fn products_match_the_tensor_formulation() {
+    let (rows, input, output) = (1300, 7, 5);
+    let sines = |count: usize, by: f32| -> Vec<f32> { (0..count).map(|at| (at as f32 * by).sin()).collect() };
+    for biased in [false, true] {
+        let both = [false, true].map(|fused| {
+            let _alone = TAPE.lock();
+            let x = leaf(&sines(rows * input, 0.7), [rows, input]);
+            let weight = leaf(&sines(input * output, 1.3), [input, output]);
+            let bias = leaf(&sines(output, 2.1), [output]);
+            let given = biased.then_some(&bias);
+            let y = if fused {
+                super::dense(&x, &weight, given).unwrap()
+            } else {
+                linear(x.clone(), weight.clone(), given.cloned())
+            };
+            let seed = Tensor::from_data(TensorData::new(sines(rows * output, 0.3), [rows, output]), &FlexDevice);
+            // The mean, as sums of so many are rounded to more than `close` allows.
+            let grads = (y.clone() * seed).sum_dim(1).mean().backward();
+            let of_bias = bias.grad(&grads).map(values).unwrap_or_default();
+            [values(y), values(x.grad(&grads).unwrap()), values(weight.grad(&grads).unwrap()), of_bias]
+        });
+        assert_eq!(both[0][3].len(), if biased { output } else { 0 });
+        for (plain, fused) in both[0].iter().zip(&both[1]) {
+            close(fused, plain);
+        }
+    }
+}
+
+#[test]
+fn a_product_of_no_rows_is_empty() {
+    let (x, weight) = (leaf(&[], [0, 7]), leaf(&[0.5; 35], [7, 5]));
+    assert_eq!(super::dense(&x, &weight, None).unwrap().dims(), [0, 5]);
 }
 
 #[test]

@@ -1,0 +1,106 @@
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+use vectors::{Matrix, multiply};
+
+use super::fill::{blocks, fill, total};
+use super::kernel::{Kernel, dims, of_rows, tensor, values};
+
+/// `x · weight`, with `weight` stored `[input, output]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product;
+
+/// `x · weight + bias`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dense;
+
+impl Kernel<2> for Product {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(&self, inputs: &[FlexTensor; 2], keep: bool) -> (FlexTensor, Option<Self::Saved>) {
+        let [x, weight] = inputs;
+        (forward(x, weight, None), keep.then(|| inputs.clone()))
+    }
+
+    fn backward(&self, [x, weight]: Self::Saved, gradient: FlexTensor) -> [FlexTensor; 2] {
+        let (dx, dw, _) = backward(&x, &weight, &gradient, false);
+        [dx, dw]
+    }
+}
+
+impl Kernel<3> for Dense {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(&self, [x, weight, bias]: &[FlexTensor; 3], keep: bool) -> (FlexTensor, Option<Self::Saved>) {
+        (forward(x, weight, Some(bias)), keep.then(|| [x.clone(), weight.clone()]))
+    }
+
+    fn backward(&self, [x, weight]: Self::Saved, gradient: FlexTensor) -> [FlexTensor; 3] {
+        let (dx, dw, bias) = backward(&x, &weight, &gradient, true);
+        [dx, dw, tensor(bias, [dims::<2>(&weight)[1]])]
+    }
+}
+
+/// Rows of a task: enough to pay for what gemm copies of the weight anew in each, and few enough that no processor waits for another long. Of
+/// the number of rows alone, as sums are in an order of the block's size.
+fn forward_blocks(rows: usize) -> Vec<usize> {
+    blocks(rows, rows.div_ceil(4).clamp(48, 448))
+}
+
+/// The same of the gradients, where each block has a sum of its own for the whole weight.
+fn backward_blocks(rows: usize) -> Vec<usize> {
+    blocks(rows, rows.div_ceil(4).clamp(256, 1024).max(rows.div_ceil(32)))
+}
+
+fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+    let ([rows, _], [input, output]) = (dims::<2>(x), dims::<2>(weight));
+    let (x, weight) = (values(x), Matrix::rows(values(weight), output));
+    let bias = bias.map(values);
+    let ([y], _) = fill(&forward_blocks(rows), [output], |rows, [y]| {
+        if let Some(bias) = bias {
+            y.chunks_exact_mut(output).for_each(|y| y.copy_from_slice(bias));
+        }
+        multiply(y, output, Matrix::rows(of_rows(x, &rows, input), input), weight, bias.is_some());
+    });
+    tensor(y, [rows, output])
+}
+
+/// Gradients of `x` and the weight, and, if asked for, the bias.
+fn backward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    gradient: &FlexTensor,
+    biased: bool,
+) -> (FlexTensor, FlexTensor, Vec<f32>) {
+    let ([rows, _], [input, output]) = (dims::<2>(x), dims::<2>(weight));
+    let (x, gradient, transposed) = (values(x), values(gradient), Matrix::rows(values(weight), output).transposed());
+    let ([dx], sums) = fill(&backward_blocks(rows), [input], |rows, [dx]| {
+        let x = Matrix::rows(of_rows(x, &rows, input), input);
+        let gradient = of_rows(gradient, &rows, output);
+        let of_rows = Matrix::rows(gradient, output);
+        multiply(dx, input, of_rows, transposed, false);
+        let mut dw = vec![0.0; input * output];
+        multiply(&mut dw, output, x.transposed(), of_rows, false);
+        let mut bias = vec![0.0; if biased { output } else { 0 }];
+        for row in gradient.chunks_exact(output).take(if biased { rows.len() } else { 0 }) {
+            bias.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
+        }
+        (dw, bias)
+    });
+    let (dw, bias): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+    let bias = total(&bias, if biased { output } else { 0 });
+    (tensor(dx, [rows, input]), tensor(summed(dw), [input, output]), bias)
+}
+
+/// Sum of the blocks' sums, in their order.
+fn summed(sums: Vec<Vec<f32>>) -> Vec<f32> {
+    const PART: usize = 1 << 14;
+    let mut sums = sums.into_iter();
+    let mut total = sums.next().unwrap_or_default();
+    let others: Vec<Vec<f32>> = sums.collect();
+    total.par_chunks_mut(PART).enumerate().for_each(|(part, total)| {
+        for other in &others {
+            total.iter_mut().zip(&other[part * PART..]).for_each(|(total, &value)| *total += value);
+        }
+    });
+    total
+}
