@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 use vectors::{Matrix, multiply};
@@ -40,10 +42,16 @@ impl Kernel<3> for Dense {
     }
 }
 
+/// Fewest rows that a task multiplies.
+const LEAST: usize = 48;
+
+/// Columns of a task where there are no more rows than that.
+const COLUMNS: usize = 96;
+
 /// Rows of a task: enough to pay for what gemm copies of the weight anew in each, and few enough that no processor waits for another long. Of
 /// the number of rows alone, as sums are in an order of the block's size.
 fn forward_blocks(rows: usize) -> Vec<usize> {
-    blocks(rows, rows.div_ceil(4).clamp(48, 448))
+    blocks(rows, rows.div_ceil(4).clamp(LEAST, 448))
 }
 
 /// The same of the gradients, where each block has a sum of its own for the whole weight.
@@ -55,6 +63,9 @@ fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> Fl
     let ([rows, _], [input, output]) = (dims::<2>(x), dims::<2>(weight));
     let (x, weight) = (values(x), Matrix::rows(values(weight), output));
     let bias = bias.map(values);
+    if rows <= LEAST {
+        return tensor(of_one_block(Matrix::rows(x, input), weight, bias), [rows, output]);
+    }
     let ([y], _) = fill(&forward_blocks(rows), [output], |rows, [y]| {
         if let Some(bias) = bias {
             y.chunks_exact_mut(output).for_each(|y| y.copy_from_slice(bias));
@@ -62,6 +73,29 @@ fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> Fl
         multiply(y, output, Matrix::rows(of_rows(x, &rows, input), input), weight, bias.is_some());
     });
     tensor(y, [rows, output])
+}
+
+/// The result where tasks have columns of their own, as a short query is most of all the reading of the weights.
+fn of_one_block(x: Matrix<'_>, weight: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+    let (rows, output) = (x.count(), weight.width());
+    let offsets = blocks(output, COLUMNS);
+    let spans: Vec<Range<usize>> = offsets.windows(2).map(|span| span[0]..span[1]).collect();
+    let of_columns = |span: &Range<usize>| {
+        let mut y = vec![0.0; rows * span.len()];
+        if let Some(bias) = bias {
+            y.chunks_exact_mut(span.len()).for_each(|y| y.copy_from_slice(&bias[span.clone()]));
+        }
+        multiply(&mut y, span.len(), x, weight.columns(span.clone()), bias.is_some());
+        y
+    };
+    let parts: Vec<Vec<f32>> = spans.par_iter().map(of_columns).collect();
+    let mut y = vec![0.0; rows * output];
+    for (span, part) in spans.iter().zip(&parts) {
+        for (y, part) in y.chunks_exact_mut(output).zip(part.chunks_exact(span.len())) {
+            y[span.clone()].copy_from_slice(part);
+        }
+    }
+    y
 }
 
 /// Gradients of `x` and the weight, and, if asked for, the bias.
