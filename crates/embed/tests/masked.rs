@@ -29,7 +29,13 @@ struct Golden {
 
 fn model<B: Backend>() -> MaskedBert<B> {
     let (folder, device) = (golden("masked_bert"), B::Device::default());
-    MaskedBert::with_head_of(Bert::from_folder(&folder, None, &device).unwrap(), &folder, &device).unwrap()
+    MaskedBert::with_head_of(
+        Bert::from_folder(&folder, None, &device).unwrap(),
+        &folder,
+        &TokenBatch::from_rows([[2]]),
+        &device,
+    )
+    .unwrap()
 }
 
 /// Gradients in the order of the module's fields.
@@ -63,13 +69,23 @@ fn logits_and_gradients_are_those_of_transformers() {
     }
 }
 
+/// Which begins with the frequencies of tokens.
 #[test]
 fn a_folder_without_the_head_gets_a_fresh_one() {
     let (folder, device) = (golden("tiny_bert"), FlexDevice);
-    let bert = Bert::<Flex>::from_folder(&folder, None, &device).unwrap();
-    let words = bert.config().vocab_size;
-    let model = MaskedBert::with_head_of(bert, &folder, &device).unwrap();
-    let logits = model.logits(&TokenBatch::from_rows([[2, 4, 3]]), &[1], None, &device);
-    assert_eq!(logits.dims(), [1, words]);
-    assert_eq!(model.into_bert().config().num_hidden_layers, 2);
+    let logits = |texts: &[[u32; 3]]| {
+        let bert = Bert::<Flex>::from_folder(&folder, None, &device).unwrap();
+        assert_eq!(bert.config().num_hidden_layers, 2);
+        let words = bert.config().vocab_size;
+        Flex::seed(&device, 1);
+        let model = MaskedBert::with_head_of(bert, &folder, &TokenBatch::from_rows(texts), &device).unwrap();
+        let logits = model.logits(&TokenBatch::from_rows([[2, 4, 3]]), &[1], None, &device);
+        assert_eq!(logits.dims(), [1, words]);
+        logits.into_data().to_vec::<f32>().unwrap()
+    };
+    let (alike, seen) = (logits(&[]), logits(&[[2, 7, 3], [2, 7, 3]]));
+    let more = |token: usize| seen[token] - alike[token] - (seen[9] - alike[9]);
+    for (token, times) in [(2, 3.0_f32), (7, 3.0), (8, 1.0)] {
+        assert!((more(token) - times.ln()).abs() < 1e-4, "{token}: {}", more(token));
+    }
 }

@@ -8,7 +8,7 @@ use super::Bert;
 use super::layer::{Dense, Norm};
 use crate::folder::weights_of;
 use crate::ops::{self, indices};
-use crate::weights::constant;
+use crate::weights::initialized;
 use crate::{Dropout, EmbedError, TokenBatch};
 
 /// A BERT that says which tokens stand at masked places, by its own table of words.
@@ -23,7 +23,7 @@ use crate::{Dropout, EmbedError, TokenBatch};
 ///
 /// let device = FlexDevice::default();
 /// let bert = BertConfig::new(100, 16).with_layers(1).with_heads(2).init::<Flex>(&device)?;
-/// let model = MaskedBert::new(bert, &device);
+/// let model = MaskedBert::new(bert, &TokenBatch::from_rows([[2, 7, 3], [2, 9, 3]]), &device);
 /// // 4 stands for the token that hides the second and the fifth.
 /// let logits = model.logits(&TokenBatch::from_rows([[2, 4, 3], [2, 4, 3]]), &[1, 4], None, &device);
 /// assert_eq!(logits.dims(), [2, 100]);
@@ -44,28 +44,38 @@ pub(super) struct Head<B: Backend> {
 }
 
 impl<B: Backend> MaskedBert<B> {
-    /// An encoder with a fresh head. Seed with [`Backend::seed`] for a repeatable one.
-    pub fn new(bert: Bert<B>, device: &B::Device) -> Self {
+    /// An encoder with a fresh head, which begins with the frequencies of tokens in `texts` (one more of each, so that none is 0): what is
+    /// frequent is no news to the words, which otherwise tell rare from frequent by one direction that all of them share (Gao et al. 2019,
+    /// arXiv 1907.12009). Without texts all tokens are alike. Seed with [`Backend::seed`] for a repeatable one.
+    ///
+    /// # Panics
+    /// If a token is beyond the vocabulary.
+    pub fn new(bert: Bert<B>, texts: &TokenBatch, device: &B::Device) -> Self {
         let (hidden, vocab, std) =
             (bert.config().hidden_size, bert.config().vocab_size, bert.config().initializer_range);
         let head = Head {
             dense: Dense::init([hidden, hidden], std, device),
             norm: Norm::init(hidden, device),
-            bias: constant([vocab], 0.0, device),
+            bias: initialized(Tensor::from_data(log_frequencies(texts, vocab).as_slice(), device)),
         };
         Self { bert, head }
     }
 
-    /// An encoder with the head of the folder that it is from, or a fresh one where the folder has none. Words of the head's own
+    /// An encoder with the head of the folder that it is from, or a fresh one of `texts` where the folder has none. Words of the head's own
     /// (`cls.predictions.decoder.weight`) are not read: those of the encoder take their place.
     ///
     /// # Errors
     /// `model.safetensors` cannot be read, or has a part of the head alone, or one of another shape.
-    pub fn with_head_of(bert: Bert<B>, folder: impl AsRef<Path>, device: &B::Device) -> Result<Self, EmbedError> {
+    pub fn with_head_of(
+        bert: Bert<B>,
+        folder: impl AsRef<Path>,
+        texts: &TokenBatch,
+        device: &B::Device,
+    ) -> Result<Self, EmbedError> {
         let folder = weights_of(folder.as_ref())?;
         Ok(match bert.head_of(&folder, device)? {
             Some(head) => Self { bert, head },
-            None => Self::new(bert, device),
+            None => Self::new(bert, texts, device),
         })
     }
 
@@ -100,4 +110,14 @@ impl<B: Backend> MaskedBert<B> {
         let states = norm.forward(states, (residual, bias), self.bert.config().layer_norm_eps);
         states.matmul(self.bert.word_embeddings().transpose()) + of_words.val().unsqueeze()
     }
+}
+
+/// The logarithm of each token's share of the texts.
+fn log_frequencies(texts: &TokenBatch, vocab: usize) -> Vec<f32> {
+    let mut counts = vec![1_u64; vocab];
+    for &id in texts.ids() {
+        counts[id as usize] += 1;
+    }
+    let total = (texts.total() + vocab) as f64;
+    counts.into_iter().map(|count| (count as f64 / total).ln() as f32).collect()
 }

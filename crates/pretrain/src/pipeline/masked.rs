@@ -59,10 +59,6 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let LoadedModel { encoder, tokenizer, max_tokens, prompts } =
             student::initial::<B>(config, self.origin(config)?, mlm.seed, &self.device)?;
         let Student::Bert(bert) = encoder else { return Err(PretrainError::NotMasked) };
-        let model = match &config.from {
-            Some(folder) => MaskedBert::with_head_of(bert, folder, &self.device)?,
-            None => MaskedBert::new(bert, &self.device),
-        };
         let masking = Masking::new(&tokenizer, mlm.mask).ok_or(PretrainError::NotMasked)?;
         if mlm.max_tokens > max_tokens {
             let longest = mlm.max_tokens;
@@ -71,6 +67,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             );
         }
         let texts = tokenizer.encode(&self.training_texts(), mlm.max_tokens.min(max_tokens))?;
+        let model = match &config.from {
+            Some(folder) => MaskedBert::with_head_of(bert, folder, &texts, &self.device)?,
+            None => MaskedBert::new(bert, &texts, &self.device),
+        };
         let batch_size = mlm.batch_size.min(texts.len());
         let sampler = UniformConfig::new(batch_size).with_seed(mlm.seed).with_drop_last(true).build(texts.len());
         let sampler = sampler.map_err(|source| PretrainError::Sample { arm: name.to_owned(), source })?;

@@ -107,34 +107,20 @@ fn backward(
 ) -> (FlexTensor, FlexTensor, Vec<f32>) {
     let ([rows, _], [input, output]) = (dims::<2>(x), dims::<2>(weight));
     let (x, gradient, transposed) = (values(x), values(gradient), Matrix::rows(values(weight), output).transposed());
+    let biases = if biased { output } else { 0 };
     let ([dx], sums) = fill(&backward_blocks(rows), [input], |rows, [dx]| {
         let x = Matrix::rows(of_rows(x, &rows, input), input);
-        let gradient = of_rows(gradient, &rows, output);
-        let of_rows = Matrix::rows(gradient, output);
-        multiply(dx, input, of_rows, transposed, false);
+        let gradient = Matrix::rows(of_rows(gradient, &rows, output), output);
+        multiply(dx, input, gradient, transposed, false);
         let mut dw = vec![0.0; input * output];
-        multiply(&mut dw, output, x.transposed(), of_rows, false);
-        let mut bias = vec![0.0; if biased { output } else { 0 }];
-        for row in gradient.chunks_exact(output).take(if biased { rows.len() } else { 0 }) {
-            bias.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
+        multiply(&mut dw, output, x.transposed(), gradient, false);
+        let mut bias = vec![0.0; biases];
+        for row in 0..rows.len() {
+            bias.iter_mut().zip(gradient.row(row)).for_each(|(sum, &value)| *sum += value);
         }
         (dw, bias)
     });
     let (dw, bias): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
-    let bias = total(&bias, if biased { output } else { 0 });
-    (tensor(dx, [rows, input]), tensor(summed(dw), [input, output]), bias)
-}
-
-/// Sum of the blocks' sums, in their order.
-fn summed(sums: Vec<Vec<f32>>) -> Vec<f32> {
-    const PART: usize = 1 << 14;
-    let mut sums = sums.into_iter();
-    let mut total = sums.next().unwrap_or_default();
-    let others: Vec<Vec<f32>> = sums.collect();
-    total.par_chunks_mut(PART).enumerate().for_each(|(part, total)| {
-        for other in &others {
-            total.iter_mut().zip(&other[part * PART..]).for_each(|(total, &value)| *total += value);
-        }
-    });
-    total
+    let bias = total(&bias, biases);
+    (tensor(dx, [rows, input]), tensor(total(&dw, input * output), [input, output]), bias)
 }

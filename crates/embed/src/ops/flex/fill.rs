@@ -55,14 +55,18 @@ fn zeroed(block: &mut [MaybeUninit<f32>]) -> &mut [f32] {
     unsafe { block.assume_init_mut() }
 }
 
-/// Sum of the tasks' sums, in their order.
-pub(super) fn total(sums: &[Vec<f32>], width: usize) -> Vec<f32> {
-    let mut total = vec![0.0; width];
-    for sum in sums {
-        for (total, sum) in total.iter_mut().zip(sum) {
-            *total += sum;
+/// Sum of the tasks' sums of `len` values each, in their order.
+pub(super) fn total(sums: &[Vec<f32>], len: usize) -> Vec<f32> {
+    /// Values of a task.
+    const PART: usize = 1 << 14;
+    let mut total = vec![0.0; len];
+    total.par_chunks_mut(PART).enumerate().for_each(|(part, total)| {
+        for sum in sums {
+            for (total, sum) in total.iter_mut().zip(&sum[part * PART..]) {
+                *total += sum;
+            }
         }
-    }
+    });
     total
 }
 
