@@ -1,7 +1,7 @@
 //! Shows how fast this machine embeds and trains, on burn's flex backend.
 //!
 //! `cargo run --release -p embed --example speed -- FOLDER_OF_all-MiniLM-L6-v2` (about a minute; without a folder, weights are random).
-//! Prints milliseconds, tokens a second and GFLOP/s.
+//! Prints milliseconds and GFLOP/s.
 
 use std::time::Instant;
 
@@ -112,5 +112,5 @@ fn best(times: usize, mut run: impl FnMut()) -> f64 {
 }
 
 fn report(what: &str, ms: f64, flops: f64) {
-    println!("{what}: {ms:.0} ms, {:.0} GFLOP/s", flops / ms / 1e6);
+    println!("{what}: {ms:.1} ms, {:.0} GFLOP/s", flops / ms / 1e6);
 }

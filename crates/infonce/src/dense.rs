@@ -22,9 +22,9 @@ static TAPE: Mutex<()> = Mutex::new(());
 /// InfoNCE over the whole matrix of logits, with gradients by automatic differentiation.
 ///
 /// The plain reference: the formula as it is written, in `O(b n)` memory. [`Tiled`](crate::Tiled) returns
-/// the same values sooner and in less memory. Of several threads one at a time computes a `Dense` loss; a thread that runs a backward pass of
-/// its own meanwhile may still take gradients from it (a defect of burn 0.21's automatic differentiation, tracel-ai/burn#5573), which `Tiled`
-/// does not use.
+/// the same values sooner and in less memory. Of several threads one at a time computes a `Dense` loss, and not from within rayon's: a worker
+/// that waits for its products may begin the next loss, and wait for itself. A thread that runs a backward pass of its own meanwhile may still
+/// take gradients from it (a defect of burn 0.21's automatic differentiation, tracel-ai/burn#5573), which `Tiled` does not use.
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
     ) -> LossAndGradients<B> {
         let (batch, config) = (Batch::new(queries, passages, ids), self.config.of_batch(ids));
         let masks = Masks::new(&config, &batch, ids);
-        let _alone = TAPE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = TAPE.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = [&batch.queries, &batch.passages]
             .map(|rows| Tensor::<Autodiff<B>, 2>::from_inner(rows.clone()).require_grad());
         // The logarithm of 1 / τ, as a parameter.
@@ -86,6 +86,7 @@ impl<B: Backend> ContrastiveLoss<B> for Dense {
         let loss = all.into_iter().fold(zero, |sum, prefix| sum + of_prefix(prefix));
         let value = scalar(loss.clone().inner());
         let mut gradients = loss.backward();
+        drop(alone);
         let mut gradient = |tensor: &Tensor<Autodiff<B>, 2>| {
             tensor.grad_remove(&mut gradients).unwrap_or_else(|| tensor.clone().inner().zeros_like())
         };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A matrix in memory: the value at (i, j) is `values[i * rows + j * columns]`, of its two strides.
+/// A matrix in memory, whose rows and columns each begin so many values after the one before.
 ///
 /// # Examples
 /// ```
@@ -24,7 +24,7 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows of `width` values, one after another.
+    /// Rows of `width` values, one after another; what is left of the values is no row.
     ///
     /// # Panics
     /// If `width` is 0.
@@ -33,7 +33,7 @@ impl<'a> Matrix<'a> {
         Self { values, shape: [values.len() / width, width], strides: [width, 1] }
     }
 
-    /// Rows of `width` values that begin `stride` apart.
+    /// Rows of `width` values that begin `stride` apart, as many as there are whole strides.
     ///
     /// # Panics
     /// If `stride` is 0, or the last row ends behind the values.
@@ -47,19 +47,21 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// If there are not so many.
     #[must_use]
+    #[track_caller]
     pub fn slice(self, rows: Range<usize>) -> Self {
-        Self { values: &self.values[rows.start * self.strides[0]..], shape: [rows.len(), self.shape[1]], ..self }
-            .checked()
+        assert!(rows.start <= rows.end && rows.end <= self.count(), "rows {rows:?} of {}", self.count());
+        Self { shape: [rows.len(), self.width()], ..self.from([rows.start, 0]) }
     }
 
     /// Some of the columns.
     ///
     /// # Panics
-    /// If they end behind the values.
+    /// If there are not so many.
     #[must_use]
+    #[track_caller]
     pub fn columns(self, columns: Range<usize>) -> Self {
-        Self { values: &self.values[columns.start * self.strides[1]..], shape: [self.shape[0], columns.len()], ..self }
-            .checked()
+        assert!(columns.start <= columns.end && columns.end <= self.width(), "columns {columns:?} of {}", self.width());
+        Self { shape: [self.count(), columns.len()], ..self.from([0, columns.start]) }
     }
 
     /// Rows as columns.
@@ -83,7 +85,7 @@ impl<'a> Matrix<'a> {
 
     /// Whether the values of a row are neighbours.
     #[must_use]
-    pub fn has_whole_rows(self) -> bool {
+    pub fn is_row_major(self) -> bool {
         self.strides[1] == 1
     }
 
@@ -92,24 +94,34 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// If its values are no neighbours, or there is none.
     #[must_use]
+    #[track_caller]
     pub fn row(self, row: usize) -> &'a [f32] {
-        assert!(self.has_whole_rows(), "a row of a transposed matrix");
-        &self.values[row * self.strides[0]..][..self.shape[1]]
+        assert!(self.is_row_major() && row < self.count(), "row {row} of {}, or of a transposed matrix", self.count());
+        &self.from([row, 0]).values[..self.width()]
+    }
+
+    /// The values from a place on, which is no further than one behind the last: nothing where the matrix is empty.
+    fn from(self, [row, column]: [usize; 2]) -> Self {
+        let first = row.saturating_mul(self.strides[0]).saturating_add(column.saturating_mul(self.strides[1]));
+        Self { values: self.values.get(first..).unwrap_or_default(), ..self }
     }
 
     /// This, whose last value is in memory.
+    #[track_caller]
     fn checked(self) -> Self {
-        assert!(spans(self.shape, self.strides) <= self.values.len(), "{:?} beyond memory", self.shape);
+        let last = spans(self.shape, self.strides);
+        assert!(last.is_some_and(|last| last <= self.values.len()), "{:?} beyond memory", self.shape);
         self
     }
 }
 
-/// Values from the first to the last of a matrix, both included.
-fn spans([rows, columns]: [usize; 2], strides: [usize; 2]) -> usize {
-    match rows.min(columns) {
-        0 => 0,
-        _ => (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1,
+/// Values from the first to the last of a matrix, both included, if that is a number.
+fn spans([rows, columns]: [usize; 2], strides: [usize; 2]) -> Option<usize> {
+    if rows.min(columns) == 0 {
+        return Some(0);
     }
+    let [down, right] = [(rows - 1).checked_mul(strides[0])?, (columns - 1).checked_mul(strides[1])?];
+    down.checked_add(right)?.checked_add(1)
 }
 
 /// `out = a b`, or with `add` `out += a b`, on this thread alone; the rows of `out` begin `stride` values apart. Sums are in f32, in an order of
@@ -121,6 +133,7 @@ fn spans([rows, columns]: [usize; 2], strides: [usize; 2]) -> usize {
 /// # Examples
 /// See [`Matrix`].
 #[allow(unsafe_code, reason = "gemm has no safe interface")]
+#[track_caller]
 pub fn multiply(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
     let ([m, k], [inner, n]) = (a.shape, b.shape);
     if n == 0 {
@@ -128,28 +141,28 @@ pub fn multiply(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, ad
     }
     let (a, b) = (a.checked(), b.checked());
     assert!(
-        k == inner && n <= stride && spans([m, n], [stride, 1]) <= out.len(),
+        k == inner && n <= stride && spans([m, n], [stride, 1]).is_some_and(|last| last <= out.len()),
         "{m} x {k} times {inner} x {n} into {}",
         out.len()
     );
     // SAFETY: gemm, which is asked for the transposed product, reads what the shapes and strides span of `a` and `b`, all of it inside their
     // slices, as `checked` has found, and writes m rows of n values `stride` apart, inside `out` as is asserted, without overlap; that is
-    // borrowed for it alone. Sizes and strides are those of slices that there are, which an isize holds.
+    // borrowed for it alone.
     unsafe {
         gemm::gemm(
             n,
             m,
             k,
             out.as_mut_ptr(),
-            stride as isize,
+            step(stride),
             1,
             add,
             b.values.as_ptr(),
-            b.strides[0] as isize,
-            b.strides[1] as isize,
+            step(b.strides[0]),
+            step(b.strides[1]),
             a.values.as_ptr(),
-            a.strides[0] as isize,
-            a.strides[1] as isize,
+            step(a.strides[0]),
+            step(a.strides[1]),
             1.0,
             1.0,
             false,
@@ -158,6 +171,11 @@ pub fn multiply(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, ad
             gemm::Parallelism::None,
         );
     }
+}
+
+/// A stride between values of a slice is one that an isize holds; any other is of a single row or column, and not used.
+fn step(stride: usize) -> isize {
+    isize::try_from(stride).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -182,6 +200,25 @@ mod tests {
         // No terms: the sum is 0.
         multiply(&mut out, 1, Matrix::rows(&[5.0, 6.0], 1).columns(0..0), Matrix::rows(&[], 1), false);
         assert_eq!(out, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused() {
+        let values = [0.0; 9];
+        let whole = Matrix::rows(&values[..6], 3);
+        let refused = |f: &dyn Fn() -> usize| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
+        assert!(refused(&|| whole.slice(0..1).slice(0..2).width()));
+        assert!(refused(&|| whole.columns(2..4).width()));
+        assert!(refused(&|| whole.slice(0..1).row(1).len()));
+        assert!(refused(&|| whole.transposed().row(0).len()));
+        assert!(refused(&|| Matrix::apart(&values[..5], 4, 2).width()));
+        // Nine rows 2⁶¹ values apart end where a number of 64 bits begins anew.
+        let (tall, one) = (Matrix::rows(&values, 1), Matrix::rows(&[1.0], 1));
+        assert!(refused(&|| {
+            multiply(&mut [0.0], 1 << 61, tall, one, false);
+            0
+        }));
+        assert_eq!(whole.slice(2..2).columns(3..3).count(), 0);
     }
 
     #[test]

@@ -44,9 +44,9 @@ pub(super) struct Head<B: Backend> {
 }
 
 impl<B: Backend> MaskedBert<B> {
-    /// An encoder with a fresh head, which begins with the frequencies of tokens in `texts` (one more of each, so that none is 0): what is
-    /// frequent is no news to the words, which otherwise tell rare from frequent by one direction that all of them share (Gao et al. 2019,
-    /// arXiv 1907.12009). Without texts all tokens are alike. Seed with [`Backend::seed`] for a repeatable one.
+    /// An encoder with a fresh head. Its bias begins with the logarithms of the tokens' frequencies in `texts`, of each one more than there is:
+    /// else the words learn to tell rare tokens from frequent ones first, by one direction that all of them share (Gao et al. 2019, arXiv
+    /// 1907.12009). Special tokens are counted too. Without texts all tokens are alike. Seed with [`Backend::seed`] for a repeatable one.
     ///
     /// # Panics
     /// If a token is beyond the vocabulary.
@@ -66,6 +66,9 @@ impl<B: Backend> MaskedBert<B> {
     ///
     /// # Errors
     /// `model.safetensors` cannot be read, or has a part of the head alone, or one of another shape.
+    ///
+    /// # Panics
+    /// If a fresh head is needed, and a token is beyond the vocabulary.
     pub fn with_head_of(
         bert: Bert<B>,
         folder: impl AsRef<Path>,

@@ -12,7 +12,10 @@ static PIECE: LazyLock<usize> = LazyLock::new(|| if has_avx512() { 8 * 6 } else 
 /// `out = a b`, or `out += a b`; the rows of `out` begin `stride` values apart. On this thread alone.
 pub(super) fn product(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
     let (m, n) = (a.count(), b.width());
-    let rows = if n.is_multiple_of(VECTOR) && b.has_whole_rows() { *PIECE } else { m };
+    if n == 0 {
+        return;
+    }
+    let rows = if n.is_multiple_of(VECTOR) && b.is_row_major() { *PIECE } else { m };
     for row in (0..m).step_by(rows.max(1)) {
         multiply(&mut out[row * stride..], stride, a.slice(row..m.min(row.saturating_add(rows))), b, add);
     }

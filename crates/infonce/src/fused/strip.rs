@@ -7,9 +7,9 @@
 use std::mem;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
-use vectors::Matrix;
 
 use rayon::prelude::*;
+use vectors::Matrix;
 
 use super::columns::Columns;
 use super::compared::Compared;

@@ -29,13 +29,13 @@ const ROUND: usize = 256;
 struct StepMemory {
     /// Whatever the batch is.
     fixed: f64,
-    /// As much again in chunks, for each at once: sums of gradients.
+    /// As much again in chunks, for each of those that share the memory: sums of gradients.
     sums: f64,
     chunked: bool,
     a_token: f64,
-    /// Tokens that are encoded at once, in all chunks that share the memory.
+    /// Tokens whose tapes are there at once, of all chunks that share the memory.
     tokens: usize,
-    /// Chunks at once in the same memory.
+    /// Chunks whose tapes are in the same memory: on the processor the first of each device, until the loss is known.
     at_once: usize,
 }
 

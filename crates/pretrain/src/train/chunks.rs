@@ -63,7 +63,7 @@ impl<'a> Chunked<'a> {
         let embeddings = Tensor::cat((0..self.chunks.len()).map(of_chunk).collect(), 0);
         let (given, gradient) = loss(embeddings.select(0, indices(self.places(), device)));
         let of_rows = |&rows: &&[usize]| gradient.clone().select(0, indices(rows.iter().copied(), device));
-        // Every device has its work before the first one's gradients are asked for.
+        // Devices that are told what to do, and do it meanwhile, all have their work before the first one's gradients are asked for.
         let of_shares: Vec<_> = encoded
             .into_iter()
             .map(|encoded| {

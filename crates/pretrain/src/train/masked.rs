@@ -162,7 +162,6 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
 
     /// The gradients of the mean over all predicted tokens, in chunks one after another: it is a sum over texts, each with a seed of its own.
     fn gradients(&self, model: &MaskedBert<B>, rows: &[usize], step: usize) -> Seen {
-        let _alone = tape::alone();
         let texts = self.texts.select(rows);
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream(step as u64);
@@ -180,6 +179,7 @@ impl<B: AutodiffBackend> MaskedTraining<'_, B> {
             .filter(|(_, masked)| !masked.places.is_empty())
             .collect();
         let masked: usize = chunks.iter().map(|(_, chunk)| chunk.places.len()).sum();
+        let _alone = tape::alone();
         let (mut sums, mut loss, mut found) = (GradientsAccumulator::new(), 0.0, 0);
         for (rows, Masked { texts, places, targets }) in chunks {
             let dropout = dropout.as_ref().map(|dropout| dropout.select(&rows));

@@ -256,6 +256,8 @@ impl<B: AutodiffBackend> Training<'_, B> {
     }
 
     /// The gradients of one batch of pairs, with the dropout of step `step`, at a temperature other than the configuration's if one is given.
+    /// Of several threads one at a time computes them (`docs/architecture.md`, "One tape at a time"); not from within rayon's, as a worker that waits for
+    /// its products may begin the next batch, and wait for itself.
     ///
     /// The loss gives gradients of the embeddings in closed form; the tape backpropagates their inner product
     /// with the embeddings (Gao et al. 2021, §3).

@@ -23,7 +23,7 @@ impl Kernel<1> for Attention {
         let (hidden, input) = (wide / 3, values(qkv));
         let ([output], _) = fill(&self.offsets, [hidden], |rows, [output]| {
             let mut probabilities = vec![0.0; rows.len().pow(2)];
-            for head in self.of_text(of_rows(input, &rows, wide), wide) {
+            for head in self.heads_of(of_rows(input, &rows, wide), wide) {
                 head.probabilities(&mut probabilities);
                 let probabilities = Matrix::rows(&probabilities, rows.len());
                 multiply(&mut output[head.first..], hidden, probabilities, head.value, false);
@@ -38,7 +38,7 @@ impl Kernel<1> for Attention {
         let ([output], _) = fill(&self.offsets, [wide], |rows, [output]| {
             let gradient = Matrix::rows(of_rows(gradient, &rows, hidden), hidden);
             let mut scratch = [(); 2].map(|()| vec![0.0; rows.len().pow(2)]);
-            for head in self.of_text(of_rows(input, &rows, wide), wide) {
+            for head in self.heads_of(of_rows(input, &rows, wide), wide) {
                 head.backward(gradient, &mut scratch, output, wide);
             }
         });
@@ -48,7 +48,7 @@ impl Kernel<1> for Attention {
 
 impl Attention {
     /// The heads of a text; of one without tokens none.
-    fn of_text<'a>(&self, input: &'a [f32], wide: usize) -> impl Iterator<Item = Head<'a>> {
+    fn heads_of<'a>(&self, input: &'a [f32], wide: usize) -> impl Iterator<Item = Head<'a>> {
         let hidden = wide / 3;
         let size = hidden / self.heads;
         let heads = if input.is_empty() { 0 } else { self.heads };

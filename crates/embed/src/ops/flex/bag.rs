@@ -30,7 +30,9 @@ impl Kernel<1> for BagMean {
                         add(y, &table[self.row(at) * width..][..width], 1.0);
                     }
                     let share = 1.0 / (span[1] - span[0]) as f32;
-                    y.iter_mut().for_each(|y| *y *= share);
+                    for y in y.iter_mut() {
+                        *y *= share;
+                    }
                 },
             );
         });

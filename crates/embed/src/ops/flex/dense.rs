@@ -42,28 +42,41 @@ impl Kernel<3> for Dense {
     }
 }
 
-/// Fewest rows that a task multiplies.
-const LEAST: usize = 48;
+/// Rows of which tasks take columns, as a short query is most of all the reading of the weights.
+const FEW: usize = 96;
 
-/// Columns of a task where there are no more rows than that.
+/// Columns of such a task.
 const COLUMNS: usize = 96;
 
-/// Rows of a task: enough to pay for what gemm copies of the weight anew in each, and few enough that no processor waits for another long. Of
-/// the number of rows alone, as sums are in an order of the block's size.
-fn forward_blocks(rows: usize) -> Vec<usize> {
-    blocks(rows, rows.div_ceil(4).clamp(LEAST, 448))
+/// Blocks of at most `most` rows, four at least where these have `least`. gemm copies the weight anew for each, which 48 rows pay for (it
+/// copies nothing for fewer) and 400 hardly notice; and a processor that is slow for a while has less to keep the others waiting with. Of the number of
+/// rows alone, as sums are in an order of the block's size.
+fn balanced(rows: usize, least: usize, most: usize) -> Vec<usize> {
+    let count = rows.div_ceil(most).max((rows / least).min(4)).max(1);
+    blocks(rows, rows.div_ceil(count))
 }
 
-/// The same of the gradients, where each block has a sum of its own for the whole weight.
+fn forward_blocks(rows: usize) -> Vec<usize> {
+    balanced(rows, 48, 448)
+}
+
+/// At most 32, as each has a sum of its own for the whole weight.
 fn backward_blocks(rows: usize) -> Vec<usize> {
-    blocks(rows, rows.div_ceil(4).clamp(256, 1024).max(rows.div_ceil(32)))
+    balanced(rows, 256, rows.div_ceil(32).max(1024))
+}
+
+/// The width of `x` and that of the weight, which has as many rows.
+fn widths(x: &FlexTensor, weight: &FlexTensor) -> [usize; 2] {
+    let ([_, width], [input, output]) = (dims::<2>(x), dims::<2>(weight));
+    assert_eq!(width, input, "columns of x and rows of the weight");
+    [input, output]
 }
 
 fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
-    let ([rows, _], [input, output]) = (dims::<2>(x), dims::<2>(weight));
+    let ([rows, _], [input, output]) = (dims::<2>(x), widths(x, weight));
     let (x, weight) = (values(x), Matrix::rows(values(weight), output));
     let bias = bias.map(values);
-    if rows <= LEAST {
+    if rows <= FEW {
         return tensor(of_one_block(Matrix::rows(x, input), weight, bias), [rows, output]);
     }
     let ([y], _) = fill(&forward_blocks(rows), [output], |rows, [y]| {
@@ -75,7 +88,7 @@ fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> Fl
     tensor(y, [rows, output])
 }
 
-/// The result where tasks have columns of their own, as a short query is most of all the reading of the weights.
+/// The result where tasks have columns of their own.
 fn of_one_block(x: Matrix<'_>, weight: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
     let (rows, output) = (x.count(), weight.width());
     let offsets = blocks(output, COLUMNS);
@@ -105,7 +118,7 @@ fn backward(
     gradient: &FlexTensor,
     biased: bool,
 ) -> (FlexTensor, FlexTensor, Vec<f32>) {
-    let ([rows, _], [input, output]) = (dims::<2>(x), dims::<2>(weight));
+    let ([rows, _], [input, output]) = (dims::<2>(x), widths(x, weight));
     let (x, gradient, transposed) = (values(x), values(gradient), Matrix::rows(values(weight), output).transposed());
     let biases = if biased { output } else { 0 };
     let ([dx], sums) = fill(&backward_blocks(rows), [input], |rows, [dx]| {

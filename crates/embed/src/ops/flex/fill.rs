@@ -15,8 +15,9 @@ pub(super) fn blocks(rows: usize, size: usize) -> Vec<usize> {
     offsets
 }
 
-/// `N` matrices of so many columns each, whose rows from one offset to the next `task` writes, and what it returns for each of these blocks in their
-/// order. It gets the block's rows and their values, which are zero: zeros are written by the thread that needs them next, not by one for all.
+/// `N` matrices of so many columns each, written a block at a time: a block is the rows from one offset to the next. `task` gets a block's rows and
+/// their values, which are zero, of each matrix; the thread that it runs on has written these zeros, not one thread all. Beside the matrices comes what
+/// `task` returned of each block, in their order.
 ///
 /// # Panics
 /// If the offsets do not rise from 0.

@@ -1,5 +1,6 @@
-//! Fused kernels for burn's flex backend: each is one pass over its rows, in parallel and vectorised, with a gradient in closed form.
-//! Flex's own elementwise operations are one thread and one pass each, and its autodiff takes LayerNorm and softmax apart into many.
+//! Fused kernels for burn's flex backend: each goes over its rows once, in parallel and vectorised, with a gradient in closed form.
+//! Flex's own elementwise operations are one thread and one pass each, its autodiff takes LayerNorm and softmax apart into many, and
+//! its products first write and copy zeros, on one thread.
 //!
 //! Sums over rows are taken in a fixed order, so that results do not depend on the number of threads.
 

@@ -98,34 +98,68 @@ fn attention_matches_torch() {
     check(&case, 24, |x, _, _| ops::tensor::attention(x.clone(), &spans(), 2));
 }
 
-/// Of several blocks, and with and without a bias.
+fn sines(count: usize, by: f32) -> Vec<f32> {
+    (0..count).map(|at| (at as f32 * by).sin()).collect()
+}
+
+/// The result of a dense layer, and the gradients of its input, its weight and its bias.
+fn dense([rows, input, output]: [usize; 3], biased: bool, fused: bool) -> [Vec<f32>; 4] {
+    let _alone = TAPE.lock();
+    let x = leaf(&sines(rows * input, 0.7), [rows, input]);
+    let weight = leaf(&sines(input * output, 1.3), [input, output]);
+    let bias = leaf(&sines(output, 2.1), [output]);
+    let given = biased.then_some(&bias);
+    let y = if fused {
+        super::dense(&x, &weight, given).unwrap()
+    } else {
+        linear(x.clone(), weight.clone(), given.cloned())
+    };
+    let seed = Tensor::from_data(TensorData::new(sines(rows * output, 0.3), [rows, output]), &FlexDevice);
+    // The mean, as sums of so many are rounded to more than `close` allows.
+    let grads = (y.clone() * seed).sum_dim(1).mean().backward();
+    let of_bias = bias.grad(&grads).map(values).unwrap_or_default();
+    assert_eq!(of_bias.len(), if biased { output } else { 0 });
+    [values(y), values(x.grad(&grads).unwrap()), values(weight.grad(&grads).unwrap()), of_bias]
+}
+
+/// In one block and several, of rows and of columns.
 #[test]
 fn products_match_the_tensor_formulation() {
-    let (rows, input, output) = (1300, 7, 5);
-    let sines = |count: usize, by: f32| -> Vec<f32> { (0..count).map(|at| (at as f32 * by).sin()).collect() };
-    for biased in [false, true] {
-        let both = [false, true].map(|fused| {
-            let _alone = TAPE.lock();
-            let x = leaf(&sines(rows * input, 0.7), [rows, input]);
-            let weight = leaf(&sines(input * output, 1.3), [input, output]);
-            let bias = leaf(&sines(output, 2.1), [output]);
-            let given = biased.then_some(&bias);
-            let y = if fused {
-                super::dense(&x, &weight, given).unwrap()
-            } else {
-                linear(x.clone(), weight.clone(), given.cloned())
-            };
-            let seed = Tensor::from_data(TensorData::new(sines(rows * output, 0.3), [rows, output]), &FlexDevice);
-            // The mean, as sums of so many are rounded to more than `close` allows.
-            let grads = (y.clone() * seed).sum_dim(1).mean().backward();
-            let of_bias = bias.grad(&grads).map(values).unwrap_or_default();
-            [values(y), values(x.grad(&grads).unwrap()), values(weight.grad(&grads).unwrap()), of_bias]
-        });
-        assert_eq!(both[0][3].len(), if biased { output } else { 0 });
-        for (plain, fused) in both[0].iter().zip(&both[1]) {
-            close(fused, plain);
+    for shape in [[1, 3, 200], [3, 7, 200], [96, 5, 97], [97, 5, 7], [1300, 7, 5]] {
+        for biased in [false, true] {
+            let [plain, fused] = [false, true].map(|fused| dense(shape, biased, fused));
+            plain.iter().zip(&fused).for_each(|(plain, fused)| close(fused, plain));
         }
     }
+}
+
+#[test]
+fn products_do_not_depend_on_threads() {
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| [dense([40, 7, 200], true, true), dense([1300, 7, 5], true, true)])
+    };
+    assert_eq!(on(1), on(3));
+}
+
+/// Of texts of one token, and of more than a vector of them.
+#[test]
+fn attention_matches_the_tensor_formulation() {
+    let spans: Spans<Train> =
+        Spans::new(&TokenBatch::from_rows([1, 40, 17].map(|tokens| vec![0; tokens])), &FlexDevice);
+    let [plain, fused] = [false, true].map(|fused| {
+        let _alone = TAPE.lock();
+        let qkv = leaf(&sines(58 * 48, 0.7), [58, 48]);
+        let y = if fused {
+            super::attention(&qkv, spans.shared(), 2).unwrap()
+        } else {
+            ops::tensor::attention(qkv.clone(), &spans, 2)
+        };
+        let seed = Tensor::from_data(TensorData::new(sines(58 * 16, 0.3), [58, 16]), &FlexDevice);
+        let grads = (y.clone() * seed).sum().backward();
+        [values(y), values(qkv.grad(&grads).unwrap())]
+    });
+    plain.iter().zip(&fused).for_each(|(plain, fused)| close(fused, plain));
 }
 
 #[test]
