@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::{Dropout, EmbedError, ExportOptions, TextTokenizer, TokenBatch};
+use crate::{Dropout, EmbedError, ExportOptions, Precision, TextTokenizer, TokenBatch};
 
 /// A trainable map from token batches to unit vectors.
 ///
@@ -38,6 +38,12 @@ pub trait Encoder<B: Backend>: Module<B> {
     /// # Panics
     /// As [`forward`](Encoder::forward), and if `dropout` has not a seed for each text.
     fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2>;
+
+    /// The same weights with matrix products in another precision; an encoder that has none, or no choice, is as it was.
+    fn with_precision(self, precision: Precision) -> Self {
+        let _ = precision;
+        self
+    }
 
     /// About the bytes that automatic differentiation keeps of each token until its gradients are there; 0 where that does not matter.
     fn tape_bytes_a_token(&self) -> usize {

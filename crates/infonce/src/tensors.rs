@@ -198,9 +198,9 @@ impl<'a, B: Backend> Run<'a, B> {
                     sum = sum + (similarities.clone() * negative.clone()).sum_dim(1);
                     let above = similarities.clone().greater(own.clone()).float().cast(similarities.dtype());
                     harder = harder + above.sum_dim(1);
-                    if let Some(histograms) = histograms {
-                        histograms.add(similarities.clone(), negative.clone(), strata.clone());
-                    }
+                    *histograms = histograms
+                        .take()
+                        .map(|counted| counted.with(similarities.clone(), negative.clone(), strata.clone()));
                     negatives = negatives + negative.sum_dim(1);
                 }
                 let softmax = &mut softmaxes[block.group];

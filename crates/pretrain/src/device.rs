@@ -5,7 +5,9 @@ use std::any::TypeId;
 
 use burn::backend::Autodiff;
 use burn::prelude::DeviceOps;
-use burn::tensor::backend::{AutodiffBackend, Backend, DeviceId};
+use burn::tensor::DType;
+use burn::tensor::backend::{AutodiffBackend, Backend, DTypeUsage, DeviceId};
+use embed::Precision;
 
 use crate::error::{PretrainError, Result};
 
@@ -97,6 +99,22 @@ pub(crate) fn on_processor<B: Backend>() -> bool {
     return TypeId::of::<B::FloatTensorPrimitive>() == TypeId::of::<burn_flex::FlexTensor>();
     #[cfg(not(feature = "cpu"))]
     false
+}
+
+/// Refuses a precision that `device` does not multiply in.
+pub(crate) fn require_precision<B: Backend>(device: &B::Device, precision: Precision) -> Result<()> {
+    if precision == Precision::F32 {
+        return Ok(());
+    }
+    let usage = B::dtype_usage(device, DType::BF16);
+    let multiplies = usage.contains(DTypeUsage::Arithmetic) || usage.contains(DTypeUsage::Accelerated);
+    if !multiplies || !usage.contains(DTypeUsage::Storage) {
+        return Err(PretrainError::Precision { device: format!("{device:?}") });
+    }
+    if on_processor::<B>() {
+        tracing::warn!("train.precision = bf16: on the processor the numbers of a GPU, in more time than f32 takes");
+    }
+    Ok(())
 }
 
 /// `more` devices of the kind of `device`: those of the next numbers, or if it is the default one without a number, as wgpu's is, the discrete

@@ -488,6 +488,12 @@ pub enum PretrainError {
         /// What would fit.
         advice: String,
     },
+    /// A device that multiplies in single precision alone.
+    #[error("train.precision = bf16: {device} has no bf16; expected f32, or --device cuda")]
+    Precision {
+        /// The run's.
+        device: String,
+    },
     /// There are fewer devices than a training is to encode on.
     #[error("train.devices = {wanted}: there are not so many of this kind beside {device}")]
     Devices {

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
     Bert, BertConfig, Dropout, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, ModelKind, Pooling,
-    Prompts, SaveFolder, StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
+    Precision, Prompts, SaveFolder, StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -150,6 +150,13 @@ impl<B: Backend> Encoder<B> for Student<B> {
 
     fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
         inner!(self, encoder => encoder.forward_training(tokens, dropout, device))
+    }
+
+    fn with_precision(self, precision: Precision) -> Self {
+        match self {
+            Self::Bert(bert) => Self::Bert(Encoder::<B>::with_precision(bert, precision)),
+            Self::Static(table) => Self::Static(table),
+        }
     }
 
     fn tape_bytes_a_token(&self) -> usize {

@@ -218,6 +218,29 @@ fn dropout_reaches_the_student_of_a_run() {
     assert!(none == again && some == same && none != some, "{none} {some}");
 }
 
+/// Of the student and of the masked language model that it starts from.
+#[test]
+fn products_in_bf16_reach_a_run_and_leave_its_losses_near() {
+    let bench = Bench::new();
+    let first = |file: &str| -> f64 {
+        let step: serde_json::Value = serde_json::from_str(bench.read(file).lines().next().unwrap()).unwrap();
+        step["loss"].as_f64().unwrap()
+    };
+    let losses = |more: &[&str]| {
+        let settings = ["student.kind=bert", "student.dim=32", "train.epochs=1", "run.arms=[\"none\"]"];
+        let settings = settings.iter().chain(&["student.mlm={steps=2,batch_size=16}"]).chain(more);
+        let arguments = settings.flat_map(|setting| ["--set", setting]);
+        std::fs::remove_dir_all(bench.path("run")).ok();
+        let (_, told) = bench.succeed(&["train", "config.toml"].into_iter().chain(arguments).collect::<Vec<_>>());
+        assert_eq!(told.contains("train.precision = bf16: on the processor"), !more.is_empty(), "{told}");
+        [first("run/mlm/metrics.jsonl"), first("run/metrics.jsonl")]
+    };
+    let (exact, rounded) = (losses(&[]), losses(&["train.precision=bf16"]));
+    for (exact, rounded) in exact.iter().zip(&rounded) {
+        assert!(exact != rounded && (rounded / exact - 1.0).abs() < 2e-2, "{exact} in f32, {rounded} in bf16");
+    }
+}
+
 #[test]
 fn devices_share_a_batch_and_change_nothing_else() {
     let bench = Bench::new();

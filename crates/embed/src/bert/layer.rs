@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use super::BertConfig;
 use crate::ops::{self, Spans};
 use crate::weights::{constant, normal};
-use crate::{Dropout, TokenBatch};
+use crate::{Dropout, Precision, TokenBatch};
 
 /// `x · weight + bias`, with `weight` stored `[input, output]`: the transpose of Hugging Face's.
 #[derive(Module, Debug)]
@@ -39,8 +39,8 @@ impl<B: Backend> Dense<B> {
     }
 
     /// `x · weight`: the bias is left to the kernel that comes next.
-    pub(super) fn product(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        ops::dense(x, self.weight.val(), None)
+    pub(super) fn product(&self, x: Tensor<B, 2>, precision: Precision) -> Tensor<B, 2> {
+        ops::dense(x, self.weight.val(), None, precision)
     }
 }
 
@@ -73,17 +73,17 @@ impl<B: Backend> Layer<B> {
         &self,
         x: Tensor<B, 2>,
         spans: &Spans<B>,
-        config: &BertConfig,
+        (config, precision): (&BertConfig, Precision),
         dropped: &mut Dropped<'_, B>,
     ) -> Tensor<B, 2> {
         let eps = config.layer_norm_eps;
-        let qkv = ops::dense(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()));
-        let context = ops::attention(qkv, spans, config.num_attention_heads);
-        let attended = self.attention_output.product(context);
+        let qkv = ops::dense(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()), precision);
+        let context = ops::attention(qkv, spans, config.num_attention_heads, precision);
+        let attended = self.attention_output.product(context, precision);
         let (attended, bias) = dropped.output(attended, self.attention_output.bias.val());
         let x = self.attention_norm.forward(attended, (x, bias), eps);
-        let wide = ops::bias_gelu(self.intermediate.product(x.clone()), self.intermediate.bias.val());
-        let narrow = self.output.product(wide);
+        let wide = ops::bias_gelu(self.intermediate.product(x.clone(), precision), self.intermediate.bias.val());
+        let narrow = self.output.product(wide, precision);
         let (narrow, bias) = dropped.output(narrow, self.output.bias.val());
         self.output_norm.forward(narrow, (x, bias), eps)
     }

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use super::Bert;
 use super::layer::{Dense, Norm};
 use crate::folder::weights_of;
-use crate::ops::{self, indices};
+use crate::ops::{self, Picks};
 use crate::weights::initialized;
 use crate::{Dropout, EmbedError, TokenBatch};
 
@@ -106,12 +106,14 @@ impl<B: Backend> MaskedBert<B> {
     ) -> Tensor<B, 2> {
         let past = places.iter().find(|&&place| place as usize >= tokens.total());
         assert!(past.is_none(), "place {past:?} of {} tokens", tokens.total());
-        let states = self.bert.token_states(tokens, dropout, device).select(0, indices(places, device));
+        let picked = Picks::new(places, tokens.total(), device);
+        let states = picked.of(self.bert.token_states(tokens, dropout, device));
         let Head { dense, norm, bias: of_words } = &self.head;
-        let states = ops::bias_gelu(dense.product(states), dense.bias.val());
+        let precision = self.bert.precision();
+        let states = ops::bias_gelu(dense.product(states, precision), dense.bias.val());
         let (residual, bias) = (states.zeros_like(), dense.bias.val().zeros_like());
         let states = norm.forward(states, (residual, bias), self.bert.config().layer_norm_eps);
-        states.matmul(self.bert.word_embeddings().transpose()) + of_words.val().unsqueeze()
+        ops::product(states, self.bert.word_embeddings().transpose(), precision) + of_words.val().unsqueeze()
     }
 }
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::BertConfig;
 use super::layer::{Dropped, Layer, Norm};
-use crate::ops::{self, Spans, indices};
+use crate::ops::{self, Picks, Spans};
 use crate::weights::normal;
-use crate::{Dropout, EmbedError, Encoder, TokenBatch};
+use crate::{Dropout, EmbedError, Encoder, Precision, TokenBatch};
 
 /// How the vectors of a text's tokens become one.
 ///
@@ -54,6 +54,8 @@ pub struct Bert<B: Backend> {
     pub(super) pooling: Pooling,
     #[module(skip)]
     pub(super) include_prompt: bool,
+    #[module(skip)]
+    pub(super) precision: Precision,
 }
 
 impl BertConfig {
@@ -73,6 +75,7 @@ impl BertConfig {
             config: self.clone(),
             pooling: Pooling::Mean,
             include_prompt: true,
+            precision: Precision::F32,
         })
     }
 }
@@ -105,15 +108,20 @@ impl<B: Backend> Bert<B> {
         self
     }
 
+    /// What matrix products are computed in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The token table `[vocab, hidden]`.
     pub fn word_embeddings(&self) -> Tensor<B, 2> {
         self.words.val()
     }
 
     fn embed_tokens(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
-        let words = self.words.val().select(0, indices(tokens.ids(), device));
+        let words = Picks::new(tokens.ids(), self.config.vocab_size, device).of(self.words.val());
         let places: Vec<u32> = (0..tokens.len()).flat_map(|row| 0..tokens.row_len(row) as u32).collect();
-        let positions = self.positions.val().select(0, indices(&places, device));
+        let positions = Picks::new(&places, self.config.max_position_embeddings, device).of(self.positions.val());
         let segment = self.types.val().narrow(0, 0, 1).reshape([self.config.hidden_size]);
         self.norm.forward(words, (positions, segment), self.config.layer_norm_eps)
     }
@@ -153,20 +161,22 @@ impl<B: Backend> Bert<B> {
     ) -> Tensor<B, 2> {
         let mut dropped = Dropped::new(dropout, tokens, device);
         let embedded = dropped.next(self.embed_tokens(tokens, device));
-        self.layers.iter().fold(embedded, |x, layer| layer.forward(x, spans, &self.config, &mut dropped))
+        self.layers
+            .iter()
+            .fold(embedded, |x, layer| layer.forward(x, spans, (&self.config, self.precision), &mut dropped))
     }
 
     fn pool(&self, x: Tensor<B, 2>, tokens: &TokenBatch, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
         match self.pooling {
             Pooling::Mean if self.leaves_out_prompts(tokens) => {
                 let places = places_after_prompts(tokens);
-                let x = x.select(0, indices(places.ids(), device));
+                let x = Picks::new(places.ids(), tokens.total(), device).of(x);
                 ops::segment_mean(x, &Spans::new(&places, device))
             }
             Pooling::Mean => ops::segment_mean(x, spans),
             Pooling::Cls => {
                 let first: Vec<u32> = spans.offsets().iter().map(|&at| at as u32).take(spans.len()).collect();
-                x.select(0, indices(&first, device))
+                Picks::new(&first, tokens.total(), device).of(x)
             }
         }
     }
@@ -215,6 +225,11 @@ pub(crate) fn check_ids(tokens: &TokenBatch, vocab: usize) {
 impl<B: Backend> Encoder<B> for Bert<B> {
     fn dim(&self) -> usize {
         self.config.hidden_size
+    }
+
+    fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     fn vocab_size(&self) -> usize {

@@ -8,8 +8,8 @@ use super::layer::{Dense, Layer, Norm};
 use super::masked::Head;
 use super::model::Bert;
 use super::{BertConfig, Pooling};
-use crate::EmbedError;
 use crate::weights::{WeightFile, WeightWriter, Weights, param};
+use crate::{EmbedError, Precision};
 
 const FILE: &str = "model.safetensors";
 const WORDS: &str = "embeddings.word_embeddings.weight";
@@ -99,6 +99,7 @@ impl<B: Backend> Source<'_, B> {
             config,
             pooling: Pooling::Mean,
             include_prompt: true,
+            precision: Precision::F32,
         })
     }
 

@@ -1,9 +1,18 @@
 //! The few operations that an encoder is made of, over packed rows. Each takes burn's flex backend through a fused kernel with its own
-//! gradient ([`flex`]) and every other backend through tensor operations ([`tensor`]).
+//! gradient ([`flex`]) and every other backend through tensor operations ([`tensor`]), but sums of rows on CUDA and wgpu by a kernel
+//! ([`cube`]).
 
+#[cfg(any(test, feature = "cube"))]
+#[cfg_attr(not(feature = "cube"), expect(dead_code, reason = "tested on every machine"))]
+mod csr;
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod indices;
+mod picks;
+#[cfg(any(feature = "flex", feature = "cube"))]
+mod recast;
 mod spans;
 mod tensor;
 
@@ -11,12 +20,26 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::linear;
 
-use crate::TokenBatch;
-pub(crate) use indices::indices;
+use crate::{Precision, TokenBatch};
+use indices::indices;
+pub(crate) use picks::Picks;
 pub(crate) use spans::Spans;
+pub(crate) use tensor::product;
 
 /// `x · weight`, `+ bias` if there is one. Shapes `[n, input]`, `[input, output]`, `[output]`.
-pub(crate) fn dense<B: Backend>(x: Tensor<B, 2>, weight: Tensor<B, 2>, bias: Option<Tensor<B, 1>>) -> Tensor<B, 2> {
+pub(crate) fn dense<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+    precision: Precision,
+) -> Tensor<B, 2> {
+    if precision != Precision::F32 {
+        let y = tensor::product(x, weight, precision);
+        return match bias {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        };
+    }
     #[cfg(feature = "flex")]
     if let Some(y) = flex::dense(&x, &weight, bias.as_ref()) {
         return y;
@@ -30,7 +53,13 @@ pub(crate) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tens
     if let Some(y) = flex::bias_gelu(&x, &bias) {
         return y;
     }
-    tensor::bias_gelu(x, bias)
+    let x = x + bias.unsqueeze();
+    #[cfg(feature = "cube")]
+    let x = match cube::gelu(x) {
+        Ok(y) => return y,
+        Err(x) => x,
+    };
+    tensor::gelu(x)
 }
 
 /// `LayerNorm(x + residual + bias)` with `affine` = (scale, shift). Shapes `[n, d]`, `[n, d]`, `[d]`.
@@ -49,12 +78,19 @@ pub(crate) fn add_norm<B: Backend>(
 }
 
 /// Multi-head attention of each text over itself. `qkv` is `[n, 3d]`, the result `[n, d]`.
-pub(crate) fn attention<B: Backend>(qkv: Tensor<B, 2>, spans: &Spans<B>, heads: usize) -> Tensor<B, 2> {
+pub(crate) fn attention<B: Backend>(
+    qkv: Tensor<B, 2>,
+    spans: &Spans<B>,
+    heads: usize,
+    precision: Precision,
+) -> Tensor<B, 2> {
     #[cfg(feature = "flex")]
-    if let Some(y) = flex::attention(&qkv, spans.shared(), heads) {
+    if precision == Precision::F32
+        && let Some(y) = flex::attention(&qkv, spans.shared(), heads)
+    {
         return y;
     }
-    tensor::attention(qkv, spans, heads)
+    tensor::attention(qkv, spans, heads, precision)
 }
 
 /// Mean of the rows of each text: `[n, d]` to `[texts, d]`.
@@ -62,6 +98,10 @@ pub(crate) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Ten
     #[cfg(feature = "flex")]
     if let Some(y) = flex::bag_mean(&x, None, spans.shared()) {
         return y;
+    }
+    #[cfg(feature = "cube")]
+    if let Some(means) = means(spans, || (0..spans.total() as u32).collect(), spans.total()) {
+        return means.times(x);
     }
     tensor::segment_mean(x, spans)
 }
@@ -72,7 +112,17 @@ pub(crate) fn bag_mean<B: Backend>(table: Tensor<B, 2>, ids: &[u32], spans: &Spa
     if let Some(y) = flex::bag_mean(&table, Some(ids), spans.shared()) {
         return y;
     }
+    #[cfg(feature = "cube")]
+    if let Some(means) = means(spans, || ids.to_vec(), table.dims()[0]) {
+        return means.times(table);
+    }
     tensor::bag_mean(table, ids, spans)
+}
+
+/// What makes the mean of each text of a matrix that has `of` rows.
+#[cfg(feature = "cube")]
+fn means<B: Backend>(spans: &Spans<B>, rows: impl FnOnce() -> Vec<u32>, of: usize) -> Option<cube::Sparse<B>> {
+    cube::Sparse::new(|| csr::Csr::means(spans.offsets(), rows(), of), spans.device())
 }
 
 /// `pooled` of the texts that have tokens, scaled to unit norm; the constant unit vector for the others.
@@ -95,7 +145,7 @@ pub(crate) fn unit_or_constant<B: Backend>(
     for (at, &row) in full.iter().enumerate() {
         place[row] = at as u32;
     }
-    rows.select(0, indices(&place, device))
+    Picks::new(&place, full.len() + 1, device).of(rows)
 }
 
 /// Rows of norm 1. The square of PyTorch's 1e-12 keeps the gradient of a zero row finite.

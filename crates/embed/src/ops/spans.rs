@@ -2,9 +2,9 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
-use super::indices;
+use super::Picks;
 use crate::TokenBatch;
 
 /// Where each text's rows lie among the packed rows; the padded view is made when first asked for.
@@ -18,10 +18,10 @@ pub(crate) struct Spans<B: Backend> {
 pub(super) struct Padded<B: Backend> {
     /// `[texts, longest]`.
     pub(super) grid: [usize; 2],
-    /// Packed row of each place; row 0 where there is padding.
-    pub(super) rows: Tensor<B, 1, Int>,
+    /// Packed row of each place, and none where there is padding.
+    pub(super) rows: Picks<B>,
     /// Place of each packed row.
-    pub(super) places: Tensor<B, 1, Int>,
+    pub(super) places: Picks<B>,
     /// 0 at tokens, a large negative number at padding: `[texts, 1, 1, longest]`; none where nothing is padded.
     pub(super) bias: Option<Tensor<B, 4>>,
     /// `1/len` at tokens, 0 at padding: `[texts, longest, 1]`.
@@ -35,6 +35,11 @@ impl<B: Backend> Spans<B> {
 
     pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
+    }
+
+    /// Rows of all texts.
+    pub(super) fn total(&self) -> usize {
+        self.offsets.last().copied().unwrap_or(0)
     }
 
     pub(crate) fn offsets(&self) -> &[usize] {
@@ -57,14 +62,14 @@ impl<B: Backend> Spans<B> {
     fn pad(&self) -> Padded<B> {
         let texts = self.len();
         let longest = self.offsets.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
-        let mut rows = vec![0; texts * longest];
+        let mut rows = vec![None; texts * longest];
         let mut places = Vec::new();
         let mut bias = vec![-1e9_f32; texts * longest];
         let mut weights = vec![0.0_f32; texts * longest];
         for (text, span) in self.offsets.windows(2).enumerate() {
             for (at, row) in (span[0]..span[1]).enumerate() {
                 let place = text * longest + at;
-                rows[place] = row as u32;
+                rows[place] = Some(row as u32);
                 bias[place] = 0.0;
                 weights[place] = 1.0 / (span[1] - span[0]) as f32;
                 places.push(place as u32);
@@ -74,8 +79,8 @@ impl<B: Backend> Spans<B> {
         let device = &self.device;
         Padded {
             grid: [texts, longest],
-            rows: indices(&rows, device),
-            places: indices(&places, device),
+            rows: Picks::with_gaps(rows.iter().copied(), places.len(), device),
+            places: Picks::new(&places, rows.len(), device),
             bias: ragged.then(|| Tensor::from_data(TensorData::new(bias, [texts, 1, 1, longest]), device)),
             weights: Tensor::from_data(TensorData::new(weights, [texts, longest, 1]), device),
         }

@@ -1,14 +1,23 @@
 //! The operations on any backend.
 
-use burn::tensor::activation::{gelu, softmax};
+use std::f64::consts::FRAC_1_SQRT_2;
+
+use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use rustc_hash::FxHashMap;
 
 use super::{Spans, indices};
+use crate::Precision;
 
-pub(super) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {
-    gelu(x + bias.unsqueeze())
+/// Not burn's own, whose gradient on GPUs is that of GELU by tanh, off by up to a thousandth.
+pub(super) fn gelu<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    x.clone() * normal_below(x)
+}
+
+/// The share of a standard normal distribution that lies below.
+pub(super) fn normal_below<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    (x * FRAC_1_SQRT_2).erf() * 0.5 + 0.5
 }
 
 pub(super) fn layer_norm<B: Backend>(x: Tensor<B, 2>, affine: (Tensor<B, 1>, Tensor<B, 1>), eps: f64) -> Tensor<B, 2> {
@@ -18,27 +27,44 @@ pub(super) fn layer_norm<B: Backend>(x: Tensor<B, 2>, affine: (Tensor<B, 1>, Ten
     centered / (variance + eps).sqrt() * scale.unsqueeze() + shift.unsqueeze()
 }
 
-pub(super) fn attention<B: Backend>(qkv: Tensor<B, 2>, spans: &Spans<B>, heads: usize) -> Tensor<B, 2> {
+/// `a · b`, of f32 and to f32.
+pub(crate) fn product<B: Backend, const D: usize>(
+    a: Tensor<B, D>,
+    b: Tensor<B, D>,
+    precision: Precision,
+) -> Tensor<B, D> {
+    match precision {
+        Precision::F32 => a.matmul(b),
+        Precision::Bf16 => a.cast(DType::BF16).matmul(b.cast(DType::BF16)).cast(DType::F32),
+    }
+}
+
+pub(super) fn attention<B: Backend>(
+    qkv: Tensor<B, 2>,
+    spans: &Spans<B>,
+    heads: usize,
+    precision: Precision,
+) -> Tensor<B, 2> {
     let padded = spans.padded();
     let [texts, longest] = padded.grid;
     let hidden = qkv.dims()[1] / 3;
     let size = hidden / heads;
-    let grid = qkv.select(0, padded.rows.clone()).reshape([texts, longest, 3 * heads, size]).swap_dims(1, 2);
+    let grid = padded.rows.of(qkv).reshape([texts, longest, 3 * heads, size]).swap_dims(1, 2);
     let part = |index: usize| grid.clone().narrow(1, index * heads, heads);
-    let scores = part(0).matmul(part(1).swap_dims(2, 3)) / (size as f64).sqrt();
+    let scores = product(part(0), part(1).swap_dims(2, 3), precision) / (size as f64).sqrt();
     let scores = match &padded.bias {
         Some(bias) => scores + bias.clone(),
         None => scores,
     };
-    let context = softmax(scores, 3).matmul(part(2));
-    context.swap_dims(1, 2).reshape([texts * longest, hidden]).select(0, padded.places.clone())
+    let context = product(softmax(scores, 3), part(2), precision);
+    padded.places.of(context.swap_dims(1, 2).reshape([texts * longest, hidden]))
 }
 
 pub(super) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Tensor<B, 2> {
     let padded = spans.padded();
     let [texts, longest] = padded.grid;
     let hidden = x.dims()[1];
-    let grid = x.select(0, padded.rows.clone()).reshape([texts, longest, hidden]);
+    let grid = padded.rows.of(x).reshape([texts, longest, hidden]);
     (grid * padded.weights.clone()).sum_dim(1).reshape([texts, hidden])
 }
 

@@ -68,13 +68,14 @@ impl MlmConfig {
         0.01
     }
 
-    /// The optimisation: AdamW as it is by default, with the chunks, memory and checkpoints of `train`.
+    /// The optimisation: AdamW as it is by default, with the precision, chunks, memory and checkpoints of `train`.
     pub(crate) fn training(&self, train: &TrainConfig) -> TrainConfig {
         TrainConfig {
             learning_rate: Some(self.learning_rate),
             final_rate: 0.0,
             weight_decay: self.weight_decay,
             dropout: self.dropout,
+            precision: train.precision,
             seed: self.seed,
             chunk_tokens: if train.chunk_tokens == 0 { CHUNK_TOKENS } else { train.chunk_tokens },
             memory: train.memory,

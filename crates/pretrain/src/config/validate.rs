@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use embed::LexicalConfig;
+use embed::{LexicalConfig, Precision};
 use infonce::Similarity;
 use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::{Leftovers, SamplerError, Weights};
@@ -268,6 +268,8 @@ impl Config {
         require((0.0..1.0).contains(&train.dropout), "train.dropout", train.dropout, "0 or more and below 1")?;
         let drops = train.dropout == 0.0 || self.student.kind == StudentKind::Bert;
         require(drops, "train.dropout", train.dropout, "0, or student.kind = \"bert\"")?;
+        let products = train.precision != Some(Precision::Bf16) || self.student.kind == StudentKind::Bert;
+        require(products, "train.precision", "bf16", "f32, or student.kind = \"bert\"")?;
         require((0.0..1.0).contains(&train.ema), "train.ema", train.ema, "0 or more and below 1")?;
         let memory = train.memory;
         require(memory.is_finite() && memory >= 0.0, "train.memory", memory, "0 or more")?;

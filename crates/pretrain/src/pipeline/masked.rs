@@ -59,6 +59,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let LoadedModel { encoder, tokenizer, max_tokens, prompts } =
             student::initial::<B>(config, self.origin(config)?, mlm.seed, &self.device)?;
         let Student::Bert(bert) = encoder else { return Err(PretrainError::NotMasked) };
+        let bert = self.in_precision(bert, &self.config.train)?;
         let masking = Masking::new(&tokenizer, mlm.mask).ok_or(PretrainError::NotMasked)?;
         if mlm.max_tokens > max_tokens {
             let longest = mlm.max_tokens;

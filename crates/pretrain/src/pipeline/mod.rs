@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ClusterOf, Config, DataFormat, TrainConfig};
 use crate::data::{Counts, Dataset};
-use crate::device::beside;
+use crate::device::{beside, require_precision};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::memory::release_freed_blocks;
@@ -237,6 +237,13 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The devices that a training encodes on beside the run's.
     fn beside(&self, config: &TrainConfig) -> Result<Vec<B::Device>> {
         beside::<B::InnerBackend>(&self.device, config.devices.map_or(0, |devices| devices - 1))
+    }
+
+    /// The encoder as it multiplies while it is trained.
+    fn in_precision<E: Encoder<B>>(&self, encoder: E, config: &TrainConfig) -> Result<E> {
+        let precision = config.precision.unwrap_or_default();
+        require_precision::<B::InnerBackend>(&self.device, precision)?;
+        Ok(encoder.with_precision(precision))
     }
 
     fn require_pairs(&self) -> Result<()> {

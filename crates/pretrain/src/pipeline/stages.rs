@@ -88,7 +88,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             Some(arm) => (format!("masked language model of {}", arm.title), format!("mlm-{}", arm.name)),
         };
         let stage = Stage::new(name, "mlm").with_settings("student", &settings)?;
-        let stage = stage.reading("data", &self.data_hash).writing([self.run.file(&folder).join("model")]);
+        let mut stage = stage.reading("data", &self.data_hash).writing([self.run.file(&folder).join("model")]);
+        if let Some(precision) = self.config.train.precision {
+            stage = stage.with_settings("train.precision", &precision)?;
+        }
         match &config.from {
             Some(folder) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
             None => Ok(stage),

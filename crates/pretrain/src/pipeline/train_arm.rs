@@ -51,7 +51,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     fn train_member(&self, member: Member<'_>, start: &Start) -> Result<()> {
         let (folder, config) = (self.run.member(member), &member.arm.config);
-        let student = self.initial_encoder(config, member.seed, start)?;
+        let student = self.in_precision(self.initial_encoder(config, member.seed, start)?, &config.train)?;
         let (dim, prefixes) = (student.dim(), &config.loss.matryoshka);
         check_prefixes(&config.loss, dim)?;
         if !prefixes.is_empty() && prefixes.iter().all(|prefix| prefix.width < dim) {

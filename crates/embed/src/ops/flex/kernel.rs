@@ -1,6 +1,5 @@
 //! From a tensor on any backend to flex's memory and back.
 
-use std::any::Any;
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -13,6 +12,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Bytes, DType, Shape, Tensor, TensorPrimitive};
 use burn_flex::{Flex, FlexTensor, Layout};
+
+use crate::ops::recast::recast;
 
 /// An operation with `N` inputs and its gradient. Inputs are contiguous f32.
 pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
@@ -83,17 +84,6 @@ impl<K: Kernel<N>, const N: usize> Backward<Flex, N> for Fused<K> {
                 grads.register::<Flex>(parent.id, gradient);
             }
         }
-    }
-}
-
-/// The same value under the type `T`, if that is its type.
-fn recast<A: 'static, T: 'static>(value: A) -> Result<T, A> {
-    let mut slot = Some(value);
-    let taken = (&mut slot as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take);
-    match (taken, slot) {
-        (Some(value), _) => Ok(value),
-        (None, Some(value)) => Err(value),
-        (None, None) => unreachable!("the slot is emptied only by the branch above"),
     }
 }
 

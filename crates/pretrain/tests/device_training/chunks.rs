@@ -1,11 +1,6 @@
 //! A batch encoded in chunks has the gradients of the batch encoded whole, with dropout and repeated texts, on every backend.
 
-#![cfg(any(feature = "cpu", feature = "wgpu"))]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "each test is a function of the backend")]
-
-#[macro_use]
-#[path = "common/device.rs"]
-mod device;
 
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
@@ -70,6 +65,7 @@ fn check<B: AutodiffBackend, E>(encoder: &E, tokens: &PairTokens, config: &Train
 where
     E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
 {
+    let _training = crate::TAPE.read();
     let sampler = UniformConfig::new(2).build(tokens.len()).unwrap();
     let loss_config = InfoNceConfig::default().with_temperature(0.1).with_directions(Directions::ALL, Partition::Joint);
     let loss = loss_config.build().unwrap();
@@ -180,6 +176,7 @@ fn a_step_has_masks_of_its_own() {
         device: &device,
         beside: &[],
     };
+    let _training = crate::TAPE.read();
     let at = |step: usize| training.gradients(&bert, &[0, 1, 2, 3], None, step).report.loss;
     assert_eq!(at(1), at(1));
     assert_ne!(at(1), at(2));
