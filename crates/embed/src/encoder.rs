@@ -39,7 +39,7 @@ pub trait Encoder<B: Backend>: Module<B> {
     /// As [`forward`](Encoder::forward), and if `dropout` has not a seed for each text.
     fn forward_training(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2>;
 
-    /// The same weights with matrix products in another precision; an encoder that has none, or no choice, is as it was.
+    /// The same weights with matrix products in another precision; an encoder that has none is as it was.
     fn with_precision(self, precision: Precision) -> Self {
         let _ = precision;
         self

@@ -19,6 +19,6 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Factors and products of 8 significant bits, as PyTorch's autocast has them: several times as fast where a processor or a GPU has units for it.
+    /// Factors and products of 8 significant bits, sums in f32, for GPUs that have units for it. The flex backend rounds alike, and is slower than in f32.
     Bf16,
 }

@@ -23,6 +23,11 @@ impl Histogram {
         Self { bound, counts }
     }
 
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
     /// Counts similarities, and passes over what is left out.
     pub(crate) fn count(&mut self, similarities: &[f32]) {
         const AT_ONCE: usize = 64;

@@ -106,13 +106,8 @@ pub(crate) fn require_precision<B: Backend>(device: &B::Device, precision: Preci
     if precision == Precision::F32 {
         return Ok(());
     }
-    let usage = B::dtype_usage(device, DType::BF16);
-    let multiplies = usage.contains(DTypeUsage::Arithmetic) || usage.contains(DTypeUsage::Accelerated);
-    if !multiplies || !usage.contains(DTypeUsage::Storage) {
-        return Err(PretrainError::Precision { device: format!("{device:?}") });
-    }
-    if on_processor::<B>() {
-        tracing::warn!("train.precision = bf16: on the processor the numbers of a GPU, in more time than f32 takes");
+    if !B::dtype_usage(device, DType::BF16).is_superset(DTypeUsage::general()) {
+        return Err(PretrainError::Precision { device: B::name(device) });
     }
     Ok(())
 }

@@ -488,8 +488,8 @@ pub enum PretrainError {
         /// What would fit.
         advice: String,
     },
-    /// A device that multiplies in single precision alone.
-    #[error("train.precision = bf16: {device} has no bf16; expected f32, or --device cuda")]
+    /// A device that does not compute in bf16.
+    #[error("train.precision = bf16: {device} does not compute in it; expected f32, or --device cuda")]
     Precision {
         /// The run's.
         device: String,

@@ -218,7 +218,6 @@ fn dropout_reaches_the_student_of_a_run() {
     assert!(none == again && some == same && none != some, "{none} {some}");
 }
 
-/// Of the student and of the masked language model that it starts from.
 #[test]
 fn products_in_bf16_reach_a_run_and_leave_its_losses_near() {
     let bench = Bench::new();
@@ -226,19 +225,45 @@ fn products_in_bf16_reach_a_run_and_leave_its_losses_near() {
         let step: serde_json::Value = serde_json::from_str(bench.read(file).lines().next().unwrap()).unwrap();
         step["loss"].as_f64().unwrap()
     };
-    let losses = |more: &[&str]| {
+    let train = |more: &[&str]| {
         let settings = ["student.kind=bert", "student.dim=32", "train.epochs=1", "run.arms=[\"none\"]"];
-        let settings = settings.iter().chain(&["student.mlm={steps=2,batch_size=16}"]).chain(more);
-        let arguments = settings.flat_map(|setting| ["--set", setting]);
+        let arguments = settings.iter().chain(more).flat_map(|setting| ["--set", setting]);
         std::fs::remove_dir_all(bench.path("run")).ok();
         let (_, told) = bench.succeed(&["train", "config.toml"].into_iter().chain(arguments).collect::<Vec<_>>());
-        assert_eq!(told.contains("train.precision = bf16: on the processor"), !more.is_empty(), "{told}");
-        [first("run/mlm/metrics.jsonl"), first("run/metrics.jsonl")]
+        assert_eq!(told.contains("train.precision = bf16: the processor"), more.contains(&BF16), "{told}");
     };
-    let (exact, rounded) = (losses(&[]), losses(&["train.precision=bf16"]));
-    for (exact, rounded) in exact.iter().zip(&rounded) {
+    let near = |exact: f64, rounded: f64| {
         assert!(exact != rounded && (rounded / exact - 1.0).abs() < 2e-2, "{exact} in f32, {rounded} in bf16");
-    }
+    };
+    const BF16: &str = "train.precision=bf16";
+    let masked = "student.mlm={steps=2,batch_size=16}";
+    let [exact, rounded] = [&[][..], &[BF16]].map(|more| {
+        train(more);
+        first("run/metrics.jsonl")
+    });
+    near(exact, rounded);
+    let [exact, rounded] = [&[masked][..], &[masked, BF16]].map(|more| {
+        train(more);
+        first("run/mlm/metrics.jsonl")
+    });
+    near(exact, rounded);
+}
+
+#[test]
+fn a_run_in_bf16_is_another_and_f32_is_what_is_not_said() {
+    let bench = Bench::new();
+    let train = |more: &[&str]| {
+        let settings = ["student.kind=bert", "student.dim=32", "train.epochs=1", "run.arms=[\"none\"]"];
+        let arguments = settings.iter().chain(more).flat_map(|setting| ["--set", setting]);
+        bench.pretrain(&["train", "config.toml"].into_iter().chain(arguments).collect::<Vec<_>>())
+    };
+    assert!(train(&[]).status.success());
+    let metrics = bench.read("run/metrics.jsonl");
+    assert!(train(&["train.precision=f32"]).status.success());
+    assert_eq!(bench.read("run/metrics.jsonl"), metrics);
+    let refused = train(&["train.precision=bf16"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("train.precision"), "{told}");
 }
 
 #[test]

@@ -2,16 +2,15 @@
 //! gradient ([`flex`]) and every other backend through tensor operations ([`tensor`]), but sums of rows on CUDA and wgpu by a kernel
 //! ([`cube`]).
 
-#[cfg(any(test, feature = "cube"))]
-#[cfg_attr(not(feature = "cube"), expect(dead_code, reason = "tested on every machine"))]
+#[cfg(any(test, feature = "_cube"))]
 mod csr;
-#[cfg(feature = "cube")]
+#[cfg(feature = "_cube")]
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod indices;
 mod picks;
-#[cfg(any(feature = "flex", feature = "cube"))]
+#[cfg(any(feature = "flex", feature = "_cube"))]
 mod recast;
 mod spans;
 mod tensor;
@@ -54,7 +53,7 @@ pub(crate) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tens
         return y;
     }
     let x = x + bias.unsqueeze();
-    #[cfg(feature = "cube")]
+    #[cfg(feature = "_cube")]
     let x = match cube::gelu(x) {
         Ok(y) => return y,
         Err(x) => x,
@@ -99,8 +98,8 @@ pub(crate) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Ten
     if let Some(y) = flex::bag_mean(&x, None, spans.shared()) {
         return y;
     }
-    #[cfg(feature = "cube")]
-    if let Some(means) = means(spans, || (0..spans.total() as u32).collect(), spans.total()) {
+    #[cfg(feature = "_cube")]
+    if let Some(means) = means(spans, || (0..x.dims()[0] as u32).collect(), x.dims()[0]) {
         return means.times(x);
     }
     tensor::segment_mean(x, spans)
@@ -112,7 +111,7 @@ pub(crate) fn bag_mean<B: Backend>(table: Tensor<B, 2>, ids: &[u32], spans: &Spa
     if let Some(y) = flex::bag_mean(&table, Some(ids), spans.shared()) {
         return y;
     }
-    #[cfg(feature = "cube")]
+    #[cfg(feature = "_cube")]
     if let Some(means) = means(spans, || ids.to_vec(), table.dims()[0]) {
         return means.times(table);
     }
@@ -120,7 +119,7 @@ pub(crate) fn bag_mean<B: Backend>(table: Tensor<B, 2>, ids: &[u32], spans: &Spa
 }
 
 /// What makes the mean of each text of a matrix that has `of` rows.
-#[cfg(feature = "cube")]
+#[cfg(feature = "_cube")]
 fn means<B: Backend>(spans: &Spans<B>, rows: impl FnOnce() -> Vec<u32>, of: usize) -> Option<cube::Sparse<B>> {
     cube::Sparse::new(|| csr::Csr::means(spans.offsets(), rows(), of), spans.device())
 }

@@ -24,8 +24,6 @@ pub(super) struct Padded<B: Backend> {
     pub(super) places: Picks<B>,
     /// 0 at tokens, a large negative number at padding: `[texts, 1, 1, longest]`; none where nothing is padded.
     pub(super) bias: Option<Tensor<B, 4>>,
-    /// `1/len` at tokens, 0 at padding: `[texts, longest, 1]`.
-    pub(super) weights: Tensor<B, 3>,
 }
 
 impl<B: Backend> Spans<B> {
@@ -35,11 +33,6 @@ impl<B: Backend> Spans<B> {
 
     pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
-    }
-
-    /// Rows of all texts.
-    pub(super) fn total(&self) -> usize {
-        self.offsets.last().copied().unwrap_or(0)
     }
 
     pub(crate) fn offsets(&self) -> &[usize] {
@@ -65,13 +58,11 @@ impl<B: Backend> Spans<B> {
         let mut rows = vec![None; texts * longest];
         let mut places = Vec::new();
         let mut bias = vec![-1e9_f32; texts * longest];
-        let mut weights = vec![0.0_f32; texts * longest];
         for (text, span) in self.offsets.windows(2).enumerate() {
             for (at, row) in (span[0]..span[1]).enumerate() {
                 let place = text * longest + at;
                 rows[place] = Some(row as u32);
                 bias[place] = 0.0;
-                weights[place] = 1.0 / (span[1] - span[0]) as f32;
                 places.push(place as u32);
             }
         }
@@ -82,7 +73,6 @@ impl<B: Backend> Spans<B> {
             rows: Picks::with_gaps(rows.iter().copied(), places.len(), device),
             places: Picks::new(&places, rows.len(), device),
             bias: ragged.then(|| Tensor::from_data(TensorData::new(bias, [texts, 1, 1, longest]), device)),
-            weights: Tensor::from_data(TensorData::new(weights, [texts, longest, 1]), device),
         }
     }
 }

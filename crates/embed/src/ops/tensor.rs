@@ -65,7 +65,12 @@ pub(super) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Ten
     let [texts, longest] = padded.grid;
     let hidden = x.dims()[1];
     let grid = padded.rows.of(x).reshape([texts, longest, hidden]);
-    (grid * padded.weights.clone()).sum_dim(1).reshape([texts, hidden])
+    let shares = spans.offsets().windows(2).flat_map(|span| {
+        let count = span[1] - span[0];
+        (0..longest).map(move |at| if at < count { 1.0 / count as f32 } else { 0.0 })
+    });
+    let shares = TensorData::new(shares.collect::<Vec<f32>>(), [texts, longest, 1]);
+    (grid * Tensor::from_data(shares, spans.device())).sum_dim(1).reshape([texts, hidden])
 }
 
 /// The distinct tokens' rows times a `[texts, distinct]` matrix of shares: forward and backward are matrix products, and nothing of

@@ -4,7 +4,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, backend::Backend};
 
 use crate::histogram::Histogram;
 
-/// Counts of all strata that are kept apart, so that a GPU adds up so many at once: it writes to one of them in one thread.
+/// Columns of counts at most: a GPU's scatter adds each up in one thread.
 const LANES: usize = 256;
 
 /// A [`Histogram`] of each stratum on the device.
@@ -20,7 +20,9 @@ impl<B: Backend> DeviceHistograms<B> {
         let bound = longest(queries) * longest(passages);
         // Rows of zeros have similarities of 0, whatever they are divided by.
         let bound = bound.into_data().iter::<f32>().next().unwrap_or(f32::NAN).max(f32::MIN_POSITIVE);
-        let lanes = (LANES / strata).max(1);
+        // As many as there is work for.
+        let similarities = queries.dims()[0] * passages.dims()[0];
+        let lanes = (similarities / Histogram::BINS).min(LANES / strata).max(1);
         let counts = Tensor::zeros([strata * Histogram::BINS, lanes], (&queries.device(), queries.dtype()));
         Self { bound, counts }
     }
@@ -29,7 +31,8 @@ impl<B: Backend> DeviceHistograms<B> {
     pub(super) fn with(self, similarities: Tensor<B, 2>, weight: Tensor<B, 2>, strata: Tensor<B, 2, Int>) -> Self {
         let half = 0.5 * Histogram::BINS as f32;
         let places = (similarities.div_scalar(self.bound).add_scalar(1.0)).mul_scalar(half);
-        let places = places.clamp(0.0, Histogram::BINS as f32 - 1.0).floor().int();
+        // Clamped as integers, since what a number that is none becomes is up to the device, which does not check where it writes.
+        let places = places.floor().int().clamp(0, Histogram::BINS as i64 - 1);
         let places = (places + strata.mul_scalar(Histogram::BINS as i64)).reshape([-1]);
         let weight = weight.reshape([-1]);
         let ([count], [bins, lanes]) = (places.dims(), self.counts.dims());
@@ -56,5 +59,46 @@ impl<B: Backend> DeviceHistograms<B> {
         let sums: Vec<u64> =
             counts.chunks_exact(lanes).map(|lanes| lanes.iter().map(|&count| count as u64).sum()).collect();
         sums.chunks_exact(Histogram::BINS).map(|counts| Histogram::of(self.bound, counts.to_vec())).collect()
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::TensorData;
+    use burn_flex::{Flex, FlexDevice};
+
+    use super::*;
+
+    /// Of several columns, of one, and of strata of which each has its own counts.
+    #[test]
+    fn counts_are_those_of_the_processor() {
+        for (rows, width, strata) in [(3, 5, 1), (130, 131, 1), (130, 131, 3), (310, 100, 300)] {
+            let values = |count: usize, seed: f32| (0..count).map(move |at| (at as f32 * 0.7 + seed).sin());
+            let tensor = |shape: [usize; 2], seed| {
+                let values: Vec<f32> = values(shape[0] * shape[1], seed).collect();
+                Tensor::<Flex, 2>::from_data(TensorData::new(values, shape), &FlexDevice)
+            };
+            let sides = [tensor([rows, 4], 0.1), tensor([width, 4], 0.2)];
+            let stratum = |row: usize| row % strata;
+            let strata_of_rows: Vec<i32> = (0..rows).map(|row| stratum(row) as i32).collect();
+            let strata_of_rows = TensorData::new(strata_of_rows, [rows, 1]);
+            let weight: Vec<f32> = (0..rows * width).map(|at| f32::from(at % 3 != 0)).collect();
+            let counted = DeviceHistograms::new(&sides, strata);
+            let bound = counted.bound;
+            let mut expected = vec![Histogram::new(bound); strata];
+            for (at, value) in values(rows * width, 0.3).enumerate().filter(|(at, _)| at % 3 != 0) {
+                expected[stratum(at / width)].count(&[value]);
+            }
+            let found = counted
+                .with(
+                    tensor([rows, width], 0.3),
+                    Tensor::from_data(TensorData::new(weight, [rows, width]), &FlexDevice),
+                    Tensor::from_data(strata_of_rows, &FlexDevice),
+                )
+                .into_histograms();
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.counts(), expected.counts(), "{rows} x {width}, {strata} strata");
+            }
+        }
     }
 }

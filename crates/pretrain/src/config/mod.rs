@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 15] = [
+        let more: [(&str, &[&str]); 16] = [
             ("student.mlm.weight_decay", &["-0.1", "1.1", "nan"]),
             ("student.mlm.dropout", &["-0.1", "1.0", "nan"]),
             ("student.mlm.steps", &["0"]),
@@ -277,6 +277,7 @@ mod tests {
             ("student.mlm.mask", &["0.0", "1.1", "nan"]),
             ("student.mlm.learning_rate", &["0.0", "inf"]),
             ("train.devices", &["0", "1025"]),
+            ("train.precision", &["bf16", "fp16"]),
             ("train.recluster_every", &["0"]),
             ("data.sample", &["0"]),
             ("data.limit", &["0"]),

@@ -178,9 +178,9 @@ pub struct TrainConfig {
     pub skip_at_most: usize,
     /// The rate at which a BERT's hidden values are dropped; 0: none.
     pub dropout: f32,
-    /// What a BERT's matrix products are computed in, `f32` or `bf16`; weights, sums, softmax, norms and the loss are f32 either way. Absent: f32.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub precision: Option<Precision>,
+    /// What a BERT's matrix products are computed in, `f32` or `bf16`; weights, sums, softmax, norms and the loss are f32 either way.
+    #[serde(skip_serializing_if = "is_f32")]
+    pub precision: Precision,
     /// How much of itself the running average of the weights keeps each step, which then is what is judged and exported; 0: no average.
     pub ema: f64,
     /// Tokens, padded, that are encoded at once: a larger batch is encoded in chunks, twice, in the memory of one; 0: the whole batch.
@@ -210,6 +210,10 @@ pub struct TrainConfig {
     /// Steps after which what batches are drawn from is clustered anew, by the student's own embeddings, again and again; absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recluster_every: Option<usize>,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 /// Which step's student is exported.
@@ -259,7 +263,7 @@ impl Default for TrainConfig {
             clip_norm: 1.0,
             skip_at_most: 10,
             dropout: 0.0,
-            precision: None,
+            precision: Precision::F32,
             ema: 0.0,
             chunk_tokens: 0,
             devices: None,

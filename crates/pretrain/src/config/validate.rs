@@ -268,7 +268,7 @@ impl Config {
         require((0.0..1.0).contains(&train.dropout), "train.dropout", train.dropout, "0 or more and below 1")?;
         let drops = train.dropout == 0.0 || self.student.kind == StudentKind::Bert;
         require(drops, "train.dropout", train.dropout, "0, or student.kind = \"bert\"")?;
-        let products = train.precision != Some(Precision::Bf16) || self.student.kind == StudentKind::Bert;
+        let products = train.precision == Precision::F32 || self.student.kind == StudentKind::Bert;
         require(products, "train.precision", "bf16", "f32, or student.kind = \"bert\"")?;
         require((0.0..1.0).contains(&train.ema), "train.ema", train.ema, "0 or more and below 1")?;
         let memory = train.memory;

@@ -35,14 +35,14 @@ mod validation;
 use std::sync::Arc;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::{Encoder, LoadedModel};
+use embed::{Encoder, LoadedModel, Precision};
 use infonce::{InfoNceConfig, Prefix};
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ClusterOf, Config, DataFormat, TrainConfig};
 use crate::data::{Counts, Dataset};
-use crate::device::{beside, require_precision};
+use crate::device::{beside, on_processor, require_precision};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::memory::release_freed_blocks;
@@ -192,6 +192,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn check(&self) -> Result<()> {
         self.require_pairs()?;
         self.require_test()?;
+        for config in self.run.arms().iter().map(|arm| &arm.config).chain([&self.config]) {
+            require_precision::<B::InnerBackend>(&self.device, config.train.precision)?;
+        }
         for clusters in self.run.all_clusters() {
             let (rows, k) = (self.clustered_rows(clusters.config.of).items.len(), clusters.config.clusters());
             if let Some(bounds) = clusters.config.balance {
@@ -241,8 +244,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     /// The encoder as it multiplies while it is trained.
     fn in_precision<E: Encoder<B>>(&self, encoder: E, config: &TrainConfig) -> Result<E> {
-        let precision = config.precision.unwrap_or_default();
+        let precision = config.precision;
         require_precision::<B::InnerBackend>(&self.device, precision)?;
+        if precision == Precision::Bf16 && on_processor::<B::InnerBackend>() {
+            tracing::warn!("train.precision = bf16: the processor rounds as a GPU would, and is slower than in f32");
+        }
         Ok(encoder.with_precision(precision))
     }
 

@@ -1,7 +1,7 @@
 //! What every stage reads and writes.
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::Side;
+use embed::{Precision, Side};
 use infonce::{Guide, InfoNceConfig};
 
 use super::evaluate::Baseline;
@@ -89,7 +89,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         };
         let stage = Stage::new(name, "mlm").with_settings("student", &settings)?;
         let mut stage = stage.reading("data", &self.data_hash).writing([self.run.file(&folder).join("model")]);
-        if let Some(precision) = self.config.train.precision {
+        let precision = self.config.train.precision;
+        if precision != Precision::F32 {
             stage = stage.with_settings("train.precision", &precision)?;
         }
         match &config.from {

@@ -16,7 +16,7 @@ fn spmm_kernel<F: Float, I: Int>(
     x: &Tensor<F>,
     offsets: &Tensor<I>,
     columns: &Tensor<I>,
-    weights: &Tensor<F>,
+    weights: &Tensor<f32>,
     y: &mut Tensor<F>,
     width: usize,
     #[define(F, I)] _dtypes: [StorageType; 2],
@@ -29,7 +29,7 @@ fn spmm_kernel<F: Float, I: Int>(
     let mut sum = f32::new(0.0);
     for place in usize::cast_from(offsets[row])..usize::cast_from(offsets[row + 1]) {
         let value = x[usize::cast_from(columns[place]) * width + at];
-        sum += f32::cast_from(weights[place]) * f32::cast_from(value);
+        sum += weights[place] * f32::cast_from(value);
     }
     y[ABSOLUTE_POS] = F::cast_from(sum);
 }

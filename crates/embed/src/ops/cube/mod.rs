@@ -43,34 +43,34 @@ use first_of_backends;
 /// GELU where there is a tape; else `x`.
 pub(super) fn gelu<B: Backend>(x: Tensor<B, 2>) -> Result<Tensor<B, 2>, Tensor<B, 2>> {
     let x = x.into_primitive().tensor();
-    first_of_backends!(x, I => recast::<_, FloatTensor<Autodiff<I>>>(x).map(|x| tensor::<B, Autodiff<I>>(gelu::tracked::<I>(x))));
-    Err(tensor::<B, B>(x))
+    first_of_backends!(x, I => recast::<_, FloatTensor<Autodiff<I>>>(x).map(|x| of_primitive::<B, Autodiff<I>>(gelu::tracked::<I>(x))));
+    Err(of_primitive::<B, B>(x))
 }
 
 /// A tensor of `I` under the name that `B` has for it.
-fn tensor<B: Backend, I: Backend>(x: FloatTensor<I>) -> Tensor<B, 2> {
-    Tensor::from_primitive(TensorPrimitive::Float(same(x)))
+fn of_primitive<B: Backend, I: Backend>(x: FloatTensor<I>) -> Tensor<B, 2> {
+    Tensor::from_primitive(TensorPrimitive::Float(retyped(x)))
 }
 
 /// A value under the name that its type has elsewhere.
-fn same<A: 'static, T: 'static>(value: A) -> T {
+fn retyped<A: 'static, T: 'static>(value: A) -> T {
     recast(value).unwrap_or_else(|_| unreachable!("tensors of one backend are of one type"))
 }
 
-/// Whether `B` is one of the backends, or differentiates one.
-fn is_one<B: Backend>() -> bool {
+/// Whether `B` is one of [`first_of_backends`], or differentiates one.
+fn has_kernel<B: Backend>() -> bool {
     #[cfg(feature = "wgpu")]
-    if is::<B, burn::backend::Wgpu>() {
+    if computes_on::<B, burn::backend::Wgpu>() {
         return true;
     }
     #[cfg(feature = "cuda")]
-    if is::<B, burn::backend::Cuda>() {
+    if computes_on::<B, burn::backend::Cuda>() {
         return true;
     }
     false
 }
 
-fn is<B: Backend, I: Backend>() -> bool {
+fn computes_on<B: Backend, I: Backend>() -> bool {
     let tensor = TypeId::of::<FloatTensor<B>>();
     tensor == TypeId::of::<FloatTensor<I>>() || tensor == TypeId::of::<FloatTensor<Autodiff<I>>>()
 }

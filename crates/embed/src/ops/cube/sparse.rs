@@ -5,9 +5,9 @@
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
-use super::{autodiff, first_of_backends, is_one, same, tensor};
+use super::{autodiff, first_of_backends, has_kernel, of_primitive, retyped};
 use crate::ops::csr::Csr;
 use crate::ops::indices;
 use crate::ops::recast::recast;
@@ -39,7 +39,7 @@ pub(in crate::ops) struct Sparse<B: Backend> {
 impl<B: Backend> Sparse<B> {
     /// `None` where `B` has no such kernel.
     pub(in crate::ops) fn new(matrix: impl FnOnce() -> Csr, device: &B::Device) -> Option<Self> {
-        is_one::<B>().then(|| {
+        has_kernel::<B>().then(|| {
             let matrix = matrix();
             let transposed = if B::ad_enabled(device) { upload(matrix.transposed(), device) } else { Vec::new() };
             Self { factors: upload(matrix, device), transposed }
@@ -59,12 +59,12 @@ impl<B: Backend> Sparse<B> {
 
     fn times_on<I: Spmm>(&self, x: FloatTensor<B>) -> Result<Tensor<B, 2>, FloatTensor<B>> {
         let x = match recast::<_, FloatTensor<I>>(x) {
-            Ok(x) => return Ok(tensor::<B, I>(product(&on::<B, I>(&self.factors), x))),
+            Ok(x) => return Ok(of_primitive::<B, I>(product(&factors_of::<B, I>(&self.factors), x))),
             Err(x) => x,
         };
         let x = recast::<_, FloatTensor<Autodiff<I>>>(x)?;
-        let y = autodiff::product(&on::<B, I>(&self.factors), on::<B, I>(&self.transposed), x);
-        Ok(tensor::<B, Autodiff<I>>(y))
+        let y = autodiff::product(&factors_of::<B, I>(&self.factors), factors_of::<B, I>(&self.transposed), x);
+        Ok(of_primitive::<B, Autodiff<I>>(y))
     }
 }
 
@@ -77,7 +77,7 @@ fn upload<B: Backend>(matrix: Csr, device: &B::Device) -> Vec<Factor<B>> {
             factor.weights.push(0.0);
         }
         let count = factor.weights.len();
-        let weights = Tensor::<B, 1>::from_data(TensorData::new(factor.weights, [count]), device);
+        let weights = Tensor::<B, 1>::from_data(TensorData::new(factor.weights, [count]), (device, DType::F32));
         Factor {
             rows,
             offsets: indices::<B>(&factor.offsets, device).into_primitive(),
@@ -93,11 +93,11 @@ pub(super) fn product<I: Spmm>(factors: &[Factor<I>], x: FloatTensor<I>) -> Floa
 }
 
 /// The factors as `I` has them, which is `B` or what `B` differentiates.
-fn on<B: Backend, I: Backend>(factors: &[Factor<B>]) -> Vec<Factor<I>> {
+fn factors_of<B: Backend, I: Backend>(factors: &[Factor<B>]) -> Vec<Factor<I>> {
     let of = |factor: &Factor<B>| {
-        let ints = |tensor: &IntTensor<B>| same::<_, IntTensor<I>>(tensor.clone());
+        let ints = |tensor: &IntTensor<B>| retyped::<_, IntTensor<I>>(tensor.clone());
         let weights = recast::<_, FloatTensor<I>>(factor.weights.clone())
-            .unwrap_or_else(|weights| same::<_, FloatTensor<Autodiff<I>>>(weights).primitive);
+            .unwrap_or_else(|weights| retyped::<_, FloatTensor<Autodiff<I>>>(weights).primitive);
         Factor { rows: factor.rows, offsets: ints(&factor.offsets), columns: ints(&factor.columns), weights }
     };
     factors.iter().map(of).collect()
