@@ -130,3 +130,21 @@ fn forward_is_the_same_with_and_without_autodiff() {
     let plain: Vec<f32> = train.valid().forward(&batch(), &FlexDevice).into_data().to_vec().unwrap();
     support::assert_close(&tracked, &plain, 1e-6);
 }
+
+/// Of the last layer nothing else is computed, and what is dropped is the same.
+#[test]
+fn pooled_first_tokens_are_those_of_all_states() {
+    let options = FolderOptions::default().with_pooling(embed::Pooling::Cls);
+    let bert = load_bert::<Flex>(golden("tiny_bert"), &options, &FlexDevice).unwrap().encoder;
+    let texts = TokenBatch::from_rows([vec![2, 7, 8, 9, 3], vec![2, 3], vec![2, 7, 7, 12, 40, 41, 3]]);
+    for dropout in [None, Some(embed::Dropout::new(0.3, vec![5, 6, 7]))] {
+        let states: Vec<f32> = bert.token_states(&texts, dropout.as_ref(), &FlexDevice).into_data().to_vec().unwrap();
+        let first = texts.offsets()[..3].iter().flat_map(|&at| {
+            let row = &states[at * bert.dim()..][..bert.dim()];
+            let norm = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+            row.iter().map(move |value| value / norm)
+        });
+        let pooled = bert.forward_training(&texts, dropout.as_ref(), &FlexDevice);
+        support::assert_close(&pooled.into_data().to_vec::<f32>().unwrap(), &first.collect::<Vec<_>>(), 1e-6);
+    }
+}

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::BertConfig;
-use crate::ops::{self, Spans};
+use crate::ops::{self, Picks, Spans};
 use crate::weights::{constant, normal};
 use crate::{Dropout, Precision, TokenBatch};
 
@@ -69,16 +69,26 @@ impl<B: Backend> Layer<B> {
         }
     }
 
-    pub(super) fn forward(
+    pub(super) fn forward(&self, x: Tensor<B, 2>, of: &Within<'_, B>, dropped: &mut Dropped<'_, B>) -> Tensor<B, 2> {
+        let context = self.attend(x.clone(), of);
+        self.finish(context, x, of, dropped)
+    }
+
+    /// What every row attends to.
+    pub(super) fn attend(&self, x: Tensor<B, 2>, of: &Within<'_, B>) -> Tensor<B, 2> {
+        let qkv = ops::dense(x, self.qkv.weight.val(), Some(self.qkv.bias.val()), of.precision);
+        ops::attention(qkv, of.spans, of.config.num_attention_heads, of.precision)
+    }
+
+    /// The rest, which is of each row alone.
+    pub(super) fn finish(
         &self,
+        context: Tensor<B, 2>,
         x: Tensor<B, 2>,
-        spans: &Spans<B>,
-        (config, precision): (&BertConfig, Precision),
+        of: &Within<'_, B>,
         dropped: &mut Dropped<'_, B>,
     ) -> Tensor<B, 2> {
-        let eps = config.layer_norm_eps;
-        let qkv = ops::dense(x.clone(), self.qkv.weight.val(), Some(self.qkv.bias.val()), precision);
-        let context = ops::attention(qkv, spans, config.num_attention_heads, precision);
+        let (eps, precision) = (of.config.layer_norm_eps, of.precision);
         let attended = self.attention_output.product(context, precision);
         let (attended, bias) = dropped.output(attended, self.attention_output.bias.val());
         let x = self.attention_norm.forward(attended, (x, bias), eps);
@@ -89,23 +99,40 @@ impl<B: Backend> Layer<B> {
     }
 }
 
+/// What a layer needs to know beside its rows.
+pub(super) struct Within<'a, B: Backend> {
+    pub(super) spans: &'a Spans<B>,
+    pub(super) config: &'a BertConfig,
+    pub(super) precision: Precision,
+}
+
 /// Dropout at one place after another, if there is any.
 pub(super) struct Dropped<'a, B: Backend> {
     dropout: Option<&'a Dropout>,
     tokens: &'a TokenBatch,
     device: &'a B::Device,
     place: u64,
+    rows: Option<&'a Picks<B>>,
 }
 
 impl<'a, B: Backend> Dropped<'a, B> {
     pub(super) fn new(dropout: Option<&'a Dropout>, tokens: &'a TokenBatch, device: &'a B::Device) -> Self {
-        Self { dropout, tokens, device, place: 0 }
+        Self { dropout, tokens, device, place: 0, rows: None }
+    }
+
+    /// The same, from the next place on, of some rows.
+    pub(super) fn at(self, rows: &'a Picks<B>) -> Self {
+        Self { rows: Some(rows), ..self }
     }
 
     /// `x` at the next place.
     pub(super) fn next(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let Some(dropout) = self.dropout else { return x };
         let mask = dropout.mask(self.tokens, x.dims()[1], self.place, self.device);
+        let mask = match self.rows {
+            Some(rows) => rows.of(mask),
+            None => mask,
+        };
         self.place += 1;
         x * mask
     }

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use super::Bert;
 use super::layer::{Dense, Norm};
 use crate::folder::weights_of;
-use crate::ops::{self, Picks};
+use crate::ops::{self, Picks, Spans};
 use crate::weights::initialized;
 use crate::{Dropout, EmbedError, TokenBatch};
 
@@ -106,8 +106,13 @@ impl<B: Backend> MaskedBert<B> {
     ) -> Tensor<B, 2> {
         let past = places.iter().find(|&&place| place as usize >= tokens.total());
         assert!(past.is_none(), "place {past:?} of {} tokens", tokens.total());
-        let picked = Picks::new(places, tokens.total(), device);
-        let states = picked.of(self.bert.token_states(tokens, dropout, device));
+        self.bert.check(tokens);
+        let states = if places.is_empty() {
+            Tensor::zeros([0, self.bert.config().hidden_size], device)
+        } else {
+            let (places, spans) = (Picks::new(places, tokens.total(), device), Spans::new(tokens, device));
+            self.bert.states_at(&places, tokens, &spans, dropout, device)
+        };
         let Head { dense, norm, bias: of_words } = &self.head;
         let precision = self.bert.precision();
         let states = ops::bias_gelu(dense.product(states, precision), dense.bias.val());

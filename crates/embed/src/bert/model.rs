@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::BertConfig;
-use super::layer::{Dropped, Layer, Norm};
+use super::layer::{Dropped, Layer, Norm, Within};
 use crate::ops::{self, Picks, Spans};
 use crate::weights::normal;
 use crate::{Dropout, EmbedError, Encoder, Precision, TokenBatch};
@@ -160,25 +160,56 @@ impl<B: Backend> Bert<B> {
         device: &B::Device,
     ) -> Tensor<B, 2> {
         let mut dropped = Dropped::new(dropout, tokens, device);
-        let embedded = dropped.next(self.embed_tokens(tokens, device));
-        self.layers
-            .iter()
-            .fold(embedded, |x, layer| layer.forward(x, spans, (&self.config, self.precision), &mut dropped))
+        self.through(&self.layers, tokens, spans, &mut dropped, device)
     }
 
-    fn pool(&self, x: Tensor<B, 2>, tokens: &TokenBatch, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
-        match self.pooling {
-            Pooling::Mean if self.leaves_out_prompts(tokens) => {
-                let places = places_after_prompts(tokens);
-                let x = Picks::new(places.ids(), tokens.total(), device).of(x);
-                ops::segment_mean(x, &Spans::new(&places, device))
-            }
-            Pooling::Mean => ops::segment_mean(x, spans),
-            Pooling::Cls => {
-                let first: Vec<u32> = spans.offsets().iter().map(|&at| at as u32).take(spans.len()).collect();
-                Picks::new(&first, tokens.total(), device).of(x)
-            }
+    /// The states of some rows, `[rows, hidden]`: of the last layer all but attention is computed of these alone.
+    pub(super) fn states_at(
+        &self,
+        rows: &Picks<B>,
+        tokens: &TokenBatch,
+        spans: &Spans<B>,
+        dropout: Option<&Dropout>,
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let Some((last, before)) = self.layers.split_last() else {
+            return rows.of(self.states(tokens, spans, dropout, device));
+        };
+        let mut dropped = Dropped::new(dropout, tokens, device);
+        let x = self.through(before, tokens, spans, &mut dropped, device);
+        let within = self.within(spans);
+        let context = last.attend(x.clone(), &within);
+        last.finish(rows.of(context), rows.of(x), &within, &mut dropped.at(rows))
+    }
+
+    fn first_rows(&self, spans: &Spans<B>, device: &B::Device) -> Picks<B> {
+        let (rows, offsets) = spans.offsets().split_last().map_or((0, &[][..]), |(rows, offsets)| (*rows, offsets));
+        Picks::new(&offsets.iter().map(|&at| at as u32).collect::<Vec<u32>>(), rows, device)
+    }
+
+    fn through(
+        &self,
+        layers: &[Layer<B>],
+        tokens: &TokenBatch,
+        spans: &Spans<B>,
+        dropped: &mut Dropped<'_, B>,
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let embedded = dropped.next(self.embed_tokens(tokens, device));
+        layers.iter().fold(embedded, |x, layer| layer.forward(x, &self.within(spans), dropped))
+    }
+
+    fn within<'a>(&'a self, spans: &'a Spans<B>) -> Within<'a, B> {
+        Within { spans, config: &self.config, precision: self.precision }
+    }
+
+    fn mean(&self, x: Tensor<B, 2>, tokens: &TokenBatch, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
+        if !self.leaves_out_prompts(tokens) {
+            return ops::segment_mean(x, spans);
         }
+        let places = places_after_prompts(tokens);
+        let x = Picks::new(places.ids(), tokens.total(), device).of(x);
+        ops::segment_mean(x, &Spans::new(&places, device))
     }
 
     fn leaves_out_prompts(&self, tokens: &TokenBatch) -> bool {
@@ -187,7 +218,7 @@ impl<B: Backend> Bert<B> {
     }
 
     #[track_caller]
-    fn check(&self, tokens: &TokenBatch) {
+    pub(super) fn check(&self, tokens: &TokenBatch) {
         let (longest, most) = (tokens.longest(), self.config.max_position_embeddings);
         assert!(longest <= most, "a row of {longest} tokens, the model has {most} positions");
         check_ids(tokens, self.config.vocab_size);
@@ -259,8 +290,16 @@ impl<B: Backend> Encoder<B> for Bert<B> {
         let dropout = dropout.map(|dropout| dropout.of_full(tokens));
         ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
             let spans = Spans::new(tokens, device);
-            let states = self.states(tokens, &spans, dropout.as_ref(), device);
-            self.pool(states, tokens, &spans, device)
+            match self.pooling {
+                Pooling::Cls => {
+                    let first = self.first_rows(&spans, device);
+                    self.states_at(&first, tokens, &spans, dropout.as_ref(), device)
+                }
+                Pooling::Mean => {
+                    let states = self.states(tokens, &spans, dropout.as_ref(), device);
+                    self.mean(states, tokens, &spans, device)
+                }
+            }
         })
     }
 }
