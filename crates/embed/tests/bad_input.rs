@@ -126,7 +126,7 @@ fn unknown_pooling_and_modules_are_refused() {
 fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
     let new = "folders/st-6.2.0";
     let changes = [
-        ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"lasttoken\"", "pooling_mode = \"lasttoken\""),
+        ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"attention\"", "pooling_mode = \"attention\""),
         ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "[\"cls\", \"mean\"]", "pooling_mode"),
         ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"cls\"", "include_prompt = false"),
         ("prompts", "config_sentence_transformers.json", "{", "{\"truncate_dim\": 4, ", "truncate_dim = 4"),

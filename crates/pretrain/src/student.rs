@@ -107,6 +107,9 @@ impl From<PoolingKind> for Pooling {
         match pooling {
             PoolingKind::Mean => Self::Mean,
             PoolingKind::Cls => Self::Cls,
+            PoolingKind::LastToken => Self::LastToken,
+            PoolingKind::Max => Self::Max,
+            PoolingKind::WeightedMean => Self::WeightedMean,
         }
     }
 }

@@ -23,6 +23,12 @@ pub enum Pooling {
     Mean,
     /// The first token, `[CLS]`.
     Cls,
+    /// The last token.
+    LastToken,
+    /// Of each column the largest value.
+    Max,
+    /// The mean over all tokens, a token weighing as much as its place is from the start, the first 1.
+    WeightedMean,
 }
 
 /// BERT's encoder with pooling and unit norm, over packed rows: no padding is computed outside attention.
@@ -97,12 +103,12 @@ impl<B: Backend> Bert<B> {
         self
     }
 
-    /// Whether the mean is also over the tokens of a [prompt](crate::TextTokenizer::encode_after).
+    /// Whether what is over all tokens is also over those of a [prompt](crate::TextTokenizer::encode_after).
     pub fn include_prompt(&self) -> bool {
         self.include_prompt
     }
 
-    /// The same weights with the tokens of a prompt in the mean, or not; every token attends to them either way.
+    /// The same weights with the tokens of a prompt in what is over all tokens, or not; every token attends to them either way.
     pub fn with_include_prompt(mut self, include_prompt: bool) -> Self {
         self.include_prompt = include_prompt;
         self
@@ -182,11 +188,6 @@ impl<B: Backend> Bert<B> {
         last.finish(rows.of(context), rows.of(x), &within, &mut dropped.at(rows))
     }
 
-    fn first_rows(&self, spans: &Spans<B>, device: &B::Device) -> Picks<B> {
-        let (rows, offsets) = spans.offsets().split_last().map_or((0, &[][..]), |(rows, offsets)| (*rows, offsets));
-        Picks::new(&offsets.iter().map(|&at| at as u32).collect::<Vec<u32>>(), rows, device)
-    }
-
     fn through(
         &self,
         layers: &[Layer<B>],
@@ -203,18 +204,53 @@ impl<B: Backend> Bert<B> {
         Within { spans, config: &self.config, precision: self.precision }
     }
 
-    fn mean(&self, x: Tensor<B, 2>, tokens: &TokenBatch, spans: &Spans<B>, device: &B::Device) -> Tensor<B, 2> {
-        if !self.leaves_out_prompts(tokens) {
-            return ops::segment_mean(x, spans);
+    /// One vector of each text, none of which is empty.
+    fn pooled(&self, tokens: &TokenBatch, dropout: Option<&Dropout>, device: &B::Device) -> Tensor<B, 2> {
+        let spans = Spans::new(tokens, device);
+        let one_of_each = |row: fn(&[usize]) -> usize| {
+            let rows: Vec<u32> = spans.offsets().windows(2).map(|span| row(span) as u32).collect();
+            self.states_at(&Picks::new(&rows, tokens.total(), device), tokens, &spans, dropout, device)
+        };
+        match self.pooling {
+            Pooling::Cls => one_of_each(|span| span[0]),
+            Pooling::LastToken => one_of_each(|span| span[1] - 1),
+            Pooling::Mean | Pooling::Max | Pooling::WeightedMean => {
+                let x = self.states(tokens, &spans, dropout, device);
+                if !self.leaves_out_prompts(tokens) {
+                    return self.over_all(x, tokens, &spans, |_| 0);
+                }
+                let places = places_after_prompts(tokens);
+                let x = Picks::new(places.ids(), tokens.total(), device).of(x);
+                self.over_all(x, &places, &Spans::new(&places, device), |row| tokens.prompt_len(row))
+            }
         }
-        let places = places_after_prompts(tokens);
-        let x = Picks::new(places.ids(), tokens.total(), device).of(x);
-        ops::segment_mean(x, &Spans::new(&places, device))
+    }
+
+    /// What is made of all rows of each text, before which there are so many.
+    fn over_all(
+        &self,
+        x: Tensor<B, 2>,
+        tokens: &TokenBatch,
+        spans: &Spans<B>,
+        before: impl Fn(usize) -> usize,
+    ) -> Tensor<B, 2> {
+        match self.pooling {
+            Pooling::Max => ops::segment_max(x, spans),
+            Pooling::WeightedMean => {
+                let of_row = |row: usize| {
+                    let places = before(row) + 1..=before(row) + tokens.row_len(row);
+                    let sum: usize = places.clone().sum();
+                    places.map(move |place| place as f32 / sum as f32)
+                };
+                ops::segment_sum(x, (0..tokens.len()).flat_map(of_row).collect(), spans)
+            }
+            _ => ops::segment_mean(x, spans),
+        }
     }
 
     fn leaves_out_prompts(&self, tokens: &TokenBatch) -> bool {
-        let mean = self.pooling == Pooling::Mean && !self.include_prompt;
-        mean && (0..tokens.len()).any(|row| tokens.prompt_len(row) > 0)
+        let some = matches!(self.pooling, Pooling::Mean | Pooling::Max | Pooling::WeightedMean) && !self.include_prompt;
+        some && (0..tokens.len()).any(|row| tokens.prompt_len(row) > 0)
     }
 
     #[track_caller]
@@ -289,17 +325,7 @@ impl<B: Backend> Encoder<B> for Bert<B> {
         };
         let dropout = dropout.map(|dropout| dropout.of_full(tokens));
         ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
-            let spans = Spans::new(tokens, device);
-            match self.pooling {
-                Pooling::Cls => {
-                    let first = self.first_rows(&spans, device);
-                    self.states_at(&first, tokens, &spans, dropout.as_ref(), device)
-                }
-                Pooling::Mean => {
-                    let states = self.states(tokens, &spans, dropout.as_ref(), device);
-                    self.mean(states, tokens, &spans, device)
-                }
-            }
+            self.pooled(tokens, dropout.as_ref(), device)
         })
     }
 }

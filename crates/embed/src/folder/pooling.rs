@@ -53,16 +53,29 @@ impl FolderPooling {
     }
 }
 
+/// The modes by the names of both forms. Vectors have norm 1, so that the mean times the root of the count is the mean.
+const MODES: [(&str, &str, Pooling); 6] = [
+    ("mean", MEAN, Pooling::Mean),
+    ("cls", "pooling_mode_cls_token", Pooling::Cls),
+    ("lasttoken", "pooling_mode_lasttoken", Pooling::LastToken),
+    ("max", "pooling_mode_max_tokens", Pooling::Max),
+    ("weightedmean", "pooling_mode_weightedmean_tokens", Pooling::WeightedMean),
+    ("mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", Pooling::Mean),
+];
+
+/// The key of the flag of a mode.
+pub(super) fn flag(pooling: Pooling) -> &'static str {
+    MODES.iter().find(|mode| mode.2 == pooling).map_or(MEAN, |mode| mode.1)
+}
+
 fn named(settings: &Settings, mode: &Value) -> Result<Pooling, EmbedError> {
     let one = match mode {
         Value::Array(modes) if modes.len() == 1 => &modes[0],
         other => other,
     };
-    match one.as_str() {
-        Some("mean") => Ok(Pooling::Mean),
-        Some("cls") => Ok(Pooling::Cls),
-        _ => Err(settings.unsupported("pooling_mode", mode, "\"mean\" or \"cls\"")),
-    }
+    let known = one.as_str().and_then(|name| MODES.iter().find(|mode| mode.0 == name));
+    let supported = || MODES.map(|(name, ..)| format!("\"{name}\"")).join(", ");
+    known.map(|mode| mode.2).ok_or_else(|| settings.unsupported("pooling_mode", mode, supported()))
 }
 
 fn flagged(settings: &Settings) -> Result<Pooling, EmbedError> {
@@ -72,12 +85,12 @@ fn flagged(settings: &Settings) -> Result<Pooling, EmbedError> {
         settings.iter().filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true));
     let others = flags.map(|(key, _)| key).filter(|key| *key != MEAN);
     let chosen: Vec<&str> = mean.then_some(MEAN).into_iter().chain(others).collect();
-    match chosen.as_slice() {
-        [MEAN] => Ok(Pooling::Mean),
-        ["pooling_mode_cls_token"] => Ok(Pooling::Cls),
-        other => {
-            let supported = "pooling_mode_mean_tokens or pooling_mode_cls_token";
-            Err(settings.unsupported("pooling_mode", format!("[{}]", other.join(", ")), supported))
-        }
-    }
+    let known = match chosen.as_slice() {
+        [one] => MODES.iter().find(|mode| mode.1 == *one),
+        _ => None,
+    };
+    let supported = || format!("one of {}", MODES.map(|(_, flag, _)| flag).join(", "));
+    known
+        .map(|mode| mode.2)
+        .ok_or_else(|| settings.unsupported("pooling_mode", format!("[{}]", chosen.join(", ")), supported()))
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::ExportOptions;
 use super::layout::{ModuleEntry, NORMALIZE, POOLING, STATIC, TRANSFORMER};
+use super::pooling::flag;
 use super::replace::replace_folder;
 use crate::{Bert, EmbedError, Encoder, Pooling, Prompts, SaveFolder, StaticEncoder, TextTokenizer};
 
@@ -51,17 +52,19 @@ impl<B: Backend> Bert<B> {
 
     /// A flag for each mode, which every version reads.
     fn pooling_config(&self) -> Value {
-        json!({
+        let mut config = json!({
             "word_embedding_dimension": self.dim(),
-            "pooling_mode_cls_token": self.pooling() == Pooling::Cls,
-            "pooling_mode_mean_tokens": self.pooling() == Pooling::Mean,
+            "pooling_mode_cls_token": false,
+            "pooling_mode_mean_tokens": false,
             "pooling_mode_max_tokens": false,
             "pooling_mode_mean_sqrt_len_tokens": false,
             "pooling_mode_weightedmean_tokens": false,
             "pooling_mode_lasttoken": false,
             // With CLS pooling versions differ in what leaving out means, and nothing is left out here.
             "include_prompt": self.include_prompt() || self.pooling() == Pooling::Cls,
-        })
+        });
+        config[flag(self.pooling())] = true.into();
+        config
     }
 }
 

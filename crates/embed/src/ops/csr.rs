@@ -28,6 +28,13 @@ impl Csr {
         Self { offsets: offsets.iter().map(|&at| at as u32).collect(), columns, weights, width }
     }
 
+    /// Row `r` has the weights of the columns from one of `offsets` to the next.
+    pub(super) fn sums(offsets: &[usize], weights: Vec<f32>) -> Self {
+        let width = weights.len();
+        let columns = (0..width as u32).collect();
+        Self { offsets: offsets.iter().map(|&at| at as u32).collect(), columns, weights, width }
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -145,6 +152,7 @@ mod tests {
     #[test]
     fn picks_and_means_are_what_they_say() {
         assert_eq!(dense(&Csr::picks([Some(2), None, Some(0)], 3)), [[0.0, 0.0, 1.0], [0.0; 3], [1.0, 0.0, 0.0]]);
+        assert_eq!(dense(&Csr::sums(&[0, 2, 2, 3], vec![0.5, 2.0, 3.0])), [[0.5, 2.0, 0.0], [0.0; 3], [0.0, 0.0, 3.0]]);
         assert_eq!(dense(&Csr::means(&[0, 2, 3], vec![1, 1, 0], 2)), [[0.0, 1.0], [1.0, 0.0]]);
     }
 }

@@ -105,6 +105,20 @@ pub(crate) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Ten
     tensor::segment_mean(x, spans)
 }
 
+/// Sum of the rows of each text times their weights: `[n, d]` to `[texts, d]`.
+pub(crate) fn segment_sum<B: Backend>(x: Tensor<B, 2>, weights: Vec<f32>, spans: &Spans<B>) -> Tensor<B, 2> {
+    #[cfg(feature = "_cube")]
+    if let Some(sums) = cube::Sparse::new(|| csr::Csr::sums(spans.offsets(), weights.clone()), spans.device()) {
+        return sums.times(x);
+    }
+    tensor::segment_sum(x, &weights, spans)
+}
+
+/// The largest value of each column of each text: `[n, d]` to `[texts, d]`.
+pub(crate) fn segment_max<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Tensor<B, 2> {
+    tensor::segment_max(x, spans)
+}
+
 /// Mean of the table's rows `ids` of each text: `[vocab, d]` to `[texts, d]`.
 pub(crate) fn bag_mean<B: Backend>(table: Tensor<B, 2>, ids: &[u32], spans: &Spans<B>) -> Tensor<B, 2> {
     #[cfg(feature = "flex")]

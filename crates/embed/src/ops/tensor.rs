@@ -61,16 +61,38 @@ pub(super) fn attention<B: Backend>(
 }
 
 pub(super) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Tensor<B, 2> {
+    let shares = spans.offsets().windows(2).flat_map(|span| {
+        let count = span[1] - span[0];
+        std::iter::repeat_n(1.0 / count as f32, count)
+    });
+    segment_sum(x, &shares.collect::<Vec<f32>>(), spans)
+}
+
+/// Of each text the sum of its rows times their weights.
+pub(super) fn segment_sum<B: Backend>(x: Tensor<B, 2>, weights: &[f32], spans: &Spans<B>) -> Tensor<B, 2> {
     let padded = spans.padded();
     let [texts, longest] = padded.grid;
     let hidden = x.dims()[1];
     let grid = padded.rows.of(x).reshape([texts, longest, hidden]);
-    let shares = spans.offsets().windows(2).flat_map(|span| {
-        let count = span[1] - span[0];
-        (0..longest).map(move |at| if at < count { 1.0 / count as f32 } else { 0.0 })
+    let weights = spans.offsets().windows(2).flat_map(|span| {
+        let padding = longest - (span[1] - span[0]);
+        weights[span[0]..span[1]].iter().copied().chain(std::iter::repeat_n(0.0, padding))
     });
-    let shares = TensorData::new(shares.collect::<Vec<f32>>(), [texts, longest, 1]);
-    (grid * Tensor::from_data(shares, spans.device())).sum_dim(1).reshape([texts, hidden])
+    let weights = TensorData::new(weights.collect::<Vec<f32>>(), [texts, longest, 1]);
+    (grid * Tensor::from_data(weights, spans.device())).sum_dim(1).reshape([texts, hidden])
+}
+
+/// Of each text the largest value of each column.
+pub(super) fn segment_max<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Tensor<B, 2> {
+    let padded = spans.padded();
+    let [texts, longest] = padded.grid;
+    let hidden = x.dims()[1];
+    let grid = padded.rows.of(x).reshape([texts, longest, hidden]);
+    let grid = match &padded.bias {
+        Some(bias) => grid + bias.clone().reshape([texts, longest, 1]),
+        None => grid,
+    };
+    grid.max_dim(1).reshape([texts, hidden])
 }
 
 /// The distinct tokens' rows times a `[texts, distinct]` matrix of shares: forward and backward are matrix products, and nothing of

@@ -105,6 +105,12 @@ pub enum PoolingKind {
     Mean,
     /// The first token's vector.
     Cls,
+    /// The last token's vector.
+    LastToken,
+    /// Of each column the largest value.
+    Max,
+    /// The mean over tokens, a token weighing as much as its place is from the start.
+    WeightedMean,
 }
 
 impl StudentConfig {

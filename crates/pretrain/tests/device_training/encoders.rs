@@ -73,7 +73,13 @@ fn berts_are_those_of_the_processor() {
     }
     let _alone = crate::TAPE.write();
     let prompted = texts().with_prompts(2);
-    for (pooling, texts) in [(Pooling::Mean, &texts()), (Pooling::Cls, &texts()), (Pooling::Mean, &prompted)] {
+    for (pooling, texts) in [
+        (Pooling::Mean, &texts()),
+        (Pooling::Cls, &texts()),
+        (Pooling::Mean, &prompted),
+        (Pooling::Max, &texts()),
+        (Pooling::WeightedMean, &prompted),
+    ] {
         compare(&of::<Autodiff<Flex>>(pooling, texts), &of::<Autodiff<Wgpu>>(pooling, texts));
     }
 }
