@@ -226,7 +226,7 @@ impl<B: Backend> Bert<B> {
         }
     }
 
-    /// What is made of all rows of each text, before which there are so many.
+    /// What is made of all rows of each text, of which `before` so many are left out.
     fn over_all(
         &self,
         x: Tensor<B, 2>,
