@@ -18,7 +18,7 @@ mod tokenizer;
 mod tokens;
 mod weights;
 
-pub use bert::{Bert, BertConfig, MaskedBert, Pooling};
+pub use bert::{Bert, BertConfig, Family, MaskedBert, Pooling};
 pub use blocks::{embed_blocks, embed_to_npy};
 pub use document_frequency::inverse_document_frequency;
 pub use dropout::Dropout;

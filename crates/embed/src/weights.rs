@@ -1,51 +1,93 @@
 //! Tensors of a `model.safetensors`, as f32.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
 
 use burn::module::{Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Shape, Tensor, TensorData};
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Deserialize;
 
 use crate::EmbedError;
+use crate::folder::read_json;
 
-/// Bytes of a safetensors file, whole in memory.
+/// Bytes of a safetensors file, whole in memory, or of the pieces that an index beside it names.
 pub(crate) struct WeightFile {
+    /// The file, or the index.
     path: PathBuf,
-    bytes: Vec<u8>,
+    pieces: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// The tensors of a [`WeightFile`], by name.
 pub(crate) struct Weights<'a> {
     path: &'a Path,
-    tensors: SafeTensors<'a>,
+    pieces: Vec<SafeTensors<'a>>,
     prefix: &'static str,
 }
 
+/// `model.safetensors.index.json`: the piece of each tensor.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
 impl WeightFile {
+    /// The file of a folder; where there is an index instead, the pieces that it names.
     pub(crate) fn read(folder: &Path, file: &str) -> Result<Self, EmbedError> {
         let path = folder.join(file);
-        if !path.is_file() {
+        let index = format!("{file}.index.json");
+        if path.is_file() {
+            let bytes = read(&path)?;
+            return Ok(WeightFile { pieces: vec![(path.clone(), bytes)], path });
+        }
+        if !folder.join(&index).is_file() {
             return Err(EmbedError::MissingFile { folder: folder.into(), file: file.into() });
         }
-        let bytes = std::fs::read(&path).map_err(|source| EmbedError::Read { path: path.clone(), source })?;
-        Ok(WeightFile { path, bytes })
+        let Index { weight_map } = read_json(folder, &index)?;
+        let files: BTreeSet<String> = weight_map.into_values().collect();
+        let pieces = files.into_iter().map(|file| {
+            let is_name = Path::new(&file).components().all(|part| matches!(part, Component::Normal(_)));
+            if !is_name {
+                let (key, range) = ("weight_map".into(), "names of files in the folder".into());
+                return Err(EmbedError::OutOfRange { path: Some(folder.join(&index)), key, value: file, range });
+            }
+            let path = folder.join(&file);
+            if !path.is_file() {
+                return Err(EmbedError::MissingFile { folder: folder.into(), file });
+            }
+            let bytes = read(&path)?;
+            Ok((path, bytes))
+        });
+        Ok(WeightFile { path: folder.join(&index), pieces: pieces.collect::<Result<_, _>>()? })
     }
 
-    /// The file's tensors; `prefix` is dropped from every name where the file has it on `probe`.
-    pub(crate) fn tensors(&self, prefix: &'static str, probe: &str) -> Result<Weights<'_>, EmbedError> {
-        let tensors = SafeTensors::deserialize(&self.bytes)
-            .map_err(|source| EmbedError::Safetensors { path: self.path.clone(), source })?;
-        let prefixed = !prefix.is_empty() && tensors.tensor(&format!("{prefix}{probe}")).is_ok();
-        Ok(Weights { path: &self.path, tensors, prefix: if prefixed { prefix } else { "" } })
+    /// The file's tensors. Of the pairs of a prefix and a name that are given, the prefix of the first that the file has together is dropped from
+    /// every name.
+    pub(crate) fn tensors(&self, probes: &[(&'static str, &str)]) -> Result<Weights<'_>, EmbedError> {
+        let pieces = self.pieces.iter().map(|(path, bytes)| {
+            SafeTensors::deserialize(bytes).map_err(|source| EmbedError::Safetensors { path: path.clone(), source })
+        });
+        let mut weights = Weights { path: &self.path, pieces: pieces.collect::<Result<_, _>>()?, prefix: "" };
+        let prefixed = probes.iter().find(|(prefix, name)| weights.has(&format!("{prefix}{name}")));
+        weights.prefix = prefixed.map_or("", |(prefix, _)| prefix);
+        Ok(weights)
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, EmbedError> {
+    std::fs::read(path).map_err(|source| EmbedError::Read { path: path.into(), source })
 }
 
 impl Weights<'_> {
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.tensors.tensor(&format!("{}{name}", self.prefix)).is_ok()
+        self.find(name).is_some()
+    }
+
+    /// The error of a file that lacks a tensor.
+    pub(crate) fn missing(&self, name: &str) -> EmbedError {
+        EmbedError::MissingTensor { path: self.path.into(), tensor: name.into() }
     }
 
     /// The file, for messages.
@@ -94,9 +136,12 @@ impl Weights<'_> {
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'_>, EmbedError> {
-        self.tensors
-            .tensor(&format!("{}{name}", self.prefix))
-            .map_err(|_| EmbedError::MissingTensor { path: self.path.into(), tensor: name.into() })
+        self.find(name).ok_or_else(|| self.missing(name))
+    }
+
+    fn find(&self, name: &str) -> Option<TensorView<'_>> {
+        let name = format!("{}{name}", self.prefix);
+        self.pieces.iter().find_map(|tensors| tensors.tensor(&name).ok())
     }
 }
 

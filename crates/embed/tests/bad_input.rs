@@ -88,7 +88,7 @@ fn other_models_are_refused_with_the_setting() {
     let changes = [
         ("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"gelu_new\"", "hidden_act = gelu_new"),
         ("\"model_type\": \"bert\"", "\"model_type\": \"t5\"", "model_type = t5"),
-        ("\"absolute\"", "\"relative_key\"", "position_embedding_type = relative_key"),
+        ("\"absolute\"", "\"relative_key\"", "position_embedding_type = \"relative_key\""),
         ("\"num_attention_heads\": 2", "\"num_attention_heads\": 3", "num_attention_heads = 3"),
     ];
     for (from, to, expected) in changes {
@@ -110,7 +110,7 @@ fn unknown_pooling_and_modules_are_refused() {
     );
     assert!(matches!(error_of(copy.path()), EmbedError::Unsupported { .. }));
     let modules = [
-        ("models.Normalize", "models.Dense", "Dense"),
+        ("models.Normalize", "models.LayerNorm", "LayerNorm"),
         ("models.Pooling", "models.WeightedLayerPooling", "WeightedLayerPooling"),
         ("sentence_transformers.models.Transformer", "custom_st.Transformer", "custom_st.Transformer"),
     ];
@@ -129,7 +129,7 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"attention\"", "pooling_mode = \"attention\""),
         ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "[\"cls\", \"mean\"]", "pooling_mode"),
         ("prompts_left_out", "1_Pooling/config.json", "\"mean\"", "\"cls\"", "include_prompt = false"),
-        ("prompts", "config_sentence_transformers.json", "{", "{\"truncate_dim\": 4, ", "truncate_dim = 4"),
+        ("prompts", "config_sentence_transformers.json", "{", "{\"truncate_dim\": 0, ", "truncate_dim = 0"),
         ("prompts", "config_sentence_transformers.json", "\"SentenceTransformer\"", "\"SparseEncoder\"", "model_type"),
         ("prompts", "sentence_bert_config.json", "last_hidden_state", "logits", "modality_config"),
         ("prompts", "2_Normalize/config.json", "sentence_embedding", "token_embeddings", "module_input_name"),
@@ -144,6 +144,41 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         ),
         ("tokenizer_limit", "sentence_bert_config.json", "{", "{\"max_seq_length\": 0,", "max_seq_length = 0"),
         ("static_truncated", "tokenizer.json", "\"Right\"", "\"Left\"", "truncation.direction = Left"),
+        ("../../families/bert_dense", "2_Dense/config.json", ".Tanh", ".Softplus", "activation_function"),
+        (
+            "../../families/bert_dense",
+            "2_Dense/config.json",
+            "\"in_features\": 16",
+            "\"in_features\": 8",
+            "in_features = 8",
+        ),
+        ("../../families/bert_dense", "2_Dense/config.json", "{", "{\"use_residual\": true, ", "use_residual = true"),
+        ("../../families/nomic_bert_hub", "config.json", "\"prenorm\": false", "\"prenorm\": true", "prenorm = true"),
+        ("../../families/nomic_bert_hub", "config.json", "{", "{\"num_experts\": 8,", "num_experts = 8"),
+        ("../../families/nomic_bert_hub", "config.json", "\"swiglu\"", "\"gelu\"", "activation_function = gelu"),
+        (
+            "../../families/mpnet",
+            "config.json",
+            "_buckets\": 32",
+            "_buckets\": 64",
+            "relative_attention_num_buckets = 64",
+        ),
+        ("../../families/modernbert", "config.json", "\"sliding_attention\"", "\"no_attention\"", "layer_types"),
+        ("../../families/modernbert", "config.json", "\"default\"", "\"yarn\"", "rope_parameters.rope_type = yarn"),
+        (
+            "../../families/modernbert",
+            "config.json",
+            "\"local_attention\": 4",
+            "\"local_attention\": -1",
+            "local_attention = -1",
+        ),
+        (
+            "../../families/roberta",
+            "config.json",
+            "\"max_position_embeddings\": ",
+            "\"max_position_embeddings\": 2, \"_\": ",
+            "max_position_embeddings = 2 is out of range",
+        ),
         (
             "lowercase",
             "sentence_bert_config.json",
@@ -166,6 +201,21 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
     spoil(copy.path(), "1_Pooling/config.json", &format!("{cls}false"), &format!("{cls}true"));
     let error = error_of(copy.path()).to_string();
     assert!(error.contains("pooling_mode_mean_tokens, pooling_mode_cls_token"), "{error}");
+}
+
+#[test]
+fn pieces_of_weights_that_are_missing_or_elsewhere_are_named() {
+    let copy = copy_of("families/bert_sharded");
+    spoil(copy.path(), "model.safetensors.index.json", "model-00001-of-00004", "../model-00001-of-00004");
+    let error = error_of(copy.path()).to_string();
+    assert!(error.contains("weight_map = ../model-00001-of-00004.safetensors"), "{error}");
+    let copy = copy_of("families/bert_sharded");
+    std::fs::remove_file(copy.path().join("model-00002-of-00004.safetensors")).unwrap();
+    assert!(matches!(error_of(copy.path()), EmbedError::MissingFile { file, .. } if file.starts_with("model-00002")));
+    let copy = copy_of("families/bert_sharded");
+    std::fs::write(copy.path().join("model-00003-of-00004.safetensors"), "no weights").unwrap();
+    let error = error_of(copy.path());
+    assert!(error.to_string().contains("model-00003") && matches!(error, EmbedError::Safetensors { .. }), "{error:?}");
 }
 
 #[test]

@@ -143,9 +143,7 @@ fn minilm_gives_sentence_transformers_vectors() {
         vectors: Vec<Vec<f32>>,
     }
     let Some(folder) = minilm() else {
-        // Past the capture of a passing test, so that it is seen.
-        let reason = b"skipped: no models/all-MiniLM-L6-v2 under $PRETRAIN_SHARED\n";
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), reason);
+        support::skipped("no models/all-MiniLM-L6-v2 under $PRETRAIN_SHARED");
         return;
     };
     let expected: MiniLm = read("minilm.json");

@@ -54,15 +54,15 @@ impl<B: Backend> MaskedBert<B> {
         let (hidden, vocab, std) =
             (bert.config().hidden_size, bert.config().vocab_size, bert.config().initializer_range);
         let head = Head {
-            dense: Dense::init([hidden, hidden], std, device),
-            norm: Norm::init(hidden, device),
+            dense: Dense::init([hidden, hidden], true, std, device),
+            norm: Norm::init(hidden, true, device),
             bias: initialized(Tensor::from_data(log_frequencies(texts, vocab).as_slice(), device)),
         };
         Self { bert, head }
     }
 
-    /// An encoder with the head of the folder that it is from, or a fresh one of `texts` where the folder has none. Words of the head's own
-    /// (`cls.predictions.decoder.weight`) are not read: those of the encoder take their place.
+    /// An encoder with the head of the folder that it is from, or a fresh one of `texts` where the folder has none, or one of another form (ModernBERT's,
+    /// NomicBERT's). Words of the head's own (`cls.predictions.decoder.weight`) are not read: those of the encoder take their place.
     ///
     /// # Errors
     /// `model.safetensors` cannot be read, or has a part of the head alone, or one of another shape.
@@ -115,9 +115,8 @@ impl<B: Backend> MaskedBert<B> {
         };
         let Head { dense, norm, bias: of_words } = &self.head;
         let precision = self.bert.precision();
-        let states = ops::bias_gelu(dense.product(states, precision), dense.bias.val());
-        let (residual, bias) = (states.zeros_like(), dense.bias.val().zeros_like());
-        let states = norm.forward(states, (residual, bias), self.bert.config().layer_norm_eps);
+        let states = ops::bias_gelu(dense.product(states, precision), dense.bias());
+        let states = norm.forward(states, self.bert.config().layer_norm_eps);
         ops::product(states, self.bert.word_embeddings().transpose(), precision) + of_words.val().unsqueeze()
     }
 }

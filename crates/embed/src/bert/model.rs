@@ -3,8 +3,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::BertConfig;
+use super::architecture::Architecture;
 use super::layer::{Dropped, Layer, Norm, Within};
+use super::projection::Projection;
+use super::{BertConfig, Family};
 use crate::ops::{self, Picks, Spans};
 use crate::weights::normal;
 use crate::{Dropout, EmbedError, Encoder, Precision, TokenBatch};
@@ -31,10 +33,11 @@ pub enum Pooling {
     WeightedMean,
 }
 
-/// BERT's encoder with pooling and unit norm, over packed rows: no padding is computed outside attention.
+/// The encoder of a BERT, or of one of its relatives ([`Family`]), with pooling, dense layers behind it where a folder has some, and unit norm. It goes
+/// over packed rows: no padding is computed outside attention.
 ///
 /// # Source
-/// Devlin et al. (2019), arXiv 1810.04805; numerically Hugging Face's `BertModel` without its pooler.
+/// Devlin et al. (2019), arXiv 1810.04805, and what [`Family`] names; numerically Hugging Face's models without their poolers.
 ///
 /// # Examples
 /// ```
@@ -50,12 +53,20 @@ pub enum Pooling {
 #[derive(Module, Debug)]
 pub struct Bert<B: Backend> {
     pub(super) words: Param<Tensor<B, 2>>,
-    pub(super) positions: Param<Tensor<B, 2>>,
-    pub(super) types: Param<Tensor<B, 2>>,
+    pub(super) positions: Option<Param<Tensor<B, 2>>>,
+    pub(super) types: Option<Param<Tensor<B, 2>>>,
     pub(super) norm: Norm<B>,
+    /// What each head adds to scores, by distance: `[buckets, heads]`.
+    pub(super) distances: Option<Param<Tensor<B, 2>>>,
     pub(super) layers: Vec<Layer<B>>,
+    pub(super) last_norm: Option<Norm<B>>,
+    pub(super) projections: Vec<Projection<B>>,
     #[module(skip)]
     pub(super) config: BertConfig,
+    #[module(skip)]
+    pub(super) kind: Architecture,
+    #[module(skip)]
+    pub(super) truncate_dim: Option<usize>,
     #[module(skip)]
     pub(super) pooling: Pooling,
     #[module(skip)]
@@ -71,14 +82,21 @@ impl BertConfig {
     /// What [`validate`](BertConfig::validate) finds.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<Bert<B>, EmbedError> {
         self.validate()?;
-        let table = |rows: usize| normal([rows, self.hidden_size], self.initializer_range, device);
+        let kind = Architecture::of(self)?;
+        let table = |rows: usize, columns: usize| normal([rows, columns], self.initializer_range, device);
+        let norm = || Norm::init(self.hidden_size, kind.biases.norm, device);
         Ok(Bert {
-            words: table(self.vocab_size),
-            positions: table(self.max_position_embeddings),
-            types: table(self.type_vocab_size),
-            norm: Norm::init(self.hidden_size, device),
-            layers: (0..self.num_hidden_layers).map(|_| Layer::init(self, device)).collect(),
+            words: table(self.vocab_size, self.hidden_size),
+            positions: kind.learned_positions.map(|_| table(self.max_position_embeddings, self.hidden_size)),
+            types: (self.type_vocab_size > 0).then(|| table(self.type_vocab_size, self.hidden_size)),
+            norm: norm(),
+            distances: (kind.buckets > 0).then(|| table(kind.buckets, self.num_attention_heads)),
+            layers: (0..self.num_hidden_layers).map(|index| Layer::init(index, self, &kind, device)).collect(),
+            last_norm: kind.pre_norm.then(norm),
+            projections: Vec::new(),
             config: self.clone(),
+            kind,
+            truncate_dim: None,
             pooling: Pooling::Mean,
             include_prompt: true,
             precision: Precision::F32,
@@ -119,6 +137,32 @@ impl<B: Backend> Bert<B> {
         self.precision
     }
 
+    /// The architecture.
+    pub fn family(&self) -> Family {
+        self.config.model_type
+    }
+
+    /// How many of a vector's columns are kept, the first ones, if not all.
+    pub fn truncate_dim(&self) -> Option<usize> {
+        self.truncate_dim
+    }
+
+    /// The same weights with the first `columns` of each vector alone, scaled to norm 1 again (Kusupati et al. 2022, arXiv 2205.13147); all of them
+    /// where it has no more.
+    pub fn with_truncate_dim(mut self, columns: Option<usize>) -> Self {
+        self.truncate_dim = columns.filter(|&columns| columns < self.full_dim());
+        self
+    }
+
+    /// Length of the vectors before they are truncated.
+    pub(crate) fn full_dim(&self) -> usize {
+        self.projections.last().map_or(self.config.hidden_size, |last| last.widths()[1])
+    }
+
+    pub(crate) fn projections(&self) -> &[Projection<B>] {
+        &self.projections
+    }
+
     /// The token table `[vocab, hidden]`.
     pub fn word_embeddings(&self) -> Tensor<B, 2> {
         self.words.val()
@@ -126,10 +170,19 @@ impl<B: Backend> Bert<B> {
 
     fn embed_tokens(&self, tokens: &TokenBatch, device: &B::Device) -> Tensor<B, 2> {
         let words = Picks::new(tokens.ids(), self.config.vocab_size, device).of(self.words.val());
-        let places: Vec<u32> = (0..tokens.len()).flat_map(|row| 0..tokens.row_len(row) as u32).collect();
-        let positions = Picks::new(&places, self.config.max_position_embeddings, device).of(self.positions.val());
-        let segment = self.types.val().narrow(0, 0, 1).reshape([self.config.hidden_size]);
-        self.norm.forward(words, (positions, segment), self.config.layer_norm_eps)
+        let positions = match (&self.positions, self.kind.learned_positions) {
+            (Some(positions), Some(learned)) => {
+                let rows = learned.rows(tokens);
+                Picks::new(&rows, self.config.max_position_embeddings, device).of(positions.val())
+            }
+            _ => words.zeros_like(),
+        };
+        let hidden = self.config.hidden_size;
+        let segment = match &self.types {
+            Some(types) => types.val().narrow(0, 0, 1).reshape([hidden]),
+            None => Tensor::zeros([hidden], device),
+        };
+        self.norm.of_sum(words, (positions, segment), self.config.layer_norm_eps)
     }
 
     /// What the last layer makes of every token, `[tokens.total(), hidden]`, one text after another.
@@ -166,7 +219,9 @@ impl<B: Backend> Bert<B> {
         device: &B::Device,
     ) -> Tensor<B, 2> {
         let mut dropped = Dropped::new(dropout, tokens, device);
-        self.through(&self.layers, tokens, spans, &mut dropped, device)
+        let within = self.within(spans);
+        let x = self.through(self.layers.len(), tokens, &within, &mut dropped, device);
+        self.last(x)
     }
 
     /// The states of some rows, `[rows, hidden]`: of the last layer all but attention is computed of these alone.
@@ -178,30 +233,41 @@ impl<B: Backend> Bert<B> {
         dropout: Option<&Dropout>,
         device: &B::Device,
     ) -> Tensor<B, 2> {
-        let Some((last, before)) = self.layers.split_last() else {
+        let (Some(last), Some(&reach)) = (self.layers.last(), self.kind.layers.last()) else {
             return rows.of(self.states(tokens, spans, dropout, device));
         };
         let mut dropped = Dropped::new(dropout, tokens, device);
-        let x = self.through(before, tokens, spans, &mut dropped, device);
         let within = self.within(spans);
-        let context = last.attend(x.clone(), &within);
-        last.finish(rows.of(context), rows.of(x), &within, &mut dropped.at(rows))
+        let x = self.through(self.layers.len() - 1, tokens, &within, &mut dropped, device);
+        let context = last.attend(x.clone(), reach, &within);
+        self.last(last.finish(rows.of(context), rows.of(x), &within, &mut dropped.at(rows)))
     }
 
+    /// What the first `layers` make of every token.
     fn through(
         &self,
-        layers: &[Layer<B>],
+        layers: usize,
         tokens: &TokenBatch,
-        spans: &Spans<B>,
+        within: &Within<'_, B>,
         dropped: &mut Dropped<'_, B>,
         device: &B::Device,
     ) -> Tensor<B, 2> {
         let embedded = dropped.next(self.embed_tokens(tokens, device));
-        layers.iter().fold(embedded, |x, layer| layer.forward(x, &self.within(spans), dropped))
+        let layers = self.layers.iter().zip(&self.kind.layers).take(layers);
+        layers.fold(embedded, |x, (layer, &reach)| layer.forward(x, reach, within, dropped))
+    }
+
+    /// The norm behind the last layer, where there is one.
+    fn last(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.last_norm {
+            Some(norm) => norm.forward(x, self.config.layer_norm_eps),
+            None => x,
+        }
     }
 
     fn within<'a>(&'a self, spans: &'a Spans<B>) -> Within<'a, B> {
-        Within { spans, config: &self.config, precision: self.precision }
+        let distances = self.distances.as_ref().map(Param::val);
+        Within::new(spans, &self.config, &self.kind, self.precision, distances)
     }
 
     /// One vector of each text, none of which is empty.
@@ -255,7 +321,7 @@ impl<B: Backend> Bert<B> {
 
     #[track_caller]
     pub(super) fn check(&self, tokens: &TokenBatch) {
-        let (longest, most) = (tokens.longest(), self.config.max_position_embeddings);
+        let (longest, most) = (tokens.longest(), self.config.max_tokens());
         assert!(longest <= most, "a row of {longest} tokens, the model has {most} positions");
         check_ids(tokens, self.config.vocab_size);
     }
@@ -291,7 +357,7 @@ pub(crate) fn check_ids(tokens: &TokenBatch, vocab: usize) {
 
 impl<B: Backend> Encoder<B> for Bert<B> {
     fn dim(&self) -> usize {
-        self.config.hidden_size
+        self.truncate_dim.unwrap_or_else(|| self.full_dim())
     }
 
     fn with_precision(mut self, precision: Precision) -> Self {
@@ -304,13 +370,17 @@ impl<B: Backend> Encoder<B> for Bert<B> {
     }
 
     fn max_tokens(&self) -> usize {
-        self.config.max_position_embeddings
+        self.config.max_tokens()
     }
 
-    /// What the products, attention, GELU and norms of each layer keep: eight times the hidden size, and twice the feed-forward width.
+    /// What the products, attention, GELU and norms of each layer keep: eight times the hidden size, and twice the feed-forward width, or thrice where it is
+    /// gated. A rotation keeps queries, keys and values once more, and norms before products the sums that they are of.
     fn tape_bytes_a_token(&self) -> usize {
         let BertConfig { hidden_size, intermediate_size, num_hidden_layers, .. } = self.config;
-        num_hidden_layers * (8 * hidden_size + 2 * intermediate_size) * size_of::<f32>()
+        let rotary = self.kind.layers.iter().any(|layer| layer.theta.is_some());
+        let narrow = 8 + if rotary { 3 } else { 0 } + if self.kind.pre_norm { 2 } else { 0 };
+        let wide = 1 + self.kind.feed_forward.parts();
+        num_hidden_layers * (narrow * hidden_size + wide * intermediate_size) * size_of::<f32>()
     }
 
     #[track_caller]
@@ -324,8 +394,13 @@ impl<B: Backend> Encoder<B> for Bert<B> {
             tokens
         };
         let dropout = dropout.map(|dropout| dropout.of_full(tokens));
-        ops::unit_or_constant(tokens, self.config.hidden_size, device, |tokens| {
-            self.pooled(tokens, dropout.as_ref(), device)
+        ops::unit_or_constant(tokens, self.dim(), device, |tokens| {
+            let pooled = self.pooled(tokens, dropout.as_ref(), device);
+            let projected = self.projections.iter().fold(pooled, |x, layer| layer.forward(x, self.precision));
+            match self.truncate_dim {
+                Some(columns) => projected.narrow(1, 0, columns),
+                None => projected,
+            }
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::EmbedError;
 pub(super) const TRANSFORMER: &str = "sentence_transformers.models.Transformer";
 pub(super) const STATIC: &str = "sentence_transformers.models.StaticEmbedding";
 pub(super) const POOLING: &str = "sentence_transformers.models.Pooling";
+pub(super) const DENSE: &str = "sentence_transformers.models.Dense";
 pub(super) const NORMALIZE: &str = "sentence_transformers.models.Normalize";
 
 const FILE: &str = "modules.json";
@@ -43,7 +44,7 @@ impl ModuleEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelKind {
-    /// A BERT.
+    /// A BERT or one of its relatives ([`Family`](crate::Family)).
     Bert,
     /// A table of token vectors.
     Static,
@@ -68,6 +69,8 @@ pub(super) struct Layout {
     pub(super) weights: PathBuf,
     /// How a BERT's tokens are pooled.
     pub(super) pooling: FolderPooling,
+    /// The folders of the dense layers behind pooling.
+    pub(super) dense: Vec<PathBuf>,
     /// Whether the folder has its vectors scaled to norm 1.
     pub(super) unit_norm: bool,
     /// Whether the folder is one of sentence-transformers, which alone has prompts.
@@ -98,7 +101,7 @@ impl Layout {
     }
 
     fn plain(kind: ModelKind, weights: PathBuf) -> Self {
-        Layout { kind, weights, pooling: FolderPooling::default(), unit_norm: false, modules: false }
+        Layout { kind, weights, pooling: FolderPooling::default(), dense: Vec::new(), unit_norm: false, modules: false }
     }
 
     fn of_modules(folder: &Path) -> Result<Self, EmbedError> {
@@ -119,6 +122,8 @@ impl Layout {
             ["StaticEmbedding", rest @ ..] => (ModelKind::Static, rest),
             _ => return Err(unsupported(&path, &classes)),
         };
+        let dense = rest.iter().take_while(|class| kind == ModelKind::Bert && **class == "Dense").count();
+        let (first_dense, rest) = (entries.len() - rest.len(), &rest[dense..]);
         if !matches!(rest, [] | ["Normalize"]) {
             return Err(unsupported(&path, &classes));
         }
@@ -127,6 +132,7 @@ impl Layout {
         }
         let mut layout = Self::plain(kind, folder.join(&entries[0].path));
         (layout.unit_norm, layout.modules) = (!rest.is_empty(), true);
+        layout.dense = entries[first_dense..][..dense].iter().map(|entry| folder.join(&entry.path)).collect();
         if kind == ModelKind::Bert {
             layout.pooling = FolderPooling::read(&folder.join(&entries[1].path))?;
         }
@@ -150,6 +156,6 @@ fn unsupported(path: &Path, classes: &[&str]) -> EmbedError {
         path: Some(path.into()),
         key: "modules".into(),
         value: format!("[{}]", classes.join(", ")),
-        supported: "Transformer with Pooling, or StaticEmbedding, and Normalize after them".into(),
+        supported: "Transformer with Pooling and Dense, or StaticEmbedding, and Normalize after them".into(),
     }
 }

@@ -2,9 +2,10 @@ use std::path::Path;
 
 use burn::tensor::backend::Backend;
 
+use super::dense::FolderDense;
 use super::layout::{Layout, ModelKind};
 use super::sentence_bert::{SentenceBert, max_tokens};
-use super::sentence_transformers::read_prompts;
+use super::sentence_transformers::{read_prompts, read_truncate_dim};
 use super::{ExportOptions, FolderOptions, model2vec};
 use crate::{Bert, EmbedError, Embedder, Encoder, NeuralEmbedder, Prompts, StaticEncoder, TextTokenizer};
 
@@ -50,7 +51,7 @@ impl<E> LoadedModel<E> {
     }
 }
 
-/// A BERT with its tokenizer, limit and prompts, from a sentence-transformers or plain Hugging Face folder.
+/// A BERT, or one of its relatives ([`Family`](crate::Family)), with its tokenizer, limit and prompts, from a sentence-transformers or plain Hugging Face folder.
 ///
 /// The limit is `max_seq_length`, else the tokenizer's `model_max_length`, and never above the number of positions. Without
 /// `modules.json` pooling is [`Pooling::Mean`](crate::Pooling::Mean), and there are no prompts. What the folder says and this crate does
@@ -122,8 +123,36 @@ fn bert_of<B: Backend>(
     let bert = Bert::from_folder(&layout.weights, options.layers, device)?
         .with_pooling(options.pooling.unwrap_or(layout.pooling.mode))
         .with_include_prompt(layout.pooling.include_prompt);
+    let bert = with_projections(bert, layout, device)?.with_truncate_dim(truncate_dim(layout, folder, options)?);
     let max_tokens = max_tokens(&layout.weights, bert.max_tokens())?;
     with_tokenizer(bert, layout, folder, options, |_| max_tokens)
+}
+
+fn with_projections<B: Backend>(mut bert: Bert<B>, layout: &Layout, device: &B::Device) -> Result<Bert<B>, EmbedError> {
+    for folder in &layout.dense {
+        let FolderDense { widths, biased, activation } = FolderDense::read(folder)?;
+        if widths[0] != bert.full_dim() {
+            return Err(EmbedError::OutOfRange {
+                path: Some(folder.join("config.json")),
+                key: "in_features".into(),
+                value: widths[0].to_string(),
+                range: format!("{}, the columns that come in", bert.full_dim()),
+            });
+        }
+        bert = bert.with_projection(folder, (activation, biased), widths, device)?;
+    }
+    Ok(bert)
+}
+
+fn truncate_dim(layout: &Layout, folder: &Path, options: &FolderOptions) -> Result<Option<usize>, EmbedError> {
+    match options.truncate_dim {
+        Some(0) => {
+            let (key, value, range) = ("truncate_dim".into(), "0".into(), "at least 1".into());
+            Err(EmbedError::OutOfRange { path: None, key, value, range })
+        }
+        None if layout.modules => read_truncate_dim(folder),
+        columns => Ok(columns),
+    }
 }
 
 fn static_of<B: Backend>(
@@ -132,7 +161,12 @@ fn static_of<B: Backend>(
     options: &FolderOptions,
     device: &B::Device,
 ) -> Result<LoadedModel<StaticEncoder<B>>, EmbedError> {
-    let table = StaticEncoder::from_folder(&layout.weights, device)?;
+    let columns = match layout.kind {
+        // What the folder says is of another encoder's vectors.
+        ModelKind::Bert => options.truncate_dim,
+        ModelKind::Static => truncate_dim(layout, folder, options)?,
+    };
+    let table = StaticEncoder::from_folder(&layout.weights, device)?.with_truncate_dim(columns);
     let limit = |tokenizer: &TextTokenizer| match layout.kind {
         ModelKind::Bert => None,
         ModelKind::Static => tokenizer.limit(),

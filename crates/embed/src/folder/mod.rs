@@ -1,5 +1,6 @@
 //! Model folders as sentence-transformers, transformers and model2vec write them: what they say, and how to load and save them.
 
+mod dense;
 mod json;
 mod layout;
 mod load;

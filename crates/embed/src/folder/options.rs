@@ -20,6 +20,8 @@ pub struct FolderOptions {
     pub passage_tokens: Option<usize>,
     /// Tokens in one batch instead of [`TokenLimits`]' default.
     pub batch_tokens: Option<usize>,
+    /// Columns of each vector, the first ones, which are scaled to norm 1 again, instead of the folder's `truncate_dim`.
+    pub truncate_dim: Option<usize>,
     /// Text before every query instead of the folder's; empty: none.
     pub query_prompt: Option<String>,
     /// Text before every passage instead of the folder's; empty: none.
@@ -48,6 +50,12 @@ impl FolderOptions {
     /// Sets the tokens of one batch.
     pub fn with_batch_tokens(mut self, batch_tokens: usize) -> Self {
         self.batch_tokens = Some(batch_tokens);
+        self
+    }
+
+    /// Keeps the first `columns` of each vector; all of them where a model has no more.
+    pub fn with_truncate_dim(mut self, columns: usize) -> Self {
+        self.truncate_dim = Some(columns);
         self
     }
 

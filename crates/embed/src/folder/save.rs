@@ -5,18 +5,19 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ExportOptions;
-use super::layout::{ModuleEntry, NORMALIZE, POOLING, STATIC, TRANSFORMER};
+use super::layout::{DENSE, ModuleEntry, NORMALIZE, POOLING, STATIC, TRANSFORMER};
 use super::pooling::flag;
 use super::replace::replace_folder;
+use crate::bert::Projection;
 use crate::{Bert, EmbedError, Encoder, Pooling, Prompts, SaveFolder, StaticEncoder, TextTokenizer};
 
-/// Tokens that BERT's tokenizer configuration names, by their role.
-const ROLES: [(&str, &str); 5] = [
-    ("unk_token", "[UNK]"),
-    ("sep_token", "[SEP]"),
-    ("pad_token", "[PAD]"),
-    ("cls_token", "[CLS]"),
-    ("mask_token", "[MASK]"),
+/// Tokens that a tokenizer's configuration names, by their role: BERT's names and RoBERTa's.
+const ROLES: [(&str, [&str; 2]); 5] = [
+    ("unk_token", ["[UNK]", "<unk>"]),
+    ("sep_token", ["[SEP]", "</s>"]),
+    ("pad_token", ["[PAD]", "<pad>"]),
+    ("cls_token", ["[CLS]", "<s>"]),
+    ("mask_token", ["[MASK]", "<mask>"]),
 ];
 
 impl<B: Backend> SaveFolder for Bert<B> {
@@ -24,9 +25,16 @@ impl<B: Backend> SaveFolder for Bert<B> {
         check_vocabulary(tokenizer, self)?;
         let max_tokens = options.max_tokens.min(self.max_tokens());
         replace_folder(folder, |draft| {
-            let modules = [("", TRANSFORMER), ("1_Pooling", POOLING), ("2_Normalize", NORMALIZE)];
-            write_modules(draft, &modules, &options.prompts)?;
-            write_json(draft, "config.json", &self.hub_config()?)?;
+            let dense: Vec<String> = (0..self.projections().len()).map(|at| format!("{}_Dense", at + 2)).collect();
+            let normalize = format!("{}_Normalize", dense.len() + 2);
+            let mut modules = vec![("", TRANSFORMER), ("1_Pooling", POOLING)];
+            modules.extend(dense.iter().map(|folder| (folder.as_str(), DENSE)));
+            modules.push((&normalize, NORMALIZE));
+            write_modules(draft, &modules, &options.prompts, self.truncate_dim())?;
+            for (folder, projection) in dense.iter().zip(self.projections()) {
+                write_projection(&draft.join(folder), projection)?;
+            }
+            write_json(draft, "config.json", &self.config().for_transformers())?;
             // The tokenizer's own normaliser writes texts in lower case, where it does.
             let limit = json!({"max_seq_length": max_tokens, "do_lower_case": false});
             write_json(draft, "sentence_bert_config.json", &limit)?;
@@ -38,18 +46,6 @@ impl<B: Backend> SaveFolder for Bert<B> {
 }
 
 impl<B: Backend> Bert<B> {
-    /// `config.json` with what transformers needs to pick the class.
-    fn hub_config(&self) -> Result<Value, EmbedError> {
-        let mut config = serde_json::to_value(self.config())
-            .map_err(|error| EmbedError::Write { path: "config.json".into(), source: error.into() })?;
-        if let Some(fields) = config.as_object_mut() {
-            fields.insert("architectures".into(), json!(["BertModel"]));
-            fields.insert("torch_dtype".into(), json!("float32"));
-            fields.entry("pad_token_id").or_insert(json!(0));
-        }
-        Ok(config)
-    }
-
     /// A flag for each mode, which every version reads.
     fn pooling_config(&self) -> Value {
         let mut config = json!({
@@ -73,7 +69,7 @@ impl<B: Backend> SaveFolder for StaticEncoder<B> {
         check_vocabulary(tokenizer, self)?;
         replace_folder(folder, |draft| {
             let modules = [("0_StaticEmbedding", STATIC), ("1_Normalize", NORMALIZE)];
-            write_modules(draft, &modules, &options.prompts)?;
+            write_modules(draft, &modules, &options.prompts, None)?;
             let inner = draft.join("0_StaticEmbedding");
             let path = inner.join("tokenizer.json");
             match options.max_tokens {
@@ -93,7 +89,24 @@ fn check_vocabulary<B: Backend>(tokenizer: &TextTokenizer, encoder: &impl Encode
     Ok(())
 }
 
-fn write_modules(folder: &Path, modules: &[(&str, &str)], prompts: &Prompts) -> Result<(), EmbedError> {
+fn write_projection<B: Backend>(folder: &Path, projection: &Projection<B>) -> Result<(), EmbedError> {
+    let [input, output] = projection.widths();
+    let config = json!({
+        "in_features": input,
+        "out_features": output,
+        "bias": projection.is_biased(),
+        "activation_function": projection.activation().name(),
+    });
+    write_json(folder, "config.json", &config)?;
+    projection.weight_writer().write(&folder.join("model.safetensors"))
+}
+
+fn write_modules(
+    folder: &Path,
+    modules: &[(&str, &str)],
+    prompts: &Prompts,
+    truncate_dim: Option<usize>,
+) -> Result<(), EmbedError> {
     let entries = modules.iter().enumerate().map(|(idx, (path, kind))| ModuleEntry {
         idx,
         name: idx.to_string(),
@@ -106,13 +119,16 @@ fn write_modules(folder: &Path, modules: &[(&str, &str)], prompts: &Prompts) -> 
     }
     write_json(folder, "modules.json", &entries.collect::<Vec<_>>())?;
     let versions = json!({"sentence_transformers": "5.1.2", "transformers": "4.57.6", "pytorch": "2.9.0"});
-    let config = json!({
+    let mut config = json!({
         "__version__": versions,
         "model_type": "SentenceTransformer",
         "prompts": {"query": prompts.query, "document": prompts.passage},
         "default_prompt_name": null,
         "similarity_fn_name": "cosine",
     });
+    if let Some(columns) = truncate_dim {
+        config["truncate_dim"] = columns.into();
+    }
     write_json(folder, "config_sentence_transformers.json", &config)
 }
 
@@ -121,8 +137,10 @@ fn write_tokenizer(folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) 
     tokenizer.save(folder.join("tokenizer.json"))?;
     let known: Map<String, Value> = ROLES
         .iter()
-        .filter(|(_, token)| tokenizer.token_id(token).is_some())
-        .map(|(role, token)| (role.to_string(), json!(token)))
+        .filter_map(|(role, names)| {
+            let token = names.iter().find(|token| tokenizer.token_id(token).is_some())?;
+            Some((role.to_string(), json!(token)))
+        })
         .collect();
     write_json(folder, "special_tokens_map.json", &known)?;
     let mut config = known;

@@ -16,9 +16,6 @@ const HARMLESS: [&str; 2] = ["__version__", "requirements"];
 pub(super) fn read_prompts(folder: &Path, unit_norm: bool) -> Result<Prompts, EmbedError> {
     let settings = Settings::read(folder, FILE)?;
     settings.require("model_type", &"SentenceTransformer".into())?;
-    if let Some(dim) = settings.get::<usize>("truncate_dim")? {
-        return Err(settings.unsupported("truncate_dim", dim, "null"));
-    }
     settings.warn_of_unknown(&READ, &HARMLESS);
     warn_of_similarity(&settings, unit_norm)?;
     let prompts: BTreeMap<String, Option<String>> = settings.get("prompts")?.unwrap_or_default();
@@ -31,6 +28,15 @@ pub(super) fn read_prompts(folder: &Path, unit_norm: bool) -> Result<Prompts, Em
     }
     let named = |name: &str| prompts.get(name).cloned().flatten().unwrap_or_default();
     Ok(Prompts::new(named("query"), named("document")))
+}
+
+/// How many of a vector's columns a sentence-transformers folder keeps, if not all.
+pub(super) fn read_truncate_dim(folder: &Path) -> Result<Option<usize>, EmbedError> {
+    let settings = Settings::read(folder, FILE)?;
+    match settings.get("truncate_dim")? {
+        Some(0) => Err(settings.unsupported("truncate_dim", 0, "1 or more")),
+        columns => Ok(columns),
+    }
 }
 
 /// Vectors here have norm 1, so that inner product and Euclidean distance order texts as the cosine does.

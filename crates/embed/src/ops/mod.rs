@@ -6,12 +6,14 @@
 mod csr;
 #[cfg(feature = "_cube")]
 mod cube;
+mod distances;
 #[cfg(feature = "flex")]
 mod flex;
 mod indices;
 mod picks;
 #[cfg(any(feature = "flex", feature = "_cube"))]
 mod recast;
+mod rotation;
 mod spans;
 mod tensor;
 
@@ -20,8 +22,10 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module::linear;
 
 use crate::{Precision, TokenBatch};
+pub(crate) use distances::{BUCKETS, Distances};
 use indices::indices;
 pub(crate) use picks::Picks;
+pub(crate) use rotation::Rotation;
 pub(crate) use spans::Spans;
 pub(crate) use tensor::product;
 
@@ -52,7 +56,28 @@ pub(crate) fn bias_gelu<B: Backend>(x: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tens
     if let Some(y) = flex::bias_gelu(&x, &bias) {
         return y;
     }
-    let x = x + bias.unsqueeze();
+    gelu(x + bias.unsqueeze())
+}
+
+/// What the first half of a gated layer is activated by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// `v · Φ(v)`, by the error function.
+    Gelu,
+    /// `v · σ(v)`.
+    Silu,
+}
+
+/// `activation(a) ∘ b` of the two halves of each row (Shazeer 2020, arXiv 2002.05202). Shapes `[n, 2d]` to `[n, d]`.
+pub(crate) fn gated<B: Backend>(x: Tensor<B, 2>, gate: Gate) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::gated(&x, gate) {
+        return y;
+    }
+    tensor::gated(x, gate)
+}
+
+fn gelu<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     #[cfg(feature = "_cube")]
     let x = match cube::gelu(x) {
         Ok(y) => return y,
@@ -81,15 +106,25 @@ pub(crate) fn attention<B: Backend>(
     qkv: Tensor<B, 2>,
     spans: &Spans<B>,
     heads: usize,
+    distances: &Distances<B>,
     precision: Precision,
 ) -> Tensor<B, 2> {
     #[cfg(feature = "flex")]
     if precision == Precision::F32
-        && let Some(y) = flex::attention(&qkv, spans.shared(), heads)
+        && let Some(y) = flex::attention(&qkv, spans.shared(), heads, distances)
     {
         return y;
     }
-    tensor::attention(qkv, spans, heads, precision)
+    tensor::attention(qkv, spans, heads, distances, precision)
+}
+
+/// Queries and keys turned by their tokens' places. `qkv` is `[n, 3d]`, of `heads` heads each.
+pub(crate) fn rotate<B: Backend>(qkv: Tensor<B, 2>, rotation: &Rotation<B>, heads: usize) -> Tensor<B, 2> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = flex::rotate(&qkv, rotation) {
+        return y;
+    }
+    tensor::rotate(qkv, rotation, heads)
 }
 
 /// Mean of the rows of each text: `[n, d]` to `[texts, d]`.

@@ -2,17 +2,27 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{silu, softmax};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use rustc_hash::FxHashMap;
 
-use super::{Spans, indices};
+use super::distances::buckets_of;
+use super::{Distances, Gate, Picks, Rotation, Spans, indices};
 use crate::Precision;
 
 /// Not burn's own, whose gradient on GPUs is that of GELU by tanh, off by up to a thousandth.
 pub(super) fn gelu<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     x.clone() * normal_below(x)
+}
+
+pub(super) fn gated<B: Backend>(x: Tensor<B, 2>, gate: Gate) -> Tensor<B, 2> {
+    let width = x.dims()[1] / 2;
+    let [a, b] = [0, width].map(|first| x.clone().narrow(1, first, width));
+    match gate {
+        Gate::Gelu => super::gelu(a) * b,
+        Gate::Silu => silu(a) * b,
+    }
 }
 
 /// The share of a standard normal distribution that lies below.
@@ -43,6 +53,7 @@ pub(super) fn attention<B: Backend>(
     qkv: Tensor<B, 2>,
     spans: &Spans<B>,
     heads: usize,
+    distances: &Distances<B>,
     precision: Precision,
 ) -> Tensor<B, 2> {
     let padded = spans.padded();
@@ -56,8 +67,46 @@ pub(super) fn attention<B: Backend>(
         Some(bias) => scores + bias.clone(),
         None => scores,
     };
+    let scores = match distances.matter() {
+        true => scores + added(distances, longest, spans.device()),
+        false => scores,
+    };
     let context = product(softmax(scores, 3), part(2), precision);
     padded.places.of(context.swap_dims(1, 2).reshape([texts * longest, hidden]))
+}
+
+/// What is added to scores by distance: `[1, heads or 1, longest, longest]`.
+fn added<B: Backend>(distances: &Distances<B>, longest: usize, device: &B::Device) -> Tensor<B, 4> {
+    // Of each query and key the row of distances.
+    let behind = (0..longest).flat_map(|query| (0..longest).map(move |key| longest - 1 + key - query));
+    let window = distances.window.map(|window| {
+        let hidden = |at: usize| if at.abs_diff(longest - 1) > window { -1e9_f32 } else { 0.0 };
+        let values = TensorData::new(behind.clone().map(hidden).collect(), [1, 1, longest, longest]);
+        Tensor::from_data(values, device)
+    });
+    let biases = distances.biases.as_ref().map(|biases| {
+        let [buckets, heads] = biases.dims();
+        let of_distances = buckets_of(longest);
+        let rows: Vec<u32> = behind.map(|at| of_distances[at] as u32).collect();
+        let rows = Picks::new(&rows, buckets, device).of(biases.clone());
+        rows.reshape([1, longest, longest, heads]).permute([0, 3, 1, 2])
+    });
+    match (window, biases) {
+        (Some(window), Some(biases)) => biases + window,
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => Tensor::zeros([1, 1, 1, 1], device),
+    }
+}
+
+pub(super) fn rotate<B: Backend>(qkv: Tensor<B, 2>, rotation: &Rotation<B>, heads: usize) -> Tensor<B, 2> {
+    let [rows, wide] = qkv.dims();
+    let (size, hidden) = (rotation.size(), wide / 3);
+    let turning = qkv.clone().narrow(1, 0, 2 * hidden).reshape([rows, 2 * heads, size]);
+    let [a, b] = [0, size / 2].map(|first| turning.clone().narrow(2, first, size / 2));
+    let [cos, sin] = rotation.tensors();
+    let turned = [a.clone() * cos.clone() - b.clone() * sin.clone(), b * cos + a * sin];
+    let turned = Tensor::cat(turned.to_vec(), 2).reshape([rows, 2 * hidden]);
+    Tensor::cat(vec![turned, qkv.narrow(1, 2 * hidden, hidden)], 1)
 }
 
 pub(super) fn segment_mean<B: Backend>(x: Tensor<B, 2>, spans: &Spans<B>) -> Tensor<B, 2> {

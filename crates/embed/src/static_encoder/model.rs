@@ -34,6 +34,17 @@ impl<B: Backend> StaticEncoder<B> {
         self.table.val()
     }
 
+    /// The first `columns` of the table, if it has more: what a text's vector is with these alone, scaled to norm 1 again.
+    pub(crate) fn with_truncate_dim(self, columns: Option<usize>) -> Self {
+        let [rows, dim] = self.table.dims();
+        match columns.filter(|&columns| columns < dim) {
+            Some(columns) => {
+                StaticEncoder { table: initialized(self.table.val().slice([0..rows, 0..columns]).detach()) }
+            }
+            None => self,
+        }
+    }
+
     /// The same encoder with row `t` of its table multiplied by `weights[t]`, fresh or read from a folder.
     ///
     /// A text's vector is then the mean of its tokens weighted by `weights`, such as their

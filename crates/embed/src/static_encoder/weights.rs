@@ -3,33 +3,32 @@ use std::path::Path;
 use burn::tensor::backend::Backend;
 
 use super::StaticEncoder;
-use crate::EmbedError;
 use crate::weights::{WeightFile, WeightWriter, Weights, param};
+use crate::{EmbedError, bert};
 
 const SENTENCE_TRANSFORMERS: &str = "embedding.weight";
 const MODEL2VEC: &str = "embeddings";
-const BERT: &str = "embeddings.word_embeddings.weight";
 /// Of a model2vec file: the row of each token, and the factor of each token.
 const MAPPING: &str = "mapping";
 const FACTORS: &str = "weights";
 
 impl<B: Backend> StaticEncoder<B> {
     /// An encoder whose table is the tensor of a folder's `model.safetensors`: `embedding.weight` of sentence-transformers, `embeddings` of
-    /// model2vec, or the word embeddings of a BERT.
+    /// model2vec, or the word embeddings of a BERT or a relative.
     ///
     /// The optional tensors of a model2vec file with a quantized vocabulary are applied: `mapping`, the row of each token, and `weights`,
     /// its factor.
     ///
     /// # Errors
-    /// A file that is missing or truncated; [`EmbedError::MissingTensor`] if it has none of the three tensors;
+    /// A file that is missing or truncated; [`EmbedError::MissingTensor`] if it has none of these tensors;
     /// [`EmbedError::OutOfRange`] if `mapping` names a row that is not there.
     pub fn from_folder(folder: impl AsRef<Path>, device: &B::Device) -> Result<Self, EmbedError> {
         let folder = folder.as_ref();
         let inner = folder.join("0_StaticEmbedding");
         let file = WeightFile::read(if inner.is_dir() { &inner } else { folder }, "model.safetensors")?;
-        let weights = file.tensors("bert.", BERT)?;
-        let known = [SENTENCE_TRANSFORMERS, MODEL2VEC, BERT];
-        let name = known.into_iter().find(|name| weights.has(name)).unwrap_or(SENTENCE_TRANSFORMERS);
+        let weights = file.tensors(&bert::WORDS)?;
+        let mut known = [SENTENCE_TRANSFORMERS, MODEL2VEC].into_iter().chain(bert::WORDS.map(|(_, name)| name));
+        let name = known.find(|name| weights.has(name)).unwrap_or(SENTENCE_TRANSFORMERS);
         let shape = weights.matrix_shape(name)?;
         let mut table = Table { values: weights.values(name, &shape)?, dim: shape[1] };
         if name == MODEL2VEC {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use tokenizers::NormalizerWrapper;
+use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 use super::TextTokenizer;
 use crate::EmbedError;
@@ -8,13 +8,23 @@ use crate::folder::{SentenceBert, Settings};
 
 const FILE: &str = "tokenizer_config.json";
 
-/// Classes of which transformers makes the normaliser anew, as the configuration says; a BERT's tokenizer is of one where no class is
-/// named.
-const BERT_CLASSES: [&str; 2] = ["BertTokenizer", "BertTokenizerFast"];
+/// Classes of which transformers makes the normaliser anew, as the configuration says, and the models whose tokenizer is of such a class where none
+/// is named.
+const BERT_CLASSES: [&str; 6] = [
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
+    "MPNetTokenizer",
+    "MPNetTokenizerFast",
+];
+const BERT_MODELS: [&str; 4] = ["bert", "distilbert", "mpnet", "nomic_bert"];
+/// Whether a text begins with a space, of tokenizers over bytes.
+const PREFIX_SPACE: &str = "add_prefix_space";
 const NORMALIZER_KEYS: [&str; 3] = ["do_lower_case", "strip_accents", "tokenize_chinese_chars"];
 
 /// Keys without effect on the ids of a single text.
-const HARMLESS: [&str; 38] = [
+const HARMLESS: [&str; 40] = [
     "added_tokens_decoder",
     "additional_special_tokens",
     "backend",
@@ -24,6 +34,7 @@ const HARMLESS: [&str; 38] = [
     "cls_token",
     "do_basic_tokenize",
     "eos_token",
+    "errors",
     "extra_special_tokens",
     "from_slow",
     "is_local",
@@ -48,6 +59,7 @@ const HARMLESS: [&str; 38] = [
     "stride",
     "tokenizer_class",
     "tokenizer_file",
+    "trim_offsets",
     "truncation",
     "truncation_side",
     "truncation_strategy",
@@ -74,12 +86,33 @@ impl TextTokenizer {
         let settings = Settings::read(folder, FILE)?;
         settings.require("truncation_side", &"right".into())?;
         let model: Option<String> = Settings::read(folder, "config.json")?.get("model_type")?;
-        let read: &[&str] =
-            if model.as_deref() == Some("bert") && tokenizer.follow_class(&settings)? { &NORMALIZER_KEYS } else { &[] };
-        settings.warn_of_unknown(read, &HARMLESS);
+        let is_bert = model.is_some_and(|model| BERT_MODELS.contains(&model.as_str()));
+        let mut read = Vec::new();
+        if tokenizer.follow_prefix_space(&settings)? {
+            read.push(PREFIX_SPACE);
+        }
+        if is_bert && tokenizer.follow_class(&settings)? {
+            read.extend(NORMALIZER_KEYS);
+        }
+        settings.warn_of_unknown(&read, &HARMLESS);
         match SentenceBert::read(folder)?.lowercase {
             true => Ok(tokenizer.with_lowercase()),
             false => Ok(tokenizer),
+        }
+    }
+
+    /// Whether the configuration says it, whose word counts, not that of `tokenizer.json`. A tokenizer over pieces (XLM-R's) begins texts with a space
+    /// whatever is said.
+    fn follow_prefix_space(&mut self, settings: &Settings) -> Result<bool, EmbedError> {
+        let Some(prefix_space) = settings.get(PREFIX_SPACE)? else { return Ok(false) };
+        match self.inner.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::ByteLevel(bytes)) => {
+                let mut bytes = *bytes;
+                bytes.add_prefix_space = prefix_space;
+                self.inner.with_pre_tokenizer(Some(bytes));
+                Ok(true)
+            }
+            _ => Ok(prefix_space && matches!(self.inner.get_model(), ModelWrapper::Unigram(_))),
         }
     }
 

@@ -1,7 +1,9 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use burn_flex::{Flex, FlexDevice};
@@ -58,6 +60,26 @@ fn copy_into(from: &Path, to: &Path) {
             std::fs::write(target, std::fs::read(entry.path()).unwrap()).unwrap();
         }
     }
+}
+
+/// Says, past the capture of a passing test, that a test is skipped.
+pub fn skipped(reason: &str) {
+    let _ = std::io::stderr().write_all(format!("skipped: {reason}\n").as_bytes());
+}
+
+/// The unit vectors that sentence-transformers gives, of each folder in turn.
+pub fn python_vectors(python: &OsStr, folders: &[&Path], texts: &[String]) -> Vec<Vec<Vec<f32>>> {
+    const SCRIPT: &str = "
+import json, sys
+from sentence_transformers import SentenceTransformer
+folders, texts = json.load(sys.stdin)
+encode = lambda folder: SentenceTransformer(folder, device='cpu').encode(texts, normalize_embeddings=True).tolist()
+print(json.dumps([encode(folder) for folder in folders]))
+";
+    let mut run = Command::new(python);
+    let mut run = run.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    serde_json::to_writer(run.stdin.take().unwrap(), &(folders, texts)).unwrap();
+    serde_json::from_slice(&run.wait_with_output().unwrap().stdout).unwrap()
 }
 
 /// What `run` warns of through `tracing`.

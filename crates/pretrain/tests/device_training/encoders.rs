@@ -59,6 +59,21 @@ fn compare(processor: &[Vec<f32>], device: &[Vec<f32>]) {
     }
 }
 
+#[test]
+fn every_family_is_that_of_the_processor() {
+    fn of<B: AutodiffBackend>(name: &str, texts: &TokenBatch) -> Vec<Vec<f32>> {
+        let folder = golden(&format!("families/{name}"));
+        let bert = load_bert::<B>(folder, &FolderOptions::default(), &Default::default()).unwrap().encoder;
+        values(&bert, bert.forward(texts, &Default::default()))
+    }
+    let _alone = crate::TAPE.write();
+    // RoBERTa, DistilBERT and XLM-R differ from a BERT in nothing that a device computes.
+    for name in ["mpnet", "modernbert", "modernbert_cls", "nomic_bert", "bert_dense"] {
+        println!("{name}");
+        compare(&of::<Autodiff<Flex>>(name, &texts()), &of::<Autodiff<Wgpu>>(name, &texts()));
+    }
+}
+
 fn bert<B: Backend>(pooling: Pooling) -> Bert<B> {
     let options = FolderOptions::default().with_pooling(pooling);
     load_bert::<B>(golden("tiny_bert"), &options, &Default::default()).unwrap().encoder

@@ -4,61 +4,149 @@ use burn_flex::FlexTensor;
 use vectors::simd::{exp, lanes_max, lanes_sum, vectorised};
 use vectors::{Matrix, multiply};
 
-use super::fill::fill;
+use super::fill::{fill, total};
 use super::kernel::{Kernel, dims, of_rows, tensor, values};
+use crate::ops::distances::buckets_of;
 
-/// Attention of each text over itself, straight from and to packed rows: nothing is padded, nothing masked.
+/// Attention of each text over itself, straight from and to packed rows: nothing is padded.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
     pub(super) offsets: Arc<[usize]>,
     pub(super) heads: usize,
+    /// Keys that are farther away are not seen.
+    pub(super) window: Option<usize>,
 }
+
+/// The same with a second input, what each head adds to scores by buckets of distances: `[buckets, heads]`.
+#[derive(Clone, Debug)]
+pub(super) struct BiasedAttention(pub(super) Attention);
 
 impl Kernel<1> for Attention {
     /// The input; the probabilities are computed anew, which is cheaper than keeping them.
     type Saved = FlexTensor;
 
     fn forward(&self, [qkv]: &[FlexTensor; 1], keep: bool) -> (FlexTensor, Option<FlexTensor>) {
+        (self.context(qkv, &self.added(None)), keep.then(|| qkv.clone()))
+    }
+
+    fn backward(&self, qkv: FlexTensor, gradient: FlexTensor) -> [FlexTensor; 1] {
+        [self.gradient(&qkv, &gradient, &self.added(None), 0).0]
+    }
+}
+
+impl Kernel<2> for BiasedAttention {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(&self, inputs: &[FlexTensor; 2], keep: bool) -> (FlexTensor, Option<Self::Saved>) {
+        let [qkv, biases] = inputs;
+        (self.0.context(qkv, &self.0.added(Some(biases))), keep.then(|| inputs.clone()))
+    }
+
+    fn backward(&self, [qkv, biases]: Self::Saved, gradient: FlexTensor) -> [FlexTensor; 2] {
+        let shape @ [buckets, heads] = dims::<2>(&biases);
+        let (qkv, sums) = self.0.gradient(&qkv, &gradient, &self.0.added(Some(&biases)), buckets);
+        [qkv, tensor(total(&sums, buckets * heads), shape)]
+    }
+}
+
+/// What is added to scores.
+struct Added {
+    /// Of each head, or of all where there is one row, what is added for keys from `longest - 1` places before their query to as many behind; none where
+    /// nothing is.
+    rows: Vec<f32>,
+    longest: usize,
+    of_all: bool,
+}
+
+impl Added {
+    /// For the keys of a text, one query after another.
+    #[inline(always)]
+    fn of(&self, head: usize, query: usize, tokens: usize) -> Option<&[f32]> {
+        let width = 2 * self.longest - 1;
+        let row = if self.of_all { 0 } else { head * width };
+        self.rows.get(row..row + width).map(|row| &row[self.longest - 1 - query..][..tokens])
+    }
+}
+
+impl Attention {
+    fn added(&self, biases: Option<&FlexTensor>) -> Added {
+        let longest = self.offsets.windows(2).map(|span| span[1] - span[0]).max().unwrap_or(0).max(1);
+        let mut added = Added { rows: Vec::new(), longest, of_all: biases.is_none() };
+        if biases.is_none() && self.window.is_none() {
+            return added;
+        }
+        let sees = |at: usize| self.window.is_none_or(|window| at.abs_diff(longest - 1) <= window);
+        let of_head = |head: usize| {
+            let biases = biases.map(|biases| {
+                let [_, heads] = dims::<2>(biases);
+                let of_buckets = values(biases);
+                let bias = move |bucket: usize| of_buckets[bucket * heads + head];
+                buckets_of(longest).into_iter().map(bias).collect::<Vec<f32>>()
+            });
+            let bias = move |at: usize| biases.as_ref().map_or(0.0, |biases| biases[at]);
+            (0..2 * longest - 1).map(move |at| if sees(at) { bias(at) } else { f32::NEG_INFINITY })
+        };
+        let heads = if added.of_all { 1 } else { self.heads };
+        added.rows = (0..heads).flat_map(of_head).collect();
+        added
+    }
+
+    fn context(&self, qkv: &FlexTensor, added: &Added) -> FlexTensor {
         let [rows, wide] = dims::<2>(qkv);
         let (hidden, input) = (wide / 3, values(qkv));
         let ([output], _) = fill(&self.offsets, [hidden], |rows, [output]| {
             let mut probabilities = vec![0.0; rows.len().pow(2)];
             for head in self.heads_of(of_rows(input, &rows, wide), wide) {
-                head.probabilities(&mut probabilities);
+                head.probabilities(&mut probabilities, added);
                 let probabilities = Matrix::rows(&probabilities, rows.len());
-                multiply(&mut output[head.first..], hidden, probabilities, head.value, false);
+                multiply(&mut output[head.first()..], hidden, probabilities, head.value, false);
             }
         });
-        (tensor(output, [rows, hidden]), keep.then(|| qkv.clone()))
+        tensor(output, [rows, hidden])
     }
 
-    fn backward(&self, qkv: FlexTensor, gradient: FlexTensor) -> [FlexTensor; 1] {
-        let [rows, wide] = dims::<2>(&qkv);
-        let (hidden, input, gradient) = (wide / 3, values(&qkv), values(&gradient));
-        let ([output], _) = fill(&self.offsets, [wide], |rows, [output]| {
+    /// The gradient of queries, keys and values, and of each text that of the `buckets`.
+    fn gradient(
+        &self,
+        qkv: &FlexTensor,
+        gradient: &FlexTensor,
+        added: &Added,
+        buckets: usize,
+    ) -> (FlexTensor, Vec<Vec<f32>>) {
+        let [rows, wide] = dims::<2>(qkv);
+        let (hidden, input, gradient) = (wide / 3, values(qkv), values(gradient));
+        let bucket_of = if buckets > 0 { buckets_of(added.longest) } else { Vec::new() };
+        let ([output], sums) = fill(&self.offsets, [wide], |rows, [output]| {
             let gradient = Matrix::rows(of_rows(gradient, &rows, hidden), hidden);
             let mut scratch = [(); 2].map(|()| vec![0.0; rows.len().pow(2)]);
+            let mut sums = vec![0.0; buckets * self.heads];
             for head in self.heads_of(of_rows(input, &rows, wide), wide) {
-                head.backward(gradient, &mut scratch, output, wide);
+                head.backward(gradient, &mut scratch, added, (output, wide));
+                if buckets > 0 {
+                    let of_scores = &scratch[1];
+                    for (query, row) in of_scores.chunks_exact(rows.len()).enumerate() {
+                        for (score, bucket) in row.iter().zip(&bucket_of[added.longest - 1 - query..]) {
+                            sums[bucket * self.heads + head.index] += score / head.scale;
+                        }
+                    }
+                }
             }
+            sums
         });
-        [tensor(output, [rows, wide])]
+        (tensor(output, [rows, wide]), sums)
     }
-}
 
-impl Attention {
     /// The heads of a text; of one without tokens none.
     fn heads_of<'a>(&self, input: &'a [f32], wide: usize) -> impl Iterator<Item = Head<'a>> {
         let hidden = wide / 3;
         let size = hidden / self.heads;
         let heads = if input.is_empty() { 0 } else { self.heads };
-        (0..heads).map(move |head| {
-            let first = head * size;
-            let part = |index: usize| {
-                let first = index * hidden + first;
+        (0..heads).map(move |index| {
+            let part = |part: usize| {
+                let first = part * hidden + index * size;
                 Matrix::rows(input, wide).columns(first..first + size)
             };
-            Head { query: part(0), key: part(1), value: part(2), scale: 1.0 / (size as f32).sqrt(), first }
+            Head { query: part(0), key: part(1), value: part(2), scale: 1.0 / (size as f32).sqrt(), index }
         })
     }
 }
@@ -69,34 +157,53 @@ struct Head<'a> {
     key: Matrix<'a>,
     value: Matrix<'a>,
     scale: f32,
-    /// Its first column of the hidden ones.
-    first: usize,
+    index: usize,
 }
 
 impl Head<'_> {
-    /// `softmax(scale · query · keyᵀ)`.
-    fn probabilities(&self, out: &mut [f32]) {
+    /// Its first column of the hidden ones.
+    fn first(&self) -> usize {
+        self.index * self.query.width()
+    }
+
+    /// `softmax(scale · query · keyᵀ + added)`.
+    fn probabilities(&self, out: &mut [f32], added: &Added) {
         let tokens = self.query.count();
         multiply(out, tokens, self.query, self.key.transposed(), false);
         vectorised(
             #[inline(always)]
             || {
                 // A loop: what `for_each` calls is compiled for the least of processors.
-                for row in out.chunks_exact_mut(tokens) {
-                    softmax(row, self.scale);
+                for (query, row) in out.chunks_exact_mut(tokens).enumerate() {
+                    match added.of(self.index, query, tokens) {
+                        None => softmax(row, self.scale),
+                        Some(added) => {
+                            for (score, &added) in row.iter_mut().zip(added) {
+                                *score = self.scale * *score + added;
+                            }
+                            softmax(row, 1.0);
+                        }
+                    }
                 }
             },
         );
     }
 
-    /// Into the head's columns of the gradients of queries, keys and values, which are side by side.
-    fn backward(&self, gradient: Matrix<'_>, [p, d]: &mut [Vec<f32>; 2], output: &mut [f32], wide: usize) {
+    /// Into the head's columns of the gradients of queries, keys and values, which are side by side; leaves `scale` times that of the scores in the second of
+    /// the scratch matrices.
+    fn backward(
+        &self,
+        gradient: Matrix<'_>,
+        [p, d]: &mut [Vec<f32>; 2],
+        added: &Added,
+        (output, wide): (&mut [f32], usize),
+    ) {
         let (tokens, size, hidden) = (self.query.count(), self.query.width(), wide / 3);
-        let gradient = gradient.columns(self.first..self.first + size);
-        self.probabilities(p);
+        let gradient = gradient.columns(self.first()..self.first() + size);
+        self.probabilities(p, added);
         multiply(d, tokens, gradient, self.value.transposed(), false);
         let mut into = |index: usize, left: Matrix<'_>, right: Matrix<'_>| {
-            multiply(&mut output[index * hidden + self.first..], wide, left, right, false);
+            multiply(&mut output[index * hidden + self.first()..], wide, left, right, false);
         };
         into(2, Matrix::rows(p, tokens).transposed(), gradient);
         vectorised(

@@ -56,15 +56,20 @@ fn backward_rows([x, g]: [&[f32]; 2], bias: &[f32], dx: &mut [f32], sum: &mut [f
     for ((x, g), dx) in rows {
         for ((((&x, &g), &b), dx), sum) in x.iter().zip(g).zip(bias).zip(dx).zip(sum.iter_mut()) {
             let v = x + b;
-            let density = 0.398_942_3 * exp(-0.5 * v * v);
-            *dx = g * (cdf(v) + v * density);
+            *dx = g * (cdf(v) + v * density(v));
             *sum += *dx;
         }
     }
 }
 
+/// Density of the standard normal.
+#[inline(always)]
+pub(super) fn density(v: f32) -> f32 {
+    0.398_942_3 * exp(-0.5 * v * v)
+}
+
 /// Distribution function of the standard normal.
 #[inline(always)]
-fn cdf(v: f32) -> f32 {
+pub(super) fn cdf(v: f32) -> f32 {
     0.5 + 0.5 * erf(v * std::f32::consts::FRAC_1_SQRT_2)
 }

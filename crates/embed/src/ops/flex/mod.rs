@@ -8,9 +8,11 @@ mod attention;
 mod bag;
 mod dense;
 mod fill;
+mod gated;
 mod gelu;
 mod kernel;
 mod norm;
+mod rotate;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +21,16 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use attention::Attention;
+use attention::{Attention, BiasedAttention};
 use bag::BagMean;
 use dense::{Dense, Product};
+use gated::Gated;
 use gelu::BiasGelu;
 use kernel::run;
 use norm::AddNorm;
+use rotate::Rotate;
+
+use super::{Distances, Gate, Rotation};
 
 /// `x · weight + bias`, or without one.
 pub(super) fn dense<B: Backend>(
@@ -51,8 +57,25 @@ pub(super) fn add_norm<B: Backend>(
     run::<B, _, 5>(kernel, [x.into(), residual.into(), bias.into(), scale.into(), shift.into()])
 }
 
-pub(super) fn attention<B: Backend>(qkv: &Tensor<B, 2>, offsets: &Arc<[usize]>, heads: usize) -> Option<Tensor<B, 2>> {
-    run::<B, _, 1>(Attention { offsets: offsets.clone(), heads }, [qkv.into()])
+pub(super) fn attention<B: Backend>(
+    qkv: &Tensor<B, 2>,
+    offsets: &Arc<[usize]>,
+    heads: usize,
+    distances: &Distances<B>,
+) -> Option<Tensor<B, 2>> {
+    let attention = Attention { offsets: offsets.clone(), heads, window: distances.window };
+    match &distances.biases {
+        None => run::<B, _, 1>(attention, [qkv.into()]),
+        Some(biases) => run::<B, _, 2>(BiasedAttention(attention), [qkv.into(), biases.into()]),
+    }
+}
+
+pub(super) fn rotate<B: Backend>(qkv: &Tensor<B, 2>, rotation: &Rotation<B>) -> Option<Tensor<B, 2>> {
+    run::<B, _, 1>(Rotate { table: rotation.table().clone(), size: rotation.size() }, [qkv.into()])
+}
+
+pub(super) fn gated<B: Backend>(x: &Tensor<B, 2>, gate: Gate) -> Option<Tensor<B, 2>> {
+    run::<B, _, 1>(Gated(gate), [x.into()])
 }
 
 /// `ids` of `None` are the rows themselves, one after another.

@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use serde::Deserialize;
 
-use crate::ops::{self, Spans};
+use crate::ops::{self, Distances, Gate, Rotation, Spans};
 use crate::{Precision, TokenBatch};
 
 type Train = Autodiff<Flex>;
@@ -94,8 +94,8 @@ fn add_norm_matches_torch() {
 #[test]
 fn attention_matches_torch() {
     let case = case("attention");
-    check(&case, 24, |x, _, _| super::attention(x, spans().shared(), 2).unwrap());
-    check(&case, 24, |x, _, _| ops::tensor::attention(x.clone(), &spans(), 2, Precision::F32));
+    check(&case, 24, |x, _, _| super::attention(x, spans().shared(), 2, &everywhere()).unwrap());
+    check(&case, 24, |x, _, _| ops::tensor::attention(x.clone(), &spans(), 2, &everywhere(), Precision::F32));
 }
 
 fn sines(count: usize, by: f32) -> Vec<f32> {
@@ -142,6 +142,77 @@ fn products_do_not_depend_on_threads() {
     assert_eq!(on(1), on(3));
 }
 
+/// Values, and gradients of the two inputs, of which the second counts only where it has one.
+type Both = [Vec<f32>; 3];
+
+/// Both formulations of an operation on rows of texts of 1, 40 and 17 tokens and on a small matrix.
+fn both(
+    [width, output]: [usize; 2],
+    f: impl Fn(&Tensor<Train, 2>, &Tensor<Train, 2>, &Spans<Train>, bool) -> Tensor<Train, 2>,
+) {
+    let texts = TokenBatch::from_rows([1, 40, 17].map(|tokens| vec![0; tokens]));
+    let [plain, fused] = [false, true].map(|fused| -> Both {
+        let _alone = TAPE.lock();
+        let spans: Spans<Train> = Spans::new(&texts, &FlexDevice);
+        let x = leaf(&sines(58 * width, 0.7), [58, width]);
+        let small = leaf(&sines(32 * 2, 1.9), [32, 2]);
+        let y = f(&x, &small, &spans, fused);
+        let seed = Tensor::from_data(TensorData::new(sines(58 * output, 0.3), [58, output]), &FlexDevice);
+        let grads = (y.clone() * seed).sum().backward();
+        [values(y), values(x.grad(&grads).unwrap()), small.grad(&grads).map(values).unwrap_or_default()]
+    });
+    plain.iter().zip(&fused).for_each(|(plain, fused)| close(fused, plain));
+}
+
+#[test]
+fn attention_by_distance_matches_the_tensor_formulation() {
+    for (window, biased) in [(Some(3), false), (None, true), (Some(60), true), (Some(0), true)] {
+        both([48, 16], |qkv, biases, spans, fused| {
+            let distances = Distances { window, biases: biased.then(|| biases.clone()) };
+            match fused {
+                true => super::attention(qkv, spans.shared(), 2, &distances).unwrap(),
+                false => ops::tensor::attention(qkv.clone(), spans, 2, &distances, Precision::F32),
+            }
+        });
+    }
+}
+
+#[test]
+fn rotations_match_the_tensor_formulation() {
+    both([48, 48], |qkv, _, spans, fused| {
+        let rotation = Rotation::new(spans, 8, |tokens| 100.0 + tokens as f64);
+        match fused {
+            true => super::rotate(qkv, &rotation).unwrap(),
+            false => ops::tensor::rotate(qkv.clone(), &rotation, 2),
+        }
+    });
+}
+
+/// Lengths stay, and products of queries and keys depend on the distance alone.
+#[test]
+fn rotations_turn_by_the_distance() {
+    let spans: Spans<Flex> = Spans::new(&TokenBatch::from_rows([vec![0; 9]]), &FlexDevice);
+    let row: Vec<f32> = sines(24, 0.9);
+    let qkv = Tensor::<Flex, 2>::from_data(TensorData::new(row.repeat(9), [9, 24]), &FlexDevice);
+    let turned = values(super::rotate(&qkv, &Rotation::new(&spans, 8, |_| 50.0)).unwrap());
+    let part = |place: usize, part: usize| &turned[place * 24 + part * 8..][..8];
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    assert!((dot(part(5, 0), part(3, 1)) - dot(part(7, 0), part(5, 1))).abs() < 1e-5);
+    assert!((dot(part(5, 0), part(3, 1)) - dot(part(5, 0), part(4, 1))).abs() > 1e-2);
+    assert!((dot(part(8, 0), part(8, 0)) - dot(&row[..8], &row[..8])).abs() < 1e-5);
+    assert_eq!(part(8, 2), &row[16..]);
+}
+
+#[test]
+fn gates_match_the_tensor_formulation() {
+    for gate in [Gate::Gelu, Gate::Silu] {
+        both([48, 24], |x, _, _, fused| match fused {
+            true => super::gated(&(x.clone() * 4.0), gate).unwrap(),
+            false => ops::tensor::gated(x.clone() * 4.0, gate),
+        });
+    }
+}
+
 /// Of texts of one token, and of more than a vector of them.
 #[test]
 fn attention_matches_the_tensor_formulation() {
@@ -151,9 +222,9 @@ fn attention_matches_the_tensor_formulation() {
         let _alone = TAPE.lock();
         let qkv = leaf(&sines(58 * 48, 0.7), [58, 48]);
         let y = if fused {
-            super::attention(&qkv, spans.shared(), 2).unwrap()
+            super::attention(&qkv, spans.shared(), 2, &everywhere()).unwrap()
         } else {
-            ops::tensor::attention(qkv.clone(), &spans, 2, Precision::F32)
+            ops::tensor::attention(qkv.clone(), &spans, 2, &everywhere(), Precision::F32)
         };
         let seed = Tensor::from_data(TensorData::new(sines(58 * 16, 0.3), [58, 16]), &FlexDevice);
         let grads = (y.clone() * seed).sum().backward();
@@ -202,4 +273,8 @@ fn tensors_that_are_not_f32_take_the_tensor_formulation() {
     let bias: Tensor<Flex, 1> =
         Tensor::from_data(TensorData::from([0.0_f64, 0.0]), (&FlexDevice, burn::tensor::DType::F64));
     assert!(super::bias_gelu(&x, &bias).is_none());
+}
+
+fn everywhere<B: Backend>() -> Distances<B> {
+    Distances { window: None, biases: None }
 }
