@@ -181,7 +181,9 @@ impl BertConfig {
         let mut map = Map::from(self.clone());
         if self.model_type == Family::NomicBert {
             let plain = Map::from(BertConfig { extra: Map::new(), hidden_act: "silu".into(), ..self.clone() });
-            plain.into_iter().for_each(|(key, value)| drop(map.entry(key).or_insert(value)));
+            for (key, value) in plain {
+                map.entry(key).or_insert(value);
+            }
             if let Some(base) = self.extra.get("rotary_emb_base") {
                 let parameters = json!({"rope_theta": base, "rope_type": "default"});
                 map.entry("rope_parameters").or_insert(parameters);

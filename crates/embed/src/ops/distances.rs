@@ -40,7 +40,7 @@ fn bucket(behind: isize) -> usize {
 /// The buckets of keys from `longest - 1` places before their query to as many behind.
 pub(super) fn buckets_of(longest: usize) -> Vec<usize> {
     let most = longest as isize - 1;
-    (-most..=most).map(|behind| bucket(behind)).collect()
+    (-most..=most).map(bucket).collect()
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn buckets_are_transformers_own() {
         // `MPNetEncoder.relative_position_bucket(torch.tensor([...]), num_buckets=32)` of transformers 4.57.
-        let of = |behind: [isize; 10]| behind.map(|behind| bucket(behind));
+        let of = |behind: [isize; 10]| behind.map(bucket);
         assert_eq!(of([0, 1, -1, 7, -7, 8, -8, 9, 11, 12]), [0, 17, 1, 23, 7, 24, 8, 24, 24, 25]);
         assert_eq!(of([-20, 40, -64, 90, -127, 128, -1000, 16, -23, 500]), [10, 28, 14, 30, 15, 31, 15, 26, 11, 31]);
         let firsts = (8..16).map(|bucket_of| (0_isize..).find(|&distance| bucket(-distance) == bucket_of));
