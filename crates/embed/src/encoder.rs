@@ -1,10 +1,11 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::{Dropout, EmbedError, ExportOptions, Precision, TextTokenizer, TokenBatch};
+use crate::{Dropout, EmbedError, ExportOptions, Inference, Precision, TextTokenizer, TokenBatch};
 
 /// A trainable map from token batches to unit vectors.
 ///
@@ -43,6 +44,11 @@ pub trait Encoder<B: Backend>: Module<B> {
     fn with_precision(self, precision: Precision) -> Self {
         let _ = precision;
         self
+    }
+
+    /// The weights laid out to compute vectors alone, if there is a layout in which that is faster: a copy, as they are now.
+    fn inference(&self) -> Option<Arc<dyn Inference>> {
+        None
     }
 
     /// About the bytes that automatic differentiation keeps of each token until its gradients are there; 0 where that does not matter.

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use burn::tensor::backend::Backend;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::BLOCK;
 use crate::weights::host;
-use crate::{EmbedError, Embedder, Encoder, Prompts, Side, TextTokenizer, TokenBatch};
+use crate::{EmbedError, Embedder, Encoder, Inference, Prompts, Side, TextTokenizer, TokenBatch};
 
 /// Most tokens of a text, special tokens counted, on each side of a pair; and how many an encoder gets at a time.
 ///
@@ -73,6 +75,7 @@ pub struct NeuralEmbedder<B: Backend, E: Encoder<B>> {
     limits: TokenLimits,
     prompts: Prompts,
     device: B::Device,
+    inference: Option<Arc<dyn Inference>>,
 }
 
 impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
@@ -97,7 +100,15 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         }
         let most = encoder.max_tokens();
         let limits = TokenLimits { query: limits.query.min(most), passage: limits.passage.min(most), ..limits };
-        Ok(NeuralEmbedder { encoder, tokenizer, limits, prompts: Prompts::default(), device: device.clone() })
+        let inference = encoder.inference();
+        Ok(NeuralEmbedder {
+            encoder,
+            tokenizer,
+            limits,
+            prompts: Prompts::default(),
+            device: device.clone(),
+            inference,
+        })
     }
 
     /// The same embedder with a prompt before every text of each side; its tokens count towards the limits.
@@ -134,9 +145,9 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         rows: &mut Array2<f32>,
         done: &mut dyn FnMut(usize),
     ) -> Result<(), EmbedError> {
-        for chunk in tokens.chunks(self.limits.batch_tokens) {
-            let vectors = host(self.encoder.forward(&tokens.select(&chunk), &self.device));
-            for (&text, vector) in chunk.iter().zip(vectors.chunks_exact(self.encoder.dim())) {
+        let width = self.encoder.dim();
+        let mut take = |texts: &[usize], vectors: &[f32]| {
+            for (&text, vector) in texts.iter().zip(vectors.chunks_exact(width)) {
                 if vector.iter().any(|v| !v.is_finite()) {
                     return Err(EmbedError::NotFinite { index: start + text });
                 }
@@ -144,6 +155,18 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
                     *to = *from;
                 }
             }
+            Ok(())
+        };
+        if let Some(inference) = &self.inference {
+            let mut before = 0;
+            let vectors = inference.rows(tokens, &mut |all| {
+                done(all - before);
+                before = all;
+            });
+            return take(&(0..tokens.len()).collect::<Vec<_>>(), &vectors);
+        }
+        for chunk in tokens.chunks(self.limits.batch_tokens) {
+            take(&chunk, &host(self.encoder.forward(&tokens.select(&chunk), &self.device)))?;
             done(chunk.len());
         }
         Ok(())

@@ -44,8 +44,9 @@ fn a_model_folder_loads_after_every_kill() {
     let wholes = ["tiny_bert", "tiny_static"]
         .map(|name| vectors(load(golden(name), &FolderOptions::default()).as_ref(), &texts));
     let mut random = ChaCha8Rng::seed_from_u64(4);
-    let mut seen = [0; 2];
-    for _ in 0..25 {
+    let mut seen = [0_usize; 2];
+    // Which of the two a kill finds depends on how fast the disk is with each.
+    while seen.iter().sum::<usize>() < 25 || (seen.contains(&0) && seen.iter().sum::<usize>() < 250) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_saves_until_it_is_killed", "--ignored"])
             .env(FOLDER, &folder)

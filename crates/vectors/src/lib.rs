@@ -5,6 +5,8 @@ pub mod fixed_point;
 #[cfg(feature = "matrix")]
 mod matrix;
 mod npy;
+#[cfg(feature = "matrix")]
+mod packed;
 mod prefetch;
 mod product;
 mod rows;
@@ -17,6 +19,8 @@ pub use error::VectorsError;
 #[cfg(feature = "matrix")]
 pub use matrix::{Matrix, multiply};
 pub use npy::{ArrayWriter, Element, NpyOptions, NpyVectors, read_array, read_labels, write_array};
+#[cfg(feature = "matrix")]
+pub use packed::PackedMatrix;
 pub use prefetch::prefetch;
 pub use product::{inner_product, norm, normalise};
 pub use rows::Rows;

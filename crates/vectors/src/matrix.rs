@@ -95,12 +95,14 @@ impl<'a> Matrix<'a> {
     /// If its values are no neighbours, or there is none.
     #[must_use]
     #[track_caller]
+    #[inline]
     pub fn row(self, row: usize) -> &'a [f32] {
         assert!(self.is_row_major() && row < self.count(), "row {row} of {}, or of a transposed matrix", self.count());
         &self.from([row, 0]).values[..self.width()]
     }
 
     /// The values from a place on, which is no further than one behind the last: nothing where the matrix is empty.
+    #[inline]
     fn from(self, [row, column]: [usize; 2]) -> Self {
         let first = row.saturating_mul(self.strides[0]).saturating_add(column.saturating_mul(self.strides[1]));
         Self { values: self.values.get(first..).unwrap_or_default(), ..self }

@@ -2,78 +2,72 @@ use serde_json::{Map, Value};
 
 use super::config::out_of_range;
 use super::{BertConfig, Family};
-use crate::ops::BUCKETS;
-use crate::{EmbedError, TokenBatch};
+use crate::EmbedError;
+use crate::ops::{BUCKETS, Gate};
 
 /// What distinguishes the families, as a configuration says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Architecture {
+pub(crate) struct Architecture {
     /// How a token's place becomes a row of the table of positions; none where queries and keys are turned by it.
-    pub(super) learned_positions: Option<LearnedPositions>,
+    pub(crate) learned_positions: Option<LearnedPositions>,
     /// Norms before attention and the feed-forward layer, and one behind the last layer; else behind each.
-    pub(super) pre_norm: bool,
-    pub(super) feed_forward: FeedForward,
+    pub(crate) pre_norm: bool,
+    pub(crate) feed_forward: FeedForward,
     /// Which of the dense layers and norms have a bias.
-    pub(super) biases: Biases,
+    pub(crate) biases: Biases,
     /// Rows of the table of what is added to attention's scores by distance, shared by all layers; 0: there is none.
-    pub(super) buckets: usize,
+    pub(crate) buckets: usize,
     /// What each layer's attention does.
-    pub(super) layers: Vec<Reach>,
+    pub(crate) layers: Vec<Reach>,
     /// Past how many tokens, and by which factor, a text's rotation slows down (NTK-aware scaling).
-    pub(super) scaling: Option<(usize, f64)>,
+    pub(crate) scaling: Option<(usize, f64)>,
 }
 
 /// The table of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LearnedPositions {
+pub(crate) struct LearnedPositions {
     /// The first token's row.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// The token that has the row before it, and takes no place.
-    pub(super) padding: Option<u32>,
+    pub(crate) padding: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FeedForward {
+pub(crate) enum FeedForward {
     Gelu,
-    /// `gelu(a) ∘ b` of two halves.
-    GatedGelu,
-    /// `silu(a) ∘ b` of two halves.
-    GatedSilu,
+    /// `activation(a) ∘ b` of two halves.
+    Gated(Gate),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Biases {
-    pub(super) attention: bool,
+pub(crate) struct Biases {
+    pub(crate) attention: bool,
     pub(super) intermediate: bool,
     pub(super) output: bool,
-    pub(super) norm: bool,
+    pub(crate) norm: bool,
 }
 
 /// Where a layer's attention looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// Base of the wavelengths by which queries and keys are turned (Su et al. 2021, arXiv 2104.09864, eq. 15).
-    pub(super) theta: Option<f64>,
+    pub(crate) theta: Option<f64>,
     /// Tokens on each side that are seen; all where `None`.
-    pub(super) window: Option<usize>,
+    pub(crate) window: Option<usize>,
 }
 
 const LEARNED: Reach = Reach { theta: None, window: None };
 const ALL: Biases = Biases { attention: true, intermediate: true, output: true, norm: true };
 
 impl LearnedPositions {
-    /// The row of each token.
-    pub(super) fn rows(self, tokens: &TokenBatch) -> Vec<u32> {
-        let mut rows = Vec::with_capacity(tokens.total());
-        for text in 0..tokens.len() {
-            let mut next = self.first as u32;
-            for &id in tokens.tokens(text) {
-                let is_padding = self.padding == Some(id);
-                rows.push(if is_padding { self.first as u32 - 1 } else { next });
-                next += u32::from(!is_padding);
-            }
-        }
-        rows
+    /// The row of each token of a text.
+    pub(crate) fn rows(self, text: &[u32]) -> impl Iterator<Item = u32> {
+        let mut next = self.first as u32;
+        text.iter().map(move |&id| {
+            let is_padding = self.padding == Some(id);
+            next += u32::from(!is_padding);
+            if is_padding { self.first as u32 - 1 } else { next - 1 }
+        })
     }
 }
 
@@ -82,7 +76,7 @@ impl FeedForward {
     pub(super) fn parts(self) -> usize {
         match self {
             FeedForward::Gelu => 1,
-            FeedForward::GatedGelu | FeedForward::GatedSilu => 2,
+            FeedForward::Gated(_) => 2,
         }
     }
 }
@@ -126,7 +120,7 @@ impl Architecture {
     fn modern(&mut self, extra: &Extra<'_>) -> Result<(), EmbedError> {
         self.learned_positions = None;
         self.pre_norm = true;
-        self.feed_forward = FeedForward::GatedGelu;
+        self.feed_forward = FeedForward::Gated(Gate::Gelu);
         let flag = |key: &str| extra.flag(key).map(|flag| flag.unwrap_or(false));
         let feed_forward = flag("mlp_bias")?;
         self.biases = Biases {
@@ -169,7 +163,7 @@ impl Architecture {
 
     fn nomic(&mut self, config: &BertConfig, extra: &Extra<'_>) -> Result<(), EmbedError> {
         self.learned_positions = None;
-        self.feed_forward = FeedForward::GatedSilu;
+        self.feed_forward = FeedForward::Gated(Gate::Silu);
         let flag = |key: &str| extra.flag(key).map(|flag| flag.unwrap_or(false));
         self.biases = Biases {
             attention: flag("qkv_proj_bias")?,
@@ -194,7 +188,7 @@ impl Architecture {
     }
 
     /// The base of a text's wavelengths: past the positions that were trained it grows with the text's length.
-    pub(super) fn base(&self, theta: f64, tokens: usize, head_size: usize) -> f64 {
+    pub(crate) fn base(&self, theta: f64, tokens: usize, head_size: usize) -> f64 {
         match self.scaling {
             Some((trained, factor)) if tokens > trained => {
                 let stretch = factor * tokens as f64 / trained as f64 - (factor - 1.0);

@@ -4,36 +4,36 @@ use burn::tensor::backend::Backend;
 
 use super::BertConfig;
 use super::architecture::{Architecture, FeedForward, Reach};
-use crate::ops::{self, Distances, Gate, Picks, Rotation, Spans};
+use crate::ops::{self, Distances, Picks, Rotation, Spans};
 use crate::weights::{constant, normal};
 use crate::{Dropout, Precision, TokenBatch};
 
 /// `x · weight + bias`, with `weight` stored `[input, output]`: the transpose of Hugging Face's.
 #[derive(Module, Debug)]
-pub(super) struct Dense<B: Backend> {
-    pub(super) weight: Param<Tensor<B, 2>>,
-    pub(super) bias: Option<Param<Tensor<B, 1>>>,
+pub(crate) struct Dense<B: Backend> {
+    pub(crate) weight: Param<Tensor<B, 2>>,
+    pub(crate) bias: Option<Param<Tensor<B, 1>>>,
 }
 
 /// Scale and shift of a LayerNorm.
 #[derive(Module, Debug)]
-pub(super) struct Norm<B: Backend> {
-    pub(super) weight: Param<Tensor<B, 1>>,
-    pub(super) bias: Option<Param<Tensor<B, 1>>>,
+pub(crate) struct Norm<B: Backend> {
+    pub(crate) weight: Param<Tensor<B, 1>>,
+    pub(crate) bias: Option<Param<Tensor<B, 1>>>,
 }
 
 /// One transformer layer over packed rows `[tokens, hidden]`. Its norms are behind attention and the feed-forward layer, or before them.
 #[derive(Module, Debug)]
-pub(super) struct Layer<B: Backend> {
+pub(crate) struct Layer<B: Backend> {
     /// Query, key and value side by side, so that one matrix product makes all three.
-    pub(super) qkv: Dense<B>,
-    pub(super) attention_output: Dense<B>,
+    pub(crate) qkv: Dense<B>,
+    pub(crate) attention_output: Dense<B>,
     /// None before the attention of a first layer, whose input is normal.
-    pub(super) attention_norm: Option<Norm<B>>,
+    pub(crate) attention_norm: Option<Norm<B>>,
     /// Where it is gated, the half that is activated and the other side by side.
-    pub(super) intermediate: Dense<B>,
-    pub(super) output: Dense<B>,
-    pub(super) output_norm: Norm<B>,
+    pub(crate) intermediate: Dense<B>,
+    pub(crate) output: Dense<B>,
+    pub(crate) output_norm: Norm<B>,
 }
 
 impl<B: Backend> Dense<B> {
@@ -150,8 +150,7 @@ impl<B: Backend> Layer<B> {
     fn feed_forward(&self, x: Tensor<B, 2>, of: &Within<'_, B>) -> Tensor<B, 2> {
         let wide = match of.kind.feed_forward {
             FeedForward::Gelu => ops::bias_gelu(self.intermediate.product(x, of.precision), self.intermediate.bias()),
-            FeedForward::GatedGelu => ops::gated(self.intermediate.forward(x, of.precision), Gate::Gelu),
-            FeedForward::GatedSilu => ops::gated(self.intermediate.forward(x, of.precision), Gate::Silu),
+            FeedForward::Gated(gate) => ops::gated(self.intermediate.forward(x, of.precision), gate),
         };
         self.output.product(wide, of.precision)
     }

@@ -11,10 +11,14 @@ mod names;
 mod projection;
 mod weights;
 
+#[cfg(feature = "flex")]
+pub(crate) use architecture::{Architecture, FeedForward};
 pub use config::BertConfig;
 pub use family::Family;
+#[cfg(feature = "flex")]
+pub(crate) use layer::{Dense, Norm};
 pub use masked::MaskedBert;
-pub(crate) use model::check_ids;
 pub use model::{Bert, Pooling};
+pub(crate) use model::{check_ids, check_lengths};
 pub(crate) use names::WORDS;
 pub(crate) use projection::{Activation, Projection};

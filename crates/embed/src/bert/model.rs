@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -7,9 +9,11 @@ use super::architecture::Architecture;
 use super::layer::{Dropped, Layer, Norm, Within};
 use super::projection::Projection;
 use super::{BertConfig, Family};
+#[cfg(feature = "flex")]
+use crate::inference::CpuBert;
 use crate::ops::{self, Picks, Spans};
 use crate::weights::normal;
-use crate::{Dropout, EmbedError, Encoder, Precision, TokenBatch};
+use crate::{Dropout, EmbedError, Encoder, Inference, Precision, TokenBatch};
 
 /// How the vectors of a text's tokens become one.
 ///
@@ -52,19 +56,19 @@ pub enum Pooling {
 /// ```
 #[derive(Module, Debug)]
 pub struct Bert<B: Backend> {
-    pub(super) words: Param<Tensor<B, 2>>,
-    pub(super) positions: Option<Param<Tensor<B, 2>>>,
-    pub(super) types: Option<Param<Tensor<B, 2>>>,
-    pub(super) norm: Norm<B>,
+    pub(crate) words: Param<Tensor<B, 2>>,
+    pub(crate) positions: Option<Param<Tensor<B, 2>>>,
+    pub(crate) types: Option<Param<Tensor<B, 2>>>,
+    pub(crate) norm: Norm<B>,
     /// What each head adds to scores, by distance: `[buckets, heads]`.
-    pub(super) distances: Option<Param<Tensor<B, 2>>>,
-    pub(super) layers: Vec<Layer<B>>,
-    pub(super) last_norm: Option<Norm<B>>,
-    pub(super) projections: Vec<Projection<B>>,
+    pub(crate) distances: Option<Param<Tensor<B, 2>>>,
+    pub(crate) layers: Vec<Layer<B>>,
+    pub(crate) last_norm: Option<Norm<B>>,
+    pub(crate) projections: Vec<Projection<B>>,
     #[module(skip)]
     pub(super) config: BertConfig,
     #[module(skip)]
-    pub(super) kind: Architecture,
+    pub(crate) kind: Architecture,
     #[module(skip)]
     pub(super) truncate_dim: Option<usize>,
     #[module(skip)]
@@ -172,7 +176,7 @@ impl<B: Backend> Bert<B> {
         let words = Picks::new(tokens.ids(), self.config.vocab_size, device).of(self.words.val());
         let positions = match (&self.positions, self.kind.learned_positions) {
             (Some(positions), Some(learned)) => {
-                let rows = learned.rows(tokens);
+                let rows: Vec<u32> = (0..tokens.len()).flat_map(|text| learned.rows(tokens.tokens(text))).collect();
                 Picks::new(&rows, self.config.max_position_embeddings, device).of(positions.val())
             }
             _ => words.zeros_like(),
@@ -321,8 +325,7 @@ impl<B: Backend> Bert<B> {
 
     #[track_caller]
     pub(super) fn check(&self, tokens: &TokenBatch) {
-        let (longest, most) = (tokens.longest(), self.config.max_tokens());
-        assert!(longest <= most, "a row of {longest} tokens, the model has {most} positions");
+        check_lengths(tokens, self.config.max_tokens());
         check_ids(tokens, self.config.vocab_size);
     }
 }
@@ -350,6 +353,12 @@ fn without_bare_prompts(tokens: &TokenBatch) -> TokenBatch {
 }
 
 #[track_caller]
+pub(crate) fn check_lengths(tokens: &TokenBatch, most: usize) {
+    let longest = tokens.longest();
+    assert!(longest <= most, "a row of {longest} tokens, the model has {most} positions");
+}
+
+#[track_caller]
 pub(crate) fn check_ids(tokens: &TokenBatch, vocab: usize) {
     let largest = tokens.ids().iter().max().map_or(0, |&id| id as usize);
     assert!(tokens.total() == 0 || largest < vocab, "token id {largest}, the encoder has {vocab} rows");
@@ -363,6 +372,14 @@ impl<B: Backend> Encoder<B> for Bert<B> {
     fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
+    }
+
+    fn inference(&self) -> Option<Arc<dyn Inference>> {
+        #[cfg(feature = "flex")]
+        if self.precision == Precision::F32 {
+            return Some(Arc::new(CpuBert::new(self)?));
+        }
+        None
     }
 
     fn vocab_size(&self) -> usize {

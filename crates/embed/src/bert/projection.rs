@@ -34,6 +34,18 @@ impl Activation {
         })
     }
 
+    /// Of one value.
+    #[cfg(feature = "flex")]
+    #[inline(always)]
+    pub(crate) fn of(self, value: f32) -> f32 {
+        match self {
+            Activation::Identity => value,
+            Activation::Tanh => value.tanh(),
+            Activation::Relu => value.max(0.0),
+            Activation::Sigmoid => 1.0 / (1.0 + (-value).exp()),
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         NAMES.iter().find(|(_, activation)| *activation == self).map_or("", |(name, _)| name)
     }
@@ -42,9 +54,9 @@ impl Activation {
 /// One dense layer behind pooling.
 #[derive(Module, Debug)]
 pub(crate) struct Projection<B: Backend> {
-    pub(super) dense: Dense<B>,
+    pub(crate) dense: Dense<B>,
     #[module(skip)]
-    pub(super) activation: Activation,
+    pub(crate) activation: Activation,
 }
 
 impl<B: Backend> Projection<B> {

@@ -43,6 +43,48 @@ pub(super) fn buckets_of(longest: usize) -> Vec<usize> {
     (-most..=most).map(bucket).collect()
 }
 
+/// What is added to scores, laid out for one query's keys after another.
+#[cfg(feature = "flex")]
+pub(crate) struct Added {
+    /// Of each head, or of all where there is one row, what is added for keys from `longest - 1` places before their query to as many behind; none where
+    /// nothing is.
+    rows: Vec<f32>,
+    longest: usize,
+    of_all: bool,
+}
+
+#[cfg(feature = "flex")]
+impl Added {
+    /// For texts of up to `longest` tokens; `biases` are `[BUCKETS, heads]`, or none.
+    pub(crate) fn new(longest: usize, heads: usize, window: Option<usize>, biases: &[f32]) -> Self {
+        let longest = longest.max(1);
+        let mut added = Added { rows: Vec::new(), longest, of_all: biases.is_empty() };
+        if biases.is_empty() && window.is_none() {
+            return added;
+        }
+        let buckets = buckets_of(longest);
+        let of_head = |head: usize| {
+            let bias = |at: usize| biases.get(buckets[at] * heads + head).copied().unwrap_or(0.0);
+            let sees = |at: usize| window.is_none_or(|window| at.abs_diff(longest - 1) <= window);
+            (0..2 * longest - 1).map(|at| if sees(at) { bias(at) } else { f32::NEG_INFINITY }).collect::<Vec<_>>()
+        };
+        added.rows = (0..if added.of_all { 1 } else { heads }).flat_map(of_head).collect();
+        added
+    }
+
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// For the keys of a text of so many tokens, one query after another.
+    #[inline(always)]
+    pub(crate) fn of(&self, head: usize, query: usize, tokens: usize) -> Option<&[f32]> {
+        let width = 2 * self.longest - 1;
+        let row = if self.of_all { 0 } else { head * width };
+        self.rows.get(row..row + width).map(|row| &row[self.longest - 1 - query..][..tokens])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

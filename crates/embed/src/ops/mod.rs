@@ -8,7 +8,7 @@ mod csr;
 mod cube;
 mod distances;
 #[cfg(feature = "flex")]
-mod flex;
+pub(crate) mod flex;
 mod indices;
 mod picks;
 #[cfg(any(feature = "flex", feature = "_cube"))]
@@ -22,10 +22,14 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module::linear;
 
 use crate::{Precision, TokenBatch};
+#[cfg(feature = "flex")]
+pub(crate) use distances::Added;
 pub(crate) use distances::{BUCKETS, Distances};
 use indices::indices;
 pub(crate) use picks::Picks;
 pub(crate) use rotation::Rotation;
+#[cfg(feature = "flex")]
+pub(crate) use rotation::rotation_table;
 pub(crate) use spans::Spans;
 pub(crate) use tensor::product;
 

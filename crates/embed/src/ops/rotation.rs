@@ -19,17 +19,7 @@ pub(crate) struct Rotation<B: Backend> {
 impl<B: Backend> Rotation<B> {
     /// For heads of `size` columns; `base` of the wavelengths is of a text with so many tokens.
     pub(crate) fn new(spans: &Spans<B>, size: usize, base: impl Fn(usize) -> f64) -> Self {
-        let half = size / 2;
-        let mut table = Vec::with_capacity(spans.tokens() * size);
-        for span in spans.offsets().windows(2) {
-            let base = base(span[1] - span[0]);
-            let frequencies: Vec<f64> = (0..half).map(|i| base.powf(-2.0 * i as f64 / size as f64)).collect();
-            for place in 0..span[1] - span[0] {
-                let angles = frequencies.iter().map(|frequency| place as f64 * frequency);
-                table.extend(angles.clone().map(|angle| angle.cos() as f32));
-                table.extend(angles.map(|angle| angle.sin() as f32));
-            }
-        }
+        let table = rotation_table(spans.offsets(), size, base);
         Self { table: table.into(), size, device: spans.device().clone() }
     }
 
@@ -50,4 +40,20 @@ impl<B: Backend> Rotation<B> {
         let table = Tensor::<B, 3>::from_data(table, &self.device);
         [0, half].map(|first| table.clone().narrow(2, first, half))
     }
+}
+
+/// Of each token the cosines of a half of a head's columns, then the sines.
+pub(crate) fn rotation_table(offsets: &[usize], size: usize, base: impl Fn(usize) -> f64) -> Vec<f32> {
+    let half = size / 2;
+    let mut table = Vec::new();
+    for span in offsets.windows(2) {
+        let base = base(span[1] - span[0]);
+        let frequencies: Vec<f64> = (0..half).map(|i| base.powf(-2.0 * i as f64 / size as f64)).collect();
+        for place in 0..span[1] - span[0] {
+            let angles = frequencies.iter().map(|frequency| place as f64 * frequency);
+            table.extend(angles.clone().map(|angle| angle.cos() as f32));
+            table.extend(angles.map(|angle| angle.sin() as f32));
+        }
+    }
+    table
 }

@@ -35,11 +35,6 @@ impl<B: Backend> Spans<B> {
         self.offsets.len() - 1
     }
 
-    /// Of all texts together.
-    pub(super) fn tokens(&self) -> usize {
-        self.offsets.last().copied().unwrap_or(0)
-    }
-
     pub(crate) fn offsets(&self) -> &[usize] {
         &self.offsets
     }

@@ -6,7 +6,7 @@ use vectors::{Matrix, multiply};
 
 use super::fill::{fill, total};
 use super::kernel::{Kernel, dims, of_rows, tensor, values};
-use crate::ops::distances::buckets_of;
+use crate::ops::distances::{Added, buckets_of};
 
 /// Attention of each text over itself, straight from and to packed rows: nothing is padded.
 #[derive(Clone, Debug)]
@@ -49,46 +49,10 @@ impl Kernel<2> for BiasedAttention {
     }
 }
 
-/// What is added to scores.
-struct Added {
-    /// Of each head, or of all where there is one row, what is added for keys from `longest - 1` places before their query to as many behind; none where
-    /// nothing is.
-    rows: Vec<f32>,
-    longest: usize,
-    of_all: bool,
-}
-
-impl Added {
-    /// For the keys of a text, one query after another.
-    #[inline(always)]
-    fn of(&self, head: usize, query: usize, tokens: usize) -> Option<&[f32]> {
-        let width = 2 * self.longest - 1;
-        let row = if self.of_all { 0 } else { head * width };
-        self.rows.get(row..row + width).map(|row| &row[self.longest - 1 - query..][..tokens])
-    }
-}
-
 impl Attention {
     fn added(&self, biases: Option<&FlexTensor>) -> Added {
-        let longest = self.offsets.windows(2).map(|span| span[1] - span[0]).max().unwrap_or(0).max(1);
-        let mut added = Added { rows: Vec::new(), longest, of_all: biases.is_none() };
-        if biases.is_none() && self.window.is_none() {
-            return added;
-        }
-        let sees = |at: usize| self.window.is_none_or(|window| at.abs_diff(longest - 1) <= window);
-        let of_head = |head: usize| {
-            let biases = biases.map(|biases| {
-                let [_, heads] = dims::<2>(biases);
-                let of_buckets = values(biases);
-                let bias = move |bucket: usize| of_buckets[bucket * heads + head];
-                buckets_of(longest).into_iter().map(bias).collect::<Vec<f32>>()
-            });
-            let bias = move |at: usize| biases.as_ref().map_or(0.0, |biases| biases[at]);
-            (0..2 * longest - 1).map(move |at| if sees(at) { bias(at) } else { f32::NEG_INFINITY })
-        };
-        let heads = if added.of_all { 1 } else { self.heads };
-        added.rows = (0..heads).flat_map(of_head).collect();
-        added
+        let longest = self.offsets.windows(2).map(|span| span[1] - span[0]).max().unwrap_or(0);
+        Added::new(longest, self.heads, self.window, biases.map(values).unwrap_or_default())
     }
 
     fn context(&self, qkv: &FlexTensor, added: &Added) -> FlexTensor {
@@ -115,7 +79,7 @@ impl Attention {
     ) -> (FlexTensor, Vec<Vec<f32>>) {
         let [rows, wide] = dims::<2>(qkv);
         let (hidden, input, gradient) = (wide / 3, values(qkv), values(gradient));
-        let bucket_of = if buckets > 0 { buckets_of(added.longest) } else { Vec::new() };
+        let bucket_of = if buckets > 0 { buckets_of(added.longest()) } else { Vec::new() };
         let ([output], sums) = fill(&self.offsets, [wide], |rows, [output]| {
             let gradient = Matrix::rows(of_rows(gradient, &rows, hidden), hidden);
             let mut scratch = [(); 2].map(|()| vec![0.0; rows.len().pow(2)]);
@@ -125,7 +89,7 @@ impl Attention {
                 if buckets > 0 {
                     let of_scores = &scratch[1];
                     for (query, row) in of_scores.chunks_exact(rows.len()).enumerate() {
-                        for (score, bucket) in row.iter().zip(&bucket_of[added.longest - 1 - query..]) {
+                        for (score, bucket) in row.iter().zip(&bucket_of[added.longest() - 1 - query..]) {
                             sums[bucket * self.heads + head.index] += score / head.scale;
                         }
                     }
@@ -175,15 +139,7 @@ impl Head<'_> {
             || {
                 // A loop: what `for_each` calls is compiled for the least of processors.
                 for (query, row) in out.chunks_exact_mut(tokens).enumerate() {
-                    match added.of(self.index, query, tokens) {
-                        None => softmax(row, self.scale),
-                        Some(added) => {
-                            for (score, &added) in row.iter_mut().zip(added) {
-                                *score = self.scale * *score + added;
-                            }
-                            softmax(row, 1.0);
-                        }
-                    }
+                    softmax(row, self.scale, added.of(self.index, query, tokens));
                 }
             },
         );
@@ -219,9 +175,15 @@ impl Head<'_> {
     }
 }
 
-/// Of `scale · row`, in its place.
+/// Of `scale · row + added`, in its place.
 #[inline(always)]
-fn softmax(row: &mut [f32], scale: f32) {
+pub(crate) fn softmax(row: &mut [f32], mut scale: f32, added: Option<&[f32]>) {
+    if let Some(added) = added {
+        for (score, &added) in row.iter_mut().zip(added) {
+            *score = scale * *score + added;
+        }
+        scale = 1.0;
+    }
     let max = lanes_max(row);
     for v in row.iter_mut() {
         *v = exp(scale * (*v - max));

@@ -20,10 +20,7 @@ impl Kernel<1> for Gated {
             let x = of_rows(input, &rows, both);
             vectorised(
                 #[inline(always)]
-                || match self.0 {
-                    Gate::Gelu => forward_rows(x, y, width, gelu),
-                    Gate::Silu => forward_rows(x, y, width, silu),
-                },
+                || gate_rows(self.0, x, y, width),
             );
         });
         (tensor(y, [rows, width]), keep.then(|| x.clone()))
@@ -43,6 +40,15 @@ impl Kernel<1> for Gated {
             );
         });
         [tensor(dx, [rows, both])]
+    }
+}
+
+/// `activation(a) ∘ b` of rows of two halves of `width` each.
+#[inline(always)]
+pub(crate) fn gate_rows(gate: Gate, x: &[f32], y: &mut [f32], width: usize) {
+    match gate {
+        Gate::Gelu => forward_rows(x, y, width, gelu),
+        Gate::Silu => forward_rows(x, y, width, silu),
     }
 }
 

@@ -70,6 +70,6 @@ pub(super) fn density(v: f32) -> f32 {
 
 /// Distribution function of the standard normal.
 #[inline(always)]
-pub(super) fn cdf(v: f32) -> f32 {
+pub(crate) fn cdf(v: f32) -> f32 {
     0.5 + 0.5 * erf(v * std::f32::consts::FRAC_1_SQRT_2)
 }

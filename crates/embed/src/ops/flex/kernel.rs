@@ -92,8 +92,14 @@ fn f32_rows<const N: usize>(inputs: [FlexTensor; N]) -> Option<[FlexTensor; N]> 
     all.then(|| inputs.map(|input| input.to_contiguous()))
 }
 
+/// A tensor's memory, contiguous, where it is f32 on flex.
+pub(crate) fn memory<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Option<FlexTensor> {
+    let tensor = recast::<_, FlexTensor>(tensor.into_primitive().tensor()).ok()?;
+    (tensor.dtype() == DType::F32).then(|| tensor.to_contiguous())
+}
+
 /// Values of a contiguous f32 tensor.
-pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     let count = tensor.layout().num_elements();
     let start = tensor.layout().start_offset();
     &tensor.storage::<f32>()[start..start + count]

@@ -21,14 +21,19 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+pub(crate) use attention::softmax;
 use attention::{Attention, BiasedAttention};
 use bag::BagMean;
 use dense::{Dense, Product};
 use gated::Gated;
+pub(crate) use gated::gate_rows;
 use gelu::BiasGelu;
+pub(crate) use gelu::cdf;
 use kernel::run;
+pub(crate) use kernel::{memory, values};
 use norm::AddNorm;
 use rotate::Rotate;
+pub(crate) use rotate::turn_rows;
 
 use super::{Distances, Gate, Rotation};
 

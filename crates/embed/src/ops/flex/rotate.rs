@@ -33,21 +33,25 @@ impl Rotate {
         let x = values(x);
         let ([y], _) = fill(&blocks(rows, ROWS), [width], |rows, [y]| {
             y.copy_from_slice(of_rows(x, &rows, width));
-            let table = of_rows(&self.table, &rows, self.size);
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (row, angles) in y.chunks_exact_mut(width).zip(table.chunks_exact(self.size)) {
-                        let (cos, sin) = angles.split_at(self.size / 2);
-                        for head in row[..2 * width / 3].chunks_exact_mut(self.size) {
-                            turn(head, cos, sin, sign);
-                        }
-                    }
-                },
-            );
+            turn_rows(y, width, of_rows(&self.table, &rows, self.size), self.size, sign);
         });
         tensor(y, shape)
     }
+}
+
+/// Turns the queries and keys of rows of `width` values, by angles of each row.
+pub(crate) fn turn_rows(rows: &mut [f32], width: usize, table: &[f32], size: usize, sign: f32) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (row, angles) in rows.chunks_exact_mut(width).zip(table.chunks_exact(size)) {
+                let (cos, sin) = angles.split_at(size / 2);
+                for head in row[..2 * width / 3].chunks_exact_mut(size) {
+                    turn(head, cos, sin, sign);
+                }
+            }
+        },
+    );
 }
 
 #[inline(always)]
