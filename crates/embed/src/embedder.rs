@@ -46,6 +46,11 @@ pub trait Embedder: Send + Sync {
     fn embed_with(&self, texts: &[&str], side: Side, on_rows: &mut dyn FnMut(usize))
     -> Result<Array2<f32>, EmbedError>;
 
+    /// Of how many texts so far the end was left out, as they were longer than a limit.
+    fn cut_texts(&self) -> u64 {
+        0
+    }
+
     /// Unit rows `[texts.len(), dim]`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod bert;
 mod blocks;
+mod corpus;
 mod document_frequency;
 mod dropout;
 mod embedder;
@@ -21,12 +22,15 @@ mod weights;
 
 pub use bert::{Bert, BertConfig, Family, MaskedBert, Pooling};
 pub use blocks::{embed_blocks, embed_to_npy};
+pub use corpus::{CorpusFile, CorpusOptions, Written};
 pub use document_frequency::inverse_document_frequency;
 pub use dropout::Dropout;
 pub use embedder::{Embedder, Side};
 pub use encoder::{Encoder, SaveFolder};
 pub use error::EmbedError;
-pub use folder::{ExportOptions, FolderOptions, LoadedModel, ModelKind, load_bert, load_embedder, load_static};
+pub use folder::{
+    ExportOptions, FolderOptions, LoadedModel, ModelKind, folder_hash, load_bert, load_embedder, load_static,
+};
 pub use inference::Inference;
 pub use lexical::{Lexical, LexicalConfig};
 pub use neural::{NeuralEmbedder, TokenLimits};

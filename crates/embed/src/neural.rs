@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::backend::Backend;
 use ndarray::{Array2, s};
@@ -76,6 +77,7 @@ pub struct NeuralEmbedder<B: Backend, E: Encoder<B>> {
     prompts: Prompts,
     device: B::Device,
     inference: Option<Arc<dyn Inference>>,
+    cut: Arc<AtomicU64>,
 }
 
 impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
@@ -108,6 +110,7 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
             prompts: Prompts::default(),
             device: device.clone(),
             inference,
+            cut: Arc::default(),
         })
     }
 
@@ -178,6 +181,10 @@ impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
         self.encoder.dim()
     }
 
+    fn cut_texts(&self) -> u64 {
+        self.cut.load(Ordering::Relaxed)
+    }
+
     fn embed_with(
         &self,
         texts: &[&str],
@@ -188,8 +195,9 @@ impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
         let mut count = 0;
         for (window, part) in texts.chunks(BLOCK).enumerate() {
             let start = window * BLOCK;
-            let tokens = self.tokenizer.encode_after(self.prompts.of(side), part, self.limits.of(side));
-            let tokens = tokens.map_err(|error| error.counted_from(start))?;
+            let tokens = self.tokenizer.encode_after_counted(self.prompts.of(side), part, self.limits.of(side));
+            let (tokens, cut) = tokens.map_err(|error| error.counted_from(start))?;
+            self.cut.fetch_add(cut, Ordering::Relaxed);
             self.fill(&tokens, start, &mut rows, &mut |chunk| {
                 count += chunk;
                 on_rows(count);

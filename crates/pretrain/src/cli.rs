@@ -1,6 +1,7 @@
 //! The `pretrain` command (feature `cli`).
 
 mod compare;
+mod embed;
 mod eval;
 mod file_command;
 mod plan;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::compare::CompareArgs;
+use self::embed::EmbedArgs;
 use self::eval::EvalArgs;
 use self::file_command::FileCommand;
 use self::plan::PlanArgs;
@@ -35,8 +37,10 @@ struct Cli {
 enum Command {
     /// Run all stages and print the comparison of the arms
     Run(RunArgs),
-    /// Embed every distinct query and passage with the clustering embedder
-    Embed(RunArgs),
+    /// Embed every distinct query and passage with the clustering embedder, or the texts of a file with any model
+    #[command(override_usage = "pretrain embed [OPTIONS] <CONFIG|RUN>\n       \
+                                pretrain embed [OPTIONS] --model <DIR> --texts <FILE> --out <X.npy>")]
+    Embed(EmbedArgs),
     /// Cluster the training pairs of every arm, or the rows of a .npy file
     #[command(override_usage = "pretrain cluster [OPTIONS] <CONFIG|RUN>\n       \
                                 pretrain cluster [OPTIONS] --vectors <X.npy> <--k <N>|--levels <N,N,...>> --out <DIR>")]
@@ -98,7 +102,8 @@ impl Command {
             Self::Eval(EvalArgs::Alone(alone)) => return FileCommand::Eval(alone).run(),
             Self::Compare(compare) => return FileCommand::Compare(compare).run(),
             Self::Run(run) => (run, RunCommand::Run),
-            Self::Embed(run) => (run, RunCommand::Embed),
+            Self::Embed(EmbedArgs::Texts(texts)) => return FileCommand::Embed(texts).run(),
+            Self::Embed(EmbedArgs::Run(run)) => (run, RunCommand::Embed),
             Self::Cluster(ClusterArgs::Run(run)) => (run, RunCommand::Cluster),
             Self::Plan(PlanArgs::Run(run, plan)) => (run, RunCommand::Plan(plan)),
             Self::Mlm(run) => (run, RunCommand::Mlm),

@@ -1,6 +1,7 @@
 //! Model folders as sentence-transformers, transformers and model2vec write them: what they say, and how to load and save them.
 
 mod dense;
+mod hash;
 mod json;
 mod layout;
 mod load;
@@ -12,6 +13,7 @@ mod save;
 mod sentence_bert;
 mod sentence_transformers;
 
+pub use hash::folder_hash;
 pub(crate) use json::{Settings, read_json};
 pub use layout::ModelKind;
 pub(crate) use layout::weights_of;

@@ -108,6 +108,11 @@ impl TextTokenizer {
     /// # Errors
     /// [`EmbedError::Tokenize`] with the index of the text.
     pub fn encode(&self, texts: &[&str], max_tokens: usize) -> Result<TokenBatch, EmbedError> {
+        Ok(self.encode_counted(texts, max_tokens)?.0)
+    }
+
+    /// The rows, and how many texts were longer.
+    fn encode_counted(&self, texts: &[&str], max_tokens: usize) -> Result<(TokenBatch, u64), EmbedError> {
         let rows = texts
             .par_iter()
             .enumerate()
@@ -116,7 +121,8 @@ impl TextTokenizer {
                 self.encode_one(text, max_tokens).map_err(|source| EmbedError::Tokenize { index, source })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(TokenBatch::from_rows(rows))
+        let cut = rows.iter().filter(|(_, cut)| *cut).count() as u64;
+        Ok((TokenBatch::from_rows(rows.into_iter().map(|(row, _)| row)), cut))
     }
 
     /// Rows as of [`encode`](Self::encode), of each text after `prompt`; the batch knows how many
@@ -137,32 +143,46 @@ impl TextTokenizer {
     /// # Ok::<(), embed::EmbedError>(())
     /// ```
     pub fn encode_after(&self, prompt: &str, texts: &[&str], max_tokens: usize) -> Result<TokenBatch, EmbedError> {
+        Ok(self.encode_after_counted(prompt, texts, max_tokens)?.0)
+    }
+
+    /// The rows, and how many texts were longer with their prompt.
+    pub(crate) fn encode_after_counted(
+        &self,
+        prompt: &str,
+        texts: &[&str],
+        max_tokens: usize,
+    ) -> Result<(TokenBatch, u64), EmbedError> {
         if prompt.is_empty() {
-            return self.encode(texts, max_tokens);
+            return self.encode_counted(texts, max_tokens);
         }
         let prompt_tokens = self.prompt_tokens(prompt, max_tokens).map_err(|source| EmbedError::Prompt { source })?;
         let prompted: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
         let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
-        Ok(self.encode(&prompted, max_tokens)?.with_prompts(prompt_tokens))
+        let (tokens, cut) = self.encode_counted(&prompted, max_tokens)?;
+        Ok((tokens.with_prompts(prompt_tokens), cut))
     }
 
     fn prompt_tokens(&self, prompt: &str, max_tokens: usize) -> Result<usize, Cause> {
-        let ids = self.encode_one(prompt, max_tokens)?;
+        let (ids, _) = self.encode_one(prompt, max_tokens)?;
         let added = self.inner.get_added_tokens_decoder();
         let special = |id| added.get(id).is_some_and(|token| token.special);
         Ok(ids.len() - usize::from(ids.last().is_some_and(special)))
     }
 
-    fn encode_one(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, Cause> {
+    /// The ids, and whether the text is longer.
+    fn encode_one(&self, text: &str, max_tokens: usize) -> Result<(Vec<u32>, bool), Cause> {
         let mut encoding = self.inner.encode_fast(text, false)?;
+        let mut cut = encoding.len() > max_tokens;
         if self.special_tokens {
             let added = self.inner.get_post_processor().map_or(0, |p| p.added_tokens(false));
+            cut = encoding.len() > max_tokens.saturating_sub(added);
             encoding.truncate(max_tokens.saturating_sub(added), 0, TruncationDirection::Right);
             encoding = self.inner.post_process(encoding, None, true)?;
         }
         let mut ids = encoding.get_ids().to_vec();
         ids.truncate(max_tokens);
-        Ok(ids)
+        Ok((ids, cut))
     }
 
     /// Nothing, after writing `tokenizer.json` to `path`.

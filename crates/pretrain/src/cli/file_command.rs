@@ -1,6 +1,7 @@
 //! Commands on files alone, without a run folder.
 
 use super::compare::CompareArgs;
+use super::embed::TextArgs;
 use super::eval::AloneArgs;
 use super::plan::LabelArgs;
 use super::vectors::VectorArgs;
@@ -9,6 +10,7 @@ use crate::error::Result;
 /// A command on files alone.
 #[derive(Debug)]
 pub(super) enum FileCommand {
+    Embed(TextArgs),
     Cluster(VectorArgs),
     Plan(LabelArgs),
     Eval(AloneArgs),
@@ -18,6 +20,7 @@ pub(super) enum FileCommand {
 impl FileCommand {
     pub(super) fn run(&self) -> Result<()> {
         match self {
+            Self::Embed(texts) => texts.embed(),
             Self::Cluster(vectors) => vectors.cluster(),
             Self::Plan(labels) => labels.plan(),
             Self::Eval(alone) => alone.evaluate(),

@@ -31,6 +31,8 @@ mod rust_docs;
 mod source;
 mod sources;
 mod split;
+#[cfg(feature = "cli")]
+mod text_rows;
 mod texts;
 mod topics;
 mod used_queries;
@@ -52,4 +54,6 @@ pub use rust_docs::RustDocs;
 pub use source::PairSource;
 pub use sources::Sources;
 pub use split::PairSplit;
+#[cfg(feature = "cli")]
+pub(crate) use text_rows::each_text;
 pub use texts::{Text, Texts, TextsIter};

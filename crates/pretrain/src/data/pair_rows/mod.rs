@@ -10,6 +10,8 @@ mod parquet;
 use std::path::{Path, PathBuf};
 
 pub use columns::Columns;
+#[cfg(all(feature = "parquet", feature = "cli"))]
+pub(super) use parquet::each_text as each_text_of_parquet;
 
 use super::DataError;
 use files::Layout;

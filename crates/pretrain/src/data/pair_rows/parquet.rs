@@ -51,6 +51,34 @@ pub(super) fn each_row(
     Ok(())
 }
 
+/// Calls `each` with the text of every row.
+#[cfg(feature = "cli")]
+pub(in crate::data) fn each_text(
+    path: &Path,
+    column: &str,
+    each: &mut impl FnMut(&str) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let failed = |source: ParquetError| DataError::Parquet { path: path.to_owned(), source: Box::new(source) };
+    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let reader = SerializedFileReader::new(file).map_err(failed)?;
+    let wanted = projection(path, reader.metadata().file_metadata().schema(), &[column])?;
+    for (line, row) in (1..).zip(reader.get_row_iter(Some(wanted)).map_err(failed)?) {
+        let mut texts = Vec::new();
+        for (name, field) in row.map_err(failed)?.into_columns() {
+            take(field, &mut texts).map_err(|found| DataError::ColumnType {
+                path: path.to_owned(),
+                column: name,
+                found: found.into(),
+            })?;
+        }
+        match texts.as_slice() {
+            [text] => each(text)?,
+            _ => return Err(DataError::missing_field(path, line, column)),
+        }
+    }
+    Ok(())
+}
+
 /// Of the file's columns those that are wanted, in its order.
 fn projection(path: &Path, schema: &Type, names: &[&str]) -> Result<Type, DataError> {
     let fields = schema.get_fields();
