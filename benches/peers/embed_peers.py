@@ -4,7 +4,10 @@ import json
 import shutil
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from threading import local
 from typing import Callable
 
 import numpy as np
@@ -149,13 +152,19 @@ def sorted_batches(tokenizer, texts: list[str], max_tokens: int, budget: int):
 # Each function gives what makes unit vectors of texts, cut at so many tokens, by the model in a folder and its forms in another.
 
 
-def by_batches(model: Path, run) -> Embed:
-    tokenizer = tokenizer_of(model)
+def by_batches(model: Path, run: Callable, at_once: int = 1) -> Embed:
+    """By what makes vectors of a batch's three inputs, told how many batches are embedded at once.
+
+    A thread a batch takes less than all threads on one after the other; a batch that is alone has all threads.
+    """
+    tokenizer, pool = tokenizer_of(model), ThreadPoolExecutor(at_once)
 
     def embed(texts, max_tokens):
+        batches = list(sorted_batches(tokenizer, texts, max_tokens, BUDGET))
+        several = min(at_once, len(batches))
+        of_batches = (pool.map if several > 1 else map)(lambda batch: run(batch[1], several), batches)
         vectors = None
-        for at, inputs in sorted_batches(tokenizer, texts, max_tokens, BUDGET):
-            rows = run(inputs)
+        for (at, _), rows in zip(batches, of_batches):
             vectors = np.empty((len(texts), rows.shape[1]), np.float32) if vectors is None else vectors
             vectors[at] = rows
         return vectors
@@ -166,22 +175,35 @@ def by_batches(model: Path, run) -> Embed:
 def openvino(model: Path, forms: Path, threads: int, form: str = POOLED_OPENVINO, precision: str = "f32") -> Embed:
     import openvino
 
-    # One request on all threads: as many requests as threads, of a thread each, took as long.
-    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    compiled = openvino.Core().compile_model(forms / form, "CPU", settings)
-    if (used := compiled.get_property("INFERENCE_PRECISION_HINT").to_string()) != precision:
-        sys.exit(f"OpenVINO computes in {used} here, not in {precision}")
-    request = compiled.create_infer_request()
-    return by_batches(model, lambda inputs: request.infer(inputs, share_inputs=True, share_outputs=True)[0])
+    core, request_of_thread = openvino.Core(), local()
+
+    @cache
+    def compiled(streams):
+        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+        compiled = core.compile_model(forms / form, "CPU", settings)
+        if (used := compiled.get_property("INFERENCE_PRECISION_HINT").to_string()) != precision:
+            sys.exit(f"OpenVINO computes in {used} here, not in {precision}")
+        return compiled
+
+    def run(inputs, at_once):
+        requests = request_of_thread.__dict__
+        if at_once not in requests:
+            requests[at_once] = compiled(at_once).create_infer_request()
+        return requests[at_once].infer(inputs, share_inputs=True)[0]
+
+    return by_batches(model, run, threads)
 
 
 def onnxruntime(model: Path, forms: Path, threads: int, form: str = POOLED_ONNX) -> Embed:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(forms / form, options, providers=["CPUExecutionProvider"])
-    return by_batches(model, lambda inputs: session.run(None, dict(zip(INPUTS, inputs)))[0])
+    @cache
+    def session(at_once):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads // at_once
+        return onnxruntime.InferenceSession(forms / form, options, providers=["CPUExecutionProvider"])
+
+    return by_batches(model, lambda inputs, at_once: session(at_once).run(None, dict(zip(INPUTS, inputs)))[0], threads)
 
 
 def sentence_transformers(model: Path, forms: Path, threads: int, dtype: str = "float32") -> Embed:

@@ -258,29 +258,45 @@ impl<F: Fn(usize, usize, &mut [f32])> Product<'_, F> {
         columns: &Range<usize>,
     ) {
         let rows: [&[f32]; R] = std::array::from_fn(|at| &self.left.row(row + at)[part.terms.clone()]);
-        let out = columns.start - self.first;
         let mut sums = [[simd.splat_f32s(0.0); W]; R];
-        let is_full = columns.len() == W * S::F32_LANES;
+        // Where a length is known, copies are a few instructions.
+        if columns.len() == W * S::F32_LANES {
+            if part.terms.start > 0 {
+                for (at, sums) in sums.iter_mut().enumerate() {
+                    let sums: &mut [f32] = bytemuck::cast_slice_mut(sums);
+                    sums.copy_from_slice(self.row(row + at, columns.start, W * S::F32_LANES));
+                }
+            }
+            let mut sums = products(simd, part.vectors, rows, sums);
+            for (at, sums) in sums.iter_mut().enumerate() {
+                let sums: &mut [f32] = bytemuck::cast_slice_mut(sums);
+                if part.last {
+                    (self.finish)(row + at, columns.start, sums);
+                }
+                self.row(row + at, columns.start, W * S::F32_LANES).copy_from_slice(sums);
+            }
+            return;
+        }
         if part.terms.start > 0 {
             for (at, sums) in sums.iter_mut().enumerate() {
-                let from = &self.out[(row + at) * self.stride + out..][..columns.len()];
                 let sums: &mut [f32] = bytemuck::cast_slice_mut(sums);
-                sums[..columns.len()].copy_from_slice(from);
+                sums[..columns.len()].copy_from_slice(self.row(row + at, columns.start, columns.len()));
             }
         }
-        let sums = products(simd, part.vectors, rows, sums);
-        for (at, sums) in sums.iter().enumerate() {
-            let to = &mut self.out[(row + at) * self.stride + out..][..columns.len()];
-            let sums: &[f32] = bytemuck::cast_slice(sums);
-            if is_full {
-                to.copy_from_slice(&sums[..W * S::F32_LANES]);
-            } else {
-                to.copy_from_slice(&sums[..columns.len()]);
-            }
+        let mut sums = products(simd, part.vectors, rows, sums);
+        for (at, sums) in sums.iter_mut().enumerate() {
+            let sums: &mut [f32] = &mut bytemuck::cast_slice_mut(sums)[..columns.len()];
             if part.last {
-                (self.finish)(row + at, columns.start, to);
+                (self.finish)(row + at, columns.start, sums);
             }
+            self.row(row + at, columns.start, columns.len()).copy_from_slice(sums);
         }
+    }
+
+    /// So many values of a row of `out`.
+    #[inline(always)]
+    fn row(&mut self, row: usize, column: usize, count: usize) -> &mut [f32] {
+        &mut self.out[row * self.stride + column - self.first..][..count]
     }
 }
 

@@ -424,7 +424,7 @@ impl Inference for CpuBert {
         let free = Mutex::new(Vec::<Buffers>::new());
         let mut tasks = tasks.into_iter();
         loop {
-            let round: Vec<_> = tasks.by_ref().take(16 * threads).collect();
+            let round: Vec<_> = tasks.by_ref().take(64 * threads).collect();
             let Some(done) = round.last().map(|(texts, _)| texts.end) else { break };
             round.into_par_iter().with_max_len(1).for_each(|(texts, out)| {
                 let mut buffers = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();

@@ -41,7 +41,8 @@ impl Dense {
             threads,
             #[inline(always)]
             |_, column, sums| {
-                for (sum, &bias) in sums.iter_mut().zip(&self.bias[column..]) {
+                let bias = &self.bias[column..][..sums.len()];
+                for (sum, &bias) in sums.iter_mut().zip(bias) {
                     *sum += bias;
                 }
             },
@@ -56,7 +57,8 @@ impl Dense {
             threads,
             #[inline(always)]
             |_, column, sums| {
-                for (sum, &bias) in sums.iter_mut().zip(&self.bias[column..]) {
+                let bias = &self.bias[column..][..sums.len()];
+                for (sum, &bias) in sums.iter_mut().zip(bias) {
                     let value = *sum + bias;
                     *sum = value * cdf(value);
                 }
@@ -73,8 +75,9 @@ impl Dense {
             threads,
             #[inline(always)]
             |row, column, sums| {
-                let residual = &residual[row * width + column..];
-                for ((sum, &bias), &residual) in sums.iter_mut().zip(&self.bias[column..]).zip(residual) {
+                let residual = &residual[row * width + column..][..sums.len()];
+                let bias = &self.bias[column..][..sums.len()];
+                for ((sum, &bias), &residual) in sums.iter_mut().zip(bias).zip(residual) {
                     *sum += bias + residual;
                 }
             },
