@@ -22,11 +22,12 @@ A line has:
 - `difference`: the largest 1 - cosine of a text's two vectors. The script fails where it is more than rounding explains.
 
 `openvino` and `onnxruntime` have the model from PyTorch, with pooling and norm in the graph, the latter with the fused operators of its
-own optimizer; texts are sorted by length and cut into batches of 512 tokens with padding. `sentence-transformers` sorts for itself;
-`fastembed` and `fastembed-rs` (the crate, on the same fused graph and the same ONNX Runtime) have texts sorted. `candle` is
-candle-transformers' BertModel on its `gemm`, a batch a thread, as its element-wise operators know one thread only. int8 is weights and
-activations by nncf for OpenVINO, and dynamic for ONNX Runtime. A peer that cannot be imported, built, or that fails on a case, is named on
-stderr and left out. The model's other forms are kept in `target/peers/embed`.
+own optimizer; texts are sorted by length and cut into batches of 512 tokens with padding, a thread a batch, but all on the one query.
+`sentence-transformers` sorts for itself; `fastembed` and `fastembed-rs` (the crate), both on such a fused graph and the same ONNX Runtime,
+have texts sorted; these three take 16 texts at a time. `candle` is candle-transformers' BertModel on its `gemm`, sorted, batches of 256
+tokens, a thread each, as its element-wise operators know one thread only. int8 is weights and activations by nncf for OpenVINO (slower
+than its f32 without VNNI), and dynamic for ONNX Runtime. A peer that cannot be imported, built, or that fails on a case, is named on stderr
+and left out. The model's other forms are kept in `target/peers/embed`.
 
 Every process, ours `timed_embed FOLDER` as well as each peer's, answers a line on stdin with one JSON line on stdout, until stdin ends; all
 else that it has to say goes to stderr. FOLDER is a sentence-transformers folder. Ours goes by RAYON_NUM_THREADS. The questions:
@@ -140,7 +141,7 @@ PEERS = {
 }
 QUICK_PEERS = ["openvino", "onnxruntime"]
 # Any of these of a processor's flags.
-UNITS = {"f32": ["fpu"], "bf16": ["avx512_bf16", "amx_bf16"], "int8": ["avx512_vnni", "avx_vnni", "amx_int8"]}
+UNITS = {"f32": ["fpu"], "bf16": ["avx512_bf16", "amx_bf16"], "int8": ["avx2"]}
 
 
 def able_dtypes() -> list[str]:

@@ -23,7 +23,7 @@ INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 Embed = Callable[[list[str], int], np.ndarray]
 
 
-# How the model's forms are made, each once. A form lacks what its other makers would need: each is of one library.
+# How the model's forms are made, each once.
 
 
 def exported(model: Path, pooled: bool):
@@ -152,19 +152,19 @@ def sorted_batches(tokenizer, texts: list[str], max_tokens: int, budget: int):
 # Each function gives what makes unit vectors of texts, cut at so many tokens, by the model in a folder and its forms in another.
 
 
-def by_batches(model: Path, run: Callable, at_once: int = 1) -> Embed:
-    """By what makes vectors of a batch's three inputs, told how many batches are embedded at once.
+def by_batches(model: Path, threads: int, runner: Callable) -> Embed:
+    """The runner makes what makes vectors of a batch's three inputs, so many batches at once, which are one or as many as threads.
 
-    A thread a batch takes less than all threads on one after the other; a batch that is alone has all threads.
+    A thread a batch takes less than all threads on one batch after the other; where there are fewer batches, each has all threads.
     """
-    tokenizer, pool = tokenizer_of(model), ThreadPoolExecutor(at_once)
+    tokenizer, pool, runner = tokenizer_of(model), ThreadPoolExecutor(threads), cache(runner)
 
     def embed(texts, max_tokens):
         batches = list(sorted_batches(tokenizer, texts, max_tokens, BUDGET))
-        several = min(at_once, len(batches))
-        of_batches = (pool.map if several > 1 else map)(lambda batch: run(batch[1], several), batches)
+        enough = len(batches) >= threads
+        run, each = runner(threads if enough else 1), pool.map if enough else map
         vectors = None
-        for (at, _), rows in zip(batches, of_batches):
+        for (at, _), rows in zip(batches, each(run, [inputs for _, inputs in batches])):
             vectors = np.empty((len(texts), rows.shape[1]), np.float32) if vectors is None else vectors
             vectors[at] = rows
         return vectors
@@ -175,35 +175,34 @@ def by_batches(model: Path, run: Callable, at_once: int = 1) -> Embed:
 def openvino(model: Path, forms: Path, threads: int, form: str = POOLED_OPENVINO, precision: str = "f32") -> Embed:
     import openvino
 
-    core, request_of_thread = openvino.Core(), local()
+    core = openvino.Core()
 
-    @cache
-    def compiled(streams):
-        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
-        compiled = core.compile_model(forms / form, "CPU", settings)
+    def runner(at_once):
+        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": at_once}
+        compiled, of_thread = core.compile_model(forms / form, "CPU", settings), local()
         if (used := compiled.get_property("INFERENCE_PRECISION_HINT").to_string()) != precision:
             sys.exit(f"OpenVINO computes in {used} here, not in {precision}")
-        return compiled
 
-    def run(inputs, at_once):
-        requests = request_of_thread.__dict__
-        if at_once not in requests:
-            requests[at_once] = compiled(at_once).create_infer_request()
-        return requests[at_once].infer(inputs, share_inputs=True)[0]
+        def run(inputs):
+            if not hasattr(of_thread, "request"):
+                of_thread.request = compiled.create_infer_request()
+            return of_thread.request.infer(inputs, share_inputs=True)[0]
 
-    return by_batches(model, run, threads)
+        return run
+
+    return by_batches(model, threads, runner)
 
 
 def onnxruntime(model: Path, forms: Path, threads: int, form: str = POOLED_ONNX) -> Embed:
     import onnxruntime
 
-    @cache
-    def session(at_once):
+    def runner(at_once):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads // at_once
-        return onnxruntime.InferenceSession(forms / form, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(forms / form, options, providers=["CPUExecutionProvider"])
+        return lambda inputs: session.run(None, dict(zip(INPUTS, inputs)))[0]
 
-    return by_batches(model, lambda inputs, at_once: session(at_once).run(None, dict(zip(INPUTS, inputs)))[0], threads)
+    return by_batches(model, threads, runner)
 
 
 def sentence_transformers(model: Path, forms: Path, threads: int, dtype: str = "float32") -> Embed:

@@ -227,7 +227,7 @@ impl<F: Fn(usize, usize, &mut [f32])> Product<'_, F> {
                 // What comes next is read from memory while this is used.
                 let next = &self.of.values[(panel * inner + end) * wide..];
                 let next = &next[..next.len().min(terms * wide)];
-                let mut next = next.chunks(next.len().div_ceil(self.left.count().div_ceil(TILE)).max(1));
+                let mut next = next.chunks(next.len().div_ceil(self.left.count().div_ceil(TILE).max(1)).max(1));
                 let mut row = 0;
                 while row < self.left.count() {
                     prefetch_second(next.next().unwrap_or_default());
@@ -337,48 +337,62 @@ mod tests {
         (0..count).map(|at| (at as f32 * by).sin()).collect()
     }
 
+    /// The column's number is added to each sum, so that `finish` is seen.
+    fn assert_product(packed: &PackedMatrix, left: Matrix<'_>, expected: &[f32], multiply: impl Fn(&mut [f32], usize)) {
+        let [_, columns] = packed.shape();
+        let stride = columns + 3;
+        let mut found = vec![0.0; left.count() * stride];
+        multiply(&mut found, stride);
+        for (at, found) in found.iter().enumerate() {
+            let (row, column) = (at / stride, at % stride);
+            let expected = if column < columns { expected[row * columns + column] + column as f32 } else { 0.0 };
+            assert!((found - expected).abs() < 1e-4, "row {row}, column {column}: {found}, expected {expected}");
+        }
+    }
+
+    fn add_columns(_: usize, column: usize, sums: &mut [f32]) {
+        sums.iter_mut().enumerate().for_each(|(at, sum)| *sum += (column + at) as f32);
+    }
+
     #[test]
     fn products_are_those_of_gemm() {
-        for [rows, inner, columns] in
-            [[1, 1, 1], [5, 7, 16], [6, 384, 33], [13, 385, 64], [20, 1000, 100], [3, 0, 9], [0, 5, 5], [7, 4, 0]]
-        {
+        for [rows, inner, columns] in [[1, 1, 1], [5, 7, 16], [6, 384, 33], [13, 385, 64], [20, 1000, 100], [0, 5, 5]] {
             let (a, b) = (sines(rows * inner, 0.7), sines(inner * columns, 1.3));
-            let stride = columns + 3;
-            let left = Matrix::rows(&a, inner.max(1));
-            let left = if inner == 0 { Matrix::rows(&[0.0; 3], 1).columns(0..0) } else { left };
-            let right = if columns == 0 { Matrix::rows(&b, 1).columns(0..0) } else { Matrix::rows(&b, columns) };
-            let right = if columns == 0 || inner == 0 { Matrix::rows(&[0.0; 9], 9).slice(0..0) } else { right };
-            if right.count() != inner {
-                continue;
-            }
-            let mut expected = vec![0.0; rows * stride];
-            multiply(&mut expected, stride, left, right, false);
-            let transposed: Vec<f32> = (0..columns * inner).map(|at| b[at % inner * columns + at / inner]).collect();
-            for packed in [
-                PackedMatrix::new(right),
-                if inner == 0 {
-                    PackedMatrix::new(right)
-                } else {
-                    PackedMatrix::new(Matrix::rows(&transposed, inner).transposed())
-                },
-            ] {
-                for shared in [false, true] {
-                    let mut found = vec![0.0; rows * stride];
-                    let finish = |_: usize, column: usize, sums: &mut [f32]| {
-                        sums.iter_mut().enumerate().for_each(|(at, sum)| *sum += (column + at) as f32);
-                    };
-                    match shared {
-                        true => packed.multiply_shared(&mut found, stride, left, finish),
-                        false => packed.multiply(&mut found, stride, left, finish),
-                    }
-                    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                        let column = at % stride;
-                        let expected = if column < columns { expected + column as f32 } else { 0.0 };
-                        assert!((found - expected).abs() < 1e-4, "{rows} x {inner} x {columns}: {found}, {expected}");
-                    }
+            let (left, right) = (Matrix::rows(&a, inner), Matrix::rows(&b, columns));
+            let mut expected = vec![0.0; rows * columns];
+            multiply(&mut expected, columns, left, right, false);
+            let across: Vec<f32> = (0..columns * inner).map(|at| b[at % inner * columns + at / inner]).collect();
+            for right in [right, Matrix::rows(&across, inner).transposed()] {
+                let packed = PackedMatrix::new(right);
+                assert_product(&packed, left, &expected, |out, stride| packed.multiply(out, stride, left, add_columns));
+                assert_product(&packed, left, &expected, |out, stride| {
+                    packed.multiply_shared(out, stride, left, add_columns);
+                });
+                // The panels of other processors.
+                for width in [WIDTH_OF_FEW, WIDTH_OF_MANY] {
+                    let registers = Registers { lanes: 1, width };
+                    let mut packed = PackedMatrix { registers, ..packed.clone() };
+                    packed.pack(right);
+                    assert_product(&packed, left, &expected, |out, stride| {
+                        let (of, panels) = (&packed, 0..columns.div_ceil(width));
+                        let product = Product { of, panels, out, stride, first: 0, left, finish: &add_columns };
+                        product.with_simd(pulp::Scalar::new());
+                    });
                 }
             }
         }
+    }
+
+    #[test]
+    fn sums_of_nothing_are_zero_and_finished() {
+        let left = Matrix::rows(&[5.0, 6.0], 1).columns(0..0);
+        let packed = PackedMatrix::new(Matrix::rows(&[0.0; 4], 4).slice(0..0));
+        let mut out = [9.0; 8];
+        packed.multiply(&mut out, 4, left, add_columns);
+        assert_eq!(out, [0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 2.0, 3.0]);
+        let none = PackedMatrix::new(Matrix::rows(&[1.0, 2.0], 1).columns(0..0));
+        none.multiply(&mut out, 4, Matrix::rows(&[1.0; 4], 2), add_columns);
+        assert_eq!(out[1], 1.0);
     }
 
     #[test]
