@@ -124,6 +124,7 @@ fn bert_from_scratch(student: &StudentConfig, tokenizer: &TextTokenizer) -> Bert
         .with_heads(student.heads)
         .with_intermediate_size(intermediate)
         .with_max_position_embeddings(POSITIONS)
+        .with_family(student.family)
 }
 
 impl<B: Backend> Student<B> {

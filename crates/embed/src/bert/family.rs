@@ -1,5 +1,6 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::EmbedError;
@@ -13,7 +14,8 @@ use crate::EmbedError;
 /// let config = BertConfig::new(1000, 64).with_layers(3).with_family(Family::ModernBert);
 /// assert_eq!(config.model_type.to_string(), "modernbert");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 #[non_exhaustive]
 pub enum Family {
     /// Devlin et al. (2019), arXiv 1810.04805: MiniLM, BGE, E5, GTE, Arctic Embed.
@@ -95,6 +97,20 @@ const FAMILIES: [(&str, Family); 8] = [
     ("modernbert", Family::ModernBert),
     ("nomic_bert", Family::NomicBert),
 ];
+
+impl From<Family> for String {
+    fn from(family: Family) -> Self {
+        family.to_string()
+    }
+}
+
+impl TryFrom<String> for Family {
+    type Error = EmbedError;
+
+    fn try_from(name: String) -> Result<Self, EmbedError> {
+        Self::named(&name)
+    }
+}
 
 impl fmt::Display for Family {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 16] = [
+        let more: [(&str, &[&str]); 18] = [
             ("student.mlm.weight_decay", &["-0.1", "1.1", "nan"]),
             ("student.mlm.dropout", &["-0.1", "1.0", "nan"]),
             ("student.mlm.steps", &["0"]),
@@ -282,6 +282,8 @@ mod tests {
             ("data.sample", &["0"]),
             ("data.limit", &["0"]),
             ("student.layers", &["0", "1025"]),
+            ("student.family", &["t5", "mpnet"]),
+            ("embedder.truncate_dim", &["0"]),
             ("cluster.max_points_per_centroid", &["0"]),
             ("sampler.cap", &["0"]),
             ("sampler.consistent_within", &["0", "16777217"]),
@@ -289,6 +291,9 @@ mod tests {
         for (key, values) in REFUSED.iter().chain(&more) {
             for value in *values {
                 let mut settings = vec![format!("{key}={value}")];
+                if *key == "embedder.truncate_dim" {
+                    settings.extend(["embedder.kind=bert".into(), "embedder.path=model".into()]);
+                }
                 if key.starts_with("student.mlm") {
                     settings.insert(0, "student.kind=bert".into());
                     settings.insert(1, "student.mlm.steps=9".into());

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embed::Precision;
+use embed::{Family, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::{ArmConfig, MlmConfig};
@@ -21,6 +21,9 @@ pub struct EmbedderConfig {
     pub max_query_tokens: usize,
     /// The longest passage, in tokens with the special ones; 0: the model's own limit.
     pub max_passage_tokens: usize,
+    /// Columns of each vector, the first ones, scaled to norm 1 again (`bert`, `static`); absent: as the folder says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncate_dim: Option<usize>,
     /// Text before every query (`bert`, `static`); absent: as the folder says, empty: none.
     pub query_prompt: Option<String>,
     /// Text before every passage (`bert`, `static`); absent: as the folder says, empty: none.
@@ -47,6 +50,7 @@ impl Default for EmbedderConfig {
             dim: 256,
             max_query_tokens: 0,
             max_passage_tokens: 0,
+            truncate_dim: None,
             query_prompt: None,
             passage_prompt: None,
         }
@@ -61,6 +65,9 @@ pub struct StudentConfig {
     pub kind: StudentKind,
     /// A folder to start from; absent: from scratch, with a vocabulary trained on the train text.
     pub from: Option<PathBuf>,
+    /// The architecture of a BERT from scratch: `bert`, `distilbert`, `modernbert` or `nomic_bert`; a folder has its own, of any family.
+    #[serde(skip_serializing_if = "is_bert")]
+    pub family: Family,
     /// How many layers (`bert`): of the checkpoint the first ones, all where absent; from scratch 2 where absent.
     pub layers: Option<usize>,
     /// The embedding's dimension from scratch: a static table's width, 768 where absent, or a BERT's hidden size, 256 where absent.
@@ -113,6 +120,10 @@ pub enum PoolingKind {
     WeightedMean,
 }
 
+fn is_bert(family: &Family) -> bool {
+    *family == Family::Bert
+}
+
 impl StudentConfig {
     /// The embedding's dimension from scratch.
     pub fn dim(&self) -> usize {
@@ -137,6 +148,7 @@ impl Default for StudentConfig {
         Self {
             kind: StudentKind::Static,
             from: None,
+            family: Family::Bert,
             layers: None,
             dim: None,
             heads: 4,

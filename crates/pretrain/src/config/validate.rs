@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use embed::{LexicalConfig, Precision};
+use embed::{Family, LexicalConfig, Precision};
 use infonce::Similarity;
 use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::{Leftovers, SamplerError, Weights};
@@ -146,6 +146,7 @@ impl Config {
             EmbedderKind::Bert | EmbedderKind::Static => {
                 let given = !embedder.path.as_os_str().is_empty();
                 require(given, "embedder.path", "\"\"", "a model's folder, for this embedder.kind")?;
+                size("embedder.truncate_dim", embedder.truncate_dim.unwrap_or(1))?;
             }
         }
         for (key, limit) in [
@@ -214,6 +215,9 @@ impl Config {
         require(intermediate <= 4 * MOST, "student.intermediate", intermediate, "0 to 262144")?;
         let std = student.init_std;
         require(std > 0.0 && std <= 100.0, "student.init_std", std, "above 0 and at most 100")?;
+        let families = [Family::Bert, Family::DistilBert, Family::ModernBert, Family::NomicBert];
+        let known = families.contains(&student.family);
+        require(known, "student.family", student.family, "bert, distilbert, modernbert or nomic_bert")?;
         if let Some(mlm) = &student.mlm {
             require(student.kind == StudentKind::Bert, "student.mlm", "a table", "absent, or student.kind = \"bert\"")?;
             validate_mlm(mlm)?;
