@@ -155,7 +155,7 @@ def answer(name: str, model: Path, forms: Path, threads: int) -> None:
     for line in sys.stdin:
         if line == "model\n":
             embed = PEERS[name].python(model, forms, threads)
-            result = {"dim": embed(["Its vector."], 16).shape[1]}
+            result = {"dim": json.loads((model / "config.json").read_text())["hidden_size"]}
         else:
             question = json.loads(line)
             path = question["texts"]

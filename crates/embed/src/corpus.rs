@@ -99,7 +99,7 @@ pub struct Written {
     pub texts: u64,
     /// Of them those that an earlier process wrote.
     pub found: u64,
-    /// Texts that were longer than the embedder's limit, whose end was left out.
+    /// Texts that were longer than the embedder's limit, whose end was left out, as the embedder counts them.
     pub cut: u64,
 }
 
@@ -166,7 +166,7 @@ impl<'a> CorpusFile<'a> {
     /// Those of [`Embedder::embed_with`], with the text's number among all, and [`EmbedError::Write`]; what was written before stays for another process.
     pub fn push(&mut self, text: &str) -> Result<(), EmbedError> {
         self.texts.push(text.to_owned());
-        if self.texts.len() == BLOCK { self.block() } else { Ok(()) }
+        if self.texts.len() >= BLOCK { self.block() } else { Ok(()) }
     }
 
     /// Gives the file its name, after the rows of the last texts.
@@ -196,11 +196,15 @@ impl<'a> CorpusFile<'a> {
         self.rows.set_len(HEADER + self.bytes(self.written.texts))?;
         self.rows.sync_all()?;
         std::fs::rename(&self.partial, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_folder(folder)?;
         // Without rows beside it a journal means nothing.
         let mut journal = self.partial.clone().into_os_string();
         journal.push(".jsonl");
-        std::fs::remove_file(journal)?;
-        sync_folder(self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        match std::fs::remove_file(journal) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync_folder(folder),
+        }
     }
 
     /// Of so many rows.
@@ -242,7 +246,11 @@ impl<'a> CorpusFile<'a> {
     /// The rows are on the disk before the journal knows of them.
     fn append(&mut self, rows: &Array2<f32>, block: &Block) -> io::Result<()> {
         let start = HEADER + self.bytes(self.written.texts);
-        self.journal.set_len(self.met)?;
+        if self.journal.metadata()?.len() > self.met {
+            // On the disk too, before rows take the place of those that it is of.
+            self.journal.set_len(self.met)?;
+            self.journal.sync_data()?;
+        }
         self.rows.set_len(start)?;
         self.rows.seek(SeekFrom::Start(start))?;
         let bytes: Vec<u8> = match self.options.f16 {
@@ -272,7 +280,8 @@ type Opened = (File, File, VecDeque<Block>, u64);
 fn open(partial: &Path, journal: &Path, head: &Head) -> io::Result<Opened> {
     let open = |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let rows = open(partial)?;
-    if let Err(TryLockError::WouldBlock) = rows.try_lock() {
+    // Another may have given the file its name since it was opened.
+    if matches!(rows.try_lock(), Err(TryLockError::WouldBlock)) || !partial.exists() {
         return Err(io::Error::other("another process writes it"));
     }
     let mut journal = open(journal)?;

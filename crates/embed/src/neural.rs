@@ -23,7 +23,7 @@ pub struct TokenLimits {
     pub query: usize,
     /// Most tokens of a passage.
     pub passage: usize,
-    /// Tokens in one batch of the encoder, padding counted.
+    /// Tokens in one batch of the encoder, padding counted; an encoder with an [`Inference`] has groups of its own.
     #[serde(default = "batch_tokens")]
     pub batch_tokens: usize,
 }
@@ -55,7 +55,8 @@ impl TokenLimits {
 
 /// An [`Encoder`] with its tokenizer: an [`Embedder`].
 ///
-/// Texts are sorted by length and cut into batches by tokens; the rows come back in the order of the texts.
+/// Where the encoder has an [`Inference`], as a BERT in f32 on flex has, that computes the rows; it is made here, with a second copy of the dense layers' weights. Else texts
+/// are sorted by length and cut into batches by tokens. The rows come back in the order of the texts.
 ///
 /// # Examples
 /// ```

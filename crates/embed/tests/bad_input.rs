@@ -156,6 +156,16 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         ("../../families/nomic_bert_hub", "config.json", "\"prenorm\": false", "\"prenorm\": true", "prenorm = true"),
         ("../../families/nomic_bert_hub", "config.json", "{", "{\"num_experts\": 8,", "num_experts = 8"),
         ("../../families/nomic_bert_hub", "config.json", "\"swiglu\"", "\"gelu\"", "activation_function = gelu"),
+        ("../../families/nomic_bert_hub", "config.json", "fraction\": 1.0", "fraction\": 0.5", "fraction = 0.5"),
+        ("../../families/nomic_bert", "config.json", "\"head_dim\": 8", "\"head_dim\": 4", "head_dim = 4"),
+        ("../../families/distilbert", "config.json", "\"n_layers\": ", "\"n_layers\": 99999999", "n_layers = 99999999"),
+        (
+            "../../families/distilbert",
+            "config.json",
+            "\"hidden_dim\": ",
+            "\"hidden_dim\": 999999999999",
+            "hidden_dim = 9999",
+        ),
         (
             "../../families/mpnet",
             "config.json",
@@ -192,6 +202,11 @@ fn settings_that_change_vectors_and_are_not_implemented_are_refused() {
         spoil(copy.path(), file, from, to);
         let error = error_of(copy.path()).to_string();
         assert!(error.contains(file) && error.contains(expected), "{error}");
+    }
+    for kind in ["tiny_bert", "tiny_static"] {
+        let none = FolderOptions::default().with_truncate_dim(0);
+        let error = embed::load_static::<Flex>(golden(kind), &none, &FlexDevice).err().unwrap().to_string();
+        assert!(error.contains("truncate_dim = 0"), "{error}");
     }
     // Where the flag of the mean is absent it is set.
     let copy = copy_of("folders/st-5.1.2/prompts");

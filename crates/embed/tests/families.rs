@@ -265,6 +265,44 @@ fn assert_tensors(folder: &Path, expected: &Path) {
     }
 }
 
+fn saved(folder: &Path, file: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
+}
+
+/// What an export of nomic's own form says beside it, for transformers, follows.
+#[test]
+fn a_cut_export_says_how_many_layers_it_has_in_both_forms() {
+    let out = tempfile::tempdir().unwrap();
+    let (whole, cut) = (out.path().join("whole"), out.path().join("cut"));
+    let model = load_bert::<Flex>(folder("nomic_bert_hub"), &FolderOptions::default(), &FlexDevice).unwrap();
+    model.encoder.save_folder(&whole, &model.tokenizer, &model.export_options()).unwrap();
+    let one = load_bert::<Flex>(&whole, &FolderOptions::default().with_layers(1), &FlexDevice).unwrap();
+    one.encoder.save_folder(&cut, &one.tokenizer, &one.export_options()).unwrap();
+    let config = saved(&cut, "config.json");
+    assert_eq!((&config["n_layer"], &config["num_hidden_layers"]), (&1.into(), &1.into()));
+    assert_eq!((&config["hidden_act"], &config["activation_function"]), (&"silu".into(), &"swiglu".into()));
+}
+
+#[test]
+fn an_export_says_what_its_modules_take() {
+    let out = tempfile::tempdir().unwrap();
+    for (name, dim) in [("bert_dense", 12), ("bert_truncated", 8)] {
+        let model = load_bert::<Flex>(folder(name), &FolderOptions::default(), &FlexDevice).unwrap();
+        let to = out.path().join(name);
+        model.encoder.save_folder(&to, &model.tokenizer, &model.export_options()).unwrap();
+        assert_eq!(saved(&to, "1_Pooling/config.json")["word_embedding_dimension"], 16);
+        assert_eq!(model.encoder.dim(), dim);
+    }
+    let copy = copy_of("families/roberta");
+    let path = copy.path().join("tokenizer_config.json");
+    let mut config = saved(copy.path(), "tokenizer_config.json");
+    config["add_prefix_space"] = true.into();
+    std::fs::write(&path, config.to_string()).unwrap();
+    let model = load_bert::<Flex>(copy.path(), &FolderOptions::default(), &FlexDevice).unwrap();
+    model.encoder.save_folder(&out.path().join("r"), &model.tokenizer, &model.export_options()).unwrap();
+    assert_eq!(saved(&out.path().join("r"), "tokenizer_config.json")["add_prefix_space"], true);
+}
+
 #[test]
 fn every_family_is_made_from_scratch_and_saved() {
     let out = tempfile::tempdir().unwrap();
@@ -290,6 +328,8 @@ fn every_family_is_made_from_scratch_and_saved() {
         let again = load_bert::<Flex>(&folder, &FolderOptions::default(), &FlexDevice).unwrap();
         assert_eq!(again.encoder.forward(&tokens, &FlexDevice).into_data(), before, "{family}");
         assert_eq!(again.max_tokens, 32);
+        let padding = saved(&folder, "config.json")["pad_token_id"].clone();
+        assert!(padding.is_null() || padding.as_u64().unwrap() < 60, "{family}: {padding}");
         // Its first layers alone are a model too, with words of its own as a static table.
         let two = load_bert::<Flex>(&folder, &FolderOptions::default().with_layers(2), &FlexDevice).unwrap();
         let cut = out.path().join(format!("{family}-2"));
@@ -299,5 +339,16 @@ fn every_family_is_made_from_scratch_and_saved() {
         assert_eq!(cut, two);
         let words = load_static::<Flex>(&folder, &FolderOptions::default(), &FlexDevice).unwrap().encoder;
         assert_eq!(words.table().into_data(), bert.word_embeddings().into_data());
+    }
+    let Some(python) = std::env::var_os("EMBED_PYTHON") else {
+        support::skipped("no $EMBED_PYTHON");
+        return;
+    };
+    let texts = ["a cat sat", "cat", "a cat ran a cat ran"].map(str::to_owned);
+    let folders = families.map(|family| out.path().join(family.to_string()));
+    let found = support::python_vectors(&python, &folders.each_ref().map(PathBuf::as_path), &texts);
+    for (folder, rows) in folders.iter().zip(found) {
+        println!("{}", folder.display());
+        assert_vectors(load(folder, &FolderOptions::default()).as_ref(), &texts, &rows);
     }
 }

@@ -110,6 +110,10 @@ fn bad_input_is_one_error_and_nothing_is_written() {
     assert!(error.contains("texts.jsonl:2") && error.contains("text"), "{error}");
     let error = bench.fail(&arguments(&good, "no/such.txt", &out));
     assert!(error.contains("no/such.txt"), "{error}");
+    if cfg!(unix) {
+        let error = bench.fail(&arguments(&good, "/dev/null", &out));
+        assert!(error.contains("/dev/null") && error.contains("read twice"), "{error}");
+    }
     let error = bench.fail(&arguments(&good, &text, &text));
     assert!(error.contains("texts.txt") && error.contains("--out"), "{error}");
     let error = bench.fail(&arguments(Path::new("no/model"), &text, &out));

@@ -1,6 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::config::out_of_range;
+use super::family::is_nomics_own;
 use super::{BertConfig, Family};
 use crate::EmbedError;
 use crate::ops::{BUCKETS, Gate};
@@ -130,7 +131,10 @@ impl Architecture {
             norm: flag("norm_bias")?,
         };
         let window = extra.size("local_attention")?.unwrap_or(128) / 2;
-        let every = extra.size("global_attn_every_n_layers")?.unwrap_or(3).max(1);
+        let every = extra.size("global_attn_every_n_layers")?.unwrap_or(3);
+        if every == 0 {
+            return Err(out_of_range("global_attn_every_n_layers", 0, "at least 1"));
+        }
         let global = extra.theta("full_attention", "global_rope_theta")?.unwrap_or(160_000.0);
         let local = match extra.0.get("local_rope_theta") {
             // The other's.
@@ -164,7 +168,8 @@ impl Architecture {
     fn nomic(&mut self, config: &BertConfig, extra: &Extra<'_>) -> Result<(), EmbedError> {
         self.learned_positions = None;
         self.feed_forward = FeedForward::Gated(Gate::Silu);
-        let flag = |key: &str| extra.flag(key).map(|flag| flag.unwrap_or(false));
+        // Its own code has biases where nothing is said.
+        let flag = |key: &str| extra.flag(key).map(|flag| flag.unwrap_or(is_nomics_own(&config.extra)));
         self.biases = Biases {
             attention: flag("qkv_proj_bias")?,
             intermediate: flag("mlp_fc1_bias")?,
@@ -230,6 +235,13 @@ impl Extra<'_> {
     fn theta(&self, kind: &str, key: &str) -> Result<Option<f64>, EmbedError> {
         let Some(parameters) = self.get("rope_parameters") else { return self.number(key) };
         let of_kind = parameters.get(kind).unwrap_or(parameters);
+        if !of_kind.is_object() {
+            return Err(out_of_range("rope_parameters", parameters, "an object"));
+        }
+        if let Some(part) = of_kind.get("partial_rotary_factor").filter(|part| part.as_f64() != Some(1.0)) {
+            let (key, supported) = ("rope_parameters.partial_rotary_factor".into(), "1".into());
+            return Err(EmbedError::Unsupported { path: None, key, value: part.to_string(), supported });
+        }
         let rope_type = of_kind.get("rope_type").and_then(Value::as_str).unwrap_or("default");
         if rope_type != "default" {
             let (key, supported) = ("rope_parameters.rope_type".into(), "default".into());

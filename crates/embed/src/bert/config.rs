@@ -154,11 +154,11 @@ impl BertConfig {
             (keys.positions, self.max_position_embeddings),
         ];
         sizes.extend(keys.types.map(|key| (key, self.type_vocab_size)));
-        if let Some((key, size)) = sizes.into_iter().find(|&(_, size)| size == 0) {
+        if let Some(&(key, size)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(out_of_range(key, size, "at least 1"));
         }
         if self.max_tokens() == 0 {
-            let range = format!("above {}, the padding token and the one before the first", self.padding() + 1);
+            let range = format!("above {}, the padding token's number and one", self.padding() as usize + 1);
             return Err(out_of_range(keys.positions, self.max_position_embeddings, &range));
         }
         let range = self.initializer_range;
@@ -173,6 +173,15 @@ impl BertConfig {
             let range = format!("a divisor of {} = {}", keys.hidden_size, self.hidden_size);
             return Err(out_of_range(keys.heads, self.num_attention_heads, &range));
         }
+        // Nothing is made of a size that no file can have.
+        const MOST: usize = 1 << 24;
+        const MOST_LAYERS: usize = 1 << 12;
+        if let Some(&(key, size)) = sizes.iter().find(|(_, size)| *size > MOST) {
+            return Err(out_of_range(key, size, "at most 16777216"));
+        }
+        if self.num_hidden_layers > MOST_LAYERS {
+            return Err(out_of_range(keys.layers, self.num_hidden_layers, "at most 4096"));
+        }
         Architecture::of(self).map(drop)
     }
 
@@ -181,8 +190,11 @@ impl BertConfig {
         let mut map = Map::from(self.clone());
         if self.model_type == Family::NomicBert {
             let plain = Map::from(BertConfig { extra: Map::new(), hidden_act: "silu".into(), ..self.clone() });
+            // What an earlier export wrote beside them may be of more layers.
             for (key, value) in plain {
-                map.entry(key).or_insert(value);
+                if !self.keys().are(&key) {
+                    map.insert(key, value);
+                }
             }
             if let Some(base) = self.extra.get("rotary_emb_base") {
                 let parameters = json!({"rope_theta": base, "rope_type": "default"});
@@ -191,7 +203,9 @@ impl BertConfig {
         }
         map.insert("architectures".into(), json!([self.model_type.class()]));
         map.insert("torch_dtype".into(), json!("float32"));
-        map.entry("pad_token_id").or_insert(json!(self.model_type.padding()));
+        // transformers makes no table without the padding's row.
+        let padding = self.padding() as usize;
+        map.insert("pad_token_id".into(), if padding < self.vocab_size { json!(padding) } else { Value::Null });
         map
     }
 

@@ -49,6 +49,14 @@ pub(super) struct Keys {
     pub(super) eps: Option<&'static str>,
 }
 
+impl Keys {
+    /// Whether this is one of them that is not BERT's.
+    pub(super) fn are(&self, key: &str) -> bool {
+        let own = [self.hidden_size, self.layers, self.heads, self.intermediate_size, self.positions, self.activation];
+        own.into_iter().chain(self.eps).any(|own| own == key)
+    }
+}
+
 const OF_BERT: Keys = Keys {
     hidden_size: "hidden_size",
     layers: "num_hidden_layers",
@@ -193,7 +201,7 @@ impl Family {
     }
 }
 
-/// Whether these are keys of a configuration of nomic's own code.
-fn is_nomics_own(rest: &Map<String, Value>) -> bool {
-    rest.contains_key("rotary_emb_base") || rest.contains_key("n_embd")
+/// Whether these are keys of a configuration of nomic's own code, of which some are left where the others are read.
+pub(super) fn is_nomics_own(rest: &Map<String, Value>) -> bool {
+    ["n_embd", "rotary_emb_base", "rotary_emb_fraction", "qkv_proj_bias"].iter().any(|key| rest.contains_key(*key))
 }

@@ -7,7 +7,7 @@ use crate::EmbedError;
 use crate::folder::Settings;
 
 /// What makes another model where it is true.
-const NEVER: [&str; 3] = ["is_decoder", "add_cross_attention", "is_encoder_decoder"];
+const NEVER: [&str; 4] = ["is_decoder", "add_cross_attention", "is_encoder_decoder", "is_causal"];
 
 /// Keys of every family that are read here.
 const READ: [&str; 5] = ["model_type", "vocab_size", "initializer_range", "pad_token_id", "position_embedding_type"];
@@ -26,7 +26,7 @@ const OF_MODERNBERT: [&str; 10] = [
     "norm_bias",
     "rope_parameters",
 ];
-const OF_NOMICBERT: [&str; 15] = [
+const OF_NOMICBERT: [&str; 14] = [
     "max_trained_positions",
     "mlp_fc1_bias",
     "mlp_fc2_bias",
@@ -34,7 +34,6 @@ const OF_NOMICBERT: [&str; 15] = [
     "rope_parameters",
     "rotary_emb_base",
     "rotary_scaling_factor",
-    "head_dim",
     // Nomic's own code's, or transformers' beside them.
     "hidden_size",
     "num_hidden_layers",
@@ -46,7 +45,7 @@ const OF_NOMICBERT: [&str; 15] = [
 ];
 
 /// Keys without effect on the vectors of a text: names, versions, training, generation, other heads.
-const HARMLESS: [&str; 85] = [
+const HARMLESS: [&str; 84] = [
     "_name_or_path",
     "_num_labels",
     "architectures",
@@ -77,7 +76,6 @@ const HARMLESS: [&str; 85] = [
     "hidden_dropout_prob",
     "id2label",
     "initializer_cutoff_factor",
-    "is_causal",
     "label2id",
     "language",
     "loss",
@@ -162,7 +160,8 @@ pub(super) fn check_keys(folder: &Path, config: &BertConfig) -> Result<(), Embed
     for key in NEVER {
         settings.require(key, &false.into())?;
     }
-    let required = required(config.model_type);
+    let mut required = required(config.model_type);
+    required.push(("head_dim", json!(config.hidden_size / config.num_attention_heads)));
     for (key, only) in &required {
         settings.require(key, only)?;
     }

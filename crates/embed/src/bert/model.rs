@@ -153,7 +153,12 @@ impl<B: Backend> Bert<B> {
 
     /// The same weights with the first `columns` of each vector alone, scaled to norm 1 again (Kusupati et al. 2022, arXiv 2205.13147); all of them
     /// where it has no more.
+    ///
+    /// # Panics
+    /// If these are 0.
+    #[track_caller]
     pub fn with_truncate_dim(mut self, columns: Option<usize>) -> Self {
+        assert!(columns != Some(0), "vectors of no column");
         self.truncate_dim = columns.filter(|&columns| columns < self.full_dim());
         self
     }

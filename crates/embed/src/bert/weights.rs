@@ -179,10 +179,12 @@ impl<B: Backend> Source<'_, B> {
         [input, output]: [usize; 2],
     ) -> Result<Dense<B>, EmbedError> {
         let (wide, part_output) = (output, output / parts.len());
+        let read = |name: &&str| self.weights.values(&format!("{before}{name}.weight"), &[part_output, input]);
+        // All are of these sizes before anything is made of them.
+        let all = parts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let mut weight = vec![0.0; input * wide];
-        let mut bias = Vec::with_capacity(wide);
-        for (part, name) in parts.iter().enumerate() {
-            let rows = self.weights.values(&format!("{before}{name}.weight"), &[part_output, input])?;
+        let mut bias = Vec::new();
+        for (part, (name, rows)) in parts.iter().zip(all).enumerate() {
             for (o, row) in rows.chunks_exact(input).enumerate() {
                 for (i, &value) in row.iter().enumerate() {
                     weight[i * wide + part * part_output + o] = value;

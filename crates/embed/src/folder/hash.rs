@@ -1,14 +1,15 @@
 use std::path::{Path, PathBuf};
 
+use super::layout::Layout;
 use crate::EmbedError;
 
 /// Files that say what a model is.
 const ENDINGS: [&str; 3] = ["json", "safetensors", "txt"];
 
-/// A hash of what makes a model folder's vectors: names and contents of the configurations, tokenizers and weights in it and in its modules' folders.
+/// A hash of what makes a model folder's vectors: names and contents of the configurations, tokenizers and weights in it and in the folders of its modules.
 ///
 /// # Errors
-/// [`EmbedError::Read`] with the file or folder.
+/// [`EmbedError::Read`] with the file or folder; what is wrong with `modules.json`.
 ///
 /// # Examples
 /// ```
@@ -25,8 +26,9 @@ const ENDINGS: [&str; 3] = ["json", "safetensors", "txt"];
 pub fn folder_hash(folder: impl AsRef<Path>) -> Result<String, EmbedError> {
     let folder = folder.as_ref();
     let mut files = files_of(folder)?;
-    for inner in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        files.extend(files_of(&inner)?);
+    // A module without settings may have no folder.
+    for inner in Layout::of(folder)?.folders().filter(|inner| *inner != folder && inner.is_dir()) {
+        files.extend(files_of(inner)?);
     }
     files.sort();
     let mut hasher = blake3::Hasher::new();

@@ -41,6 +41,8 @@ impl Settings {
     /// An error, if a key has another value than the `only` one that is implemented.
     pub(crate) fn require(&self, key: &str, only: &Value) -> Result<(), EmbedError> {
         match self.map.get(key) {
+            // 1 is 1.0.
+            Some(value) if value.as_f64().is_some() && value.as_f64() == only.as_f64() => Ok(()),
             Some(value) if !is_idle(value) && value != only => Err(self.unsupported(key, value, only)),
             _ => Ok(()),
         }

@@ -71,6 +71,8 @@ pub(super) struct Layout {
     pub(super) pooling: FolderPooling,
     /// The folders of the dense layers behind pooling.
     pub(super) dense: Vec<PathBuf>,
+    /// The folders of all modules.
+    all: Vec<PathBuf>,
     /// Whether the folder has its vectors scaled to norm 1.
     pub(super) unit_norm: bool,
     /// Whether the folder is one of sentence-transformers, which alone has prompts.
@@ -83,6 +85,11 @@ pub(crate) fn weights_of(folder: &Path) -> Result<PathBuf, EmbedError> {
 }
 
 impl Layout {
+    /// The folders of the modules, that of the weights among them.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.all.iter().map(PathBuf::as_path)
+    }
+
     /// A folder without `modules.json` is a BERT where it has a `config.json`, but model2vec's, else a static table.
     pub(super) fn of(folder: &Path) -> Result<Self, EmbedError> {
         replace::recover(folder)?;
@@ -101,7 +108,15 @@ impl Layout {
     }
 
     fn plain(kind: ModelKind, weights: PathBuf) -> Self {
-        Layout { kind, weights, pooling: FolderPooling::default(), dense: Vec::new(), unit_norm: false, modules: false }
+        Layout {
+            kind,
+            all: vec![weights.clone()],
+            weights,
+            pooling: FolderPooling::default(),
+            dense: Vec::new(),
+            unit_norm: false,
+            modules: false,
+        }
     }
 
     fn of_modules(folder: &Path) -> Result<Self, EmbedError> {
@@ -132,6 +147,7 @@ impl Layout {
         }
         let mut layout = Self::plain(kind, folder.join(&entries[0].path));
         (layout.unit_norm, layout.modules) = (!rest.is_empty(), true);
+        layout.all = entries.iter().map(|entry| folder.join(&entry.path)).collect();
         layout.dense = entries[first_dense..][..dense].iter().map(|entry| folder.join(&entry.path)).collect();
         if kind == ModelKind::Bert {
             layout.pooling = FolderPooling::read(&folder.join(&entries[1].path))?;

@@ -161,10 +161,10 @@ fn static_of<B: Backend>(
     options: &FolderOptions,
     device: &B::Device,
 ) -> Result<LoadedModel<StaticEncoder<B>>, EmbedError> {
-    let columns = match layout.kind {
+    let columns = match (layout.kind, options.truncate_dim) {
         // What the folder says is of another encoder's vectors.
-        ModelKind::Bert => options.truncate_dim,
-        ModelKind::Static => truncate_dim(layout, folder, options)?,
+        (ModelKind::Bert, None) => None,
+        _ => truncate_dim(layout, folder, options)?,
     };
     let table = StaticEncoder::from_folder(&layout.weights, device)?.with_truncate_dim(columns);
     let limit = |tokenizer: &TextTokenizer| match layout.kind {

@@ -49,7 +49,7 @@ impl<B: Backend> Bert<B> {
     /// A flag for each mode, which every version reads.
     fn pooling_config(&self) -> Value {
         let mut config = json!({
-            "word_embedding_dimension": self.dim(),
+            "word_embedding_dimension": self.config().hidden_size,
             "pooling_mode_cls_token": false,
             "pooling_mode_mean_tokens": false,
             "pooling_mode_max_tokens": false,
@@ -146,6 +146,9 @@ fn write_tokenizer(folder: &Path, tokenizer: &TextTokenizer, max_tokens: usize) 
     let mut config = known;
     config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
     config.insert("model_max_length".into(), json!(max_tokens));
+    if let Some(space) = tokenizer.prefix_space() {
+        config.insert("add_prefix_space".into(), json!(space));
+    }
     config.insert("clean_up_tokenization_spaces".into(), json!(true));
     write_json(folder, "tokenizer_config.json", &config)
 }

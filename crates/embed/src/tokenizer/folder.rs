@@ -101,6 +101,14 @@ impl TextTokenizer {
         }
     }
 
+    /// Whether a tokenizer over bytes begins texts with a space.
+    pub(crate) fn prefix_space(&self) -> Option<bool> {
+        match self.inner.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::ByteLevel(bytes)) => Some(bytes.add_prefix_space),
+            _ => None,
+        }
+    }
+
     /// Whether the configuration says it, whose word counts, not that of `tokenizer.json`. A tokenizer over pieces (XLM-R's) begins texts with a space
     /// whatever is said.
     fn follow_prefix_space(&mut self, settings: &Settings) -> Result<bool, EmbedError> {

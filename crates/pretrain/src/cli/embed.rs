@@ -64,7 +64,7 @@ pub(super) struct TextArgs {
         conflicts_with_all = ["source", "settings", "force"]
     )]
     model: PathBuf,
-    /// The texts: a .jsonl or .parquet file, of which --field is embedded, or any other file, of which each line is;
+    /// The texts: a .jsonl, .ndjson, .json (an object a line) or .parquet file, of which --field is embedded, or any other, of which each line is;
     /// .gz and .zst are read through
     #[arg(long, value_name = "FILE", required = false, requires = "model")]
     texts: PathBuf,
@@ -116,7 +116,11 @@ impl TextArgs {
         if read.is_some() && self.out.canonicalize().ok() == read {
             return Err(PretrainError::WouldOverwrite { path: self.texts.clone(), option: "--out" });
         }
-        // All of it is seen to be good before hours of work.
+        // It is read twice: all of it is seen to be good before hours of work.
+        if std::fs::metadata(&self.texts).is_ok_and(|file| !file.is_file()) {
+            let reason = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file that can be read twice");
+            return Err(PretrainError::io(&self.texts, reason));
+        }
         let mut texts = 0;
         each_text(&self.texts, &self.field, |_| {
             texts += 1;
@@ -169,8 +173,15 @@ impl BackendTask for Embedding<'_> {
             bar.set_position(rows);
             bar.set_message(format!("{:.0} texts/s", bar.per_sec()));
         })?;
-        let push = |text: &str| file.push(text).map_err(|error| DataError::Other(Box::new(error)));
-        each_text(&args.texts, &args.field, push).map_err(own)?;
+        let mut pushed = 0;
+        each_text(&args.texts, &args.field, |text| {
+            pushed += 1;
+            file.push(text).map_err(|error| DataError::Other(Box::new(error)))
+        })
+        .map_err(own)?;
+        if pushed != texts {
+            return Err(PretrainError::io(&args.texts, std::io::Error::other("changed while it was read")));
+        }
         let written = file.finish()?;
         bar.finish_and_clear();
         Ok(written)

@@ -13,7 +13,7 @@ use super::DataError;
 use super::lenient::as_json;
 
 /// U+FEFF in UTF-8, which may stand before a text.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What a file holds, decompressed if it is gzip or zstd.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, DataError> {

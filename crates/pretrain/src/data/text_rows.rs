@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::DataError;
-use super::lines::{Field, each_record, open};
+use super::lines::{BYTE_ORDER_MARK, Field, each_record, open};
 #[cfg(feature = "parquet")]
 use super::pair_rows::each_text_of_parquet;
 
@@ -42,7 +42,8 @@ fn each_line(path: &Path, mut each: impl FnMut(&str) -> Result<(), DataError>) -
         if lines.read_until(b'\n', &mut bytes).map_err(|error| DataError::read(path, error))? == 0 {
             break;
         }
-        let line = str::from_utf8(&bytes).map_err(|_| DataError::NotUtf8 { path: path.to_owned(), line: number })?;
+        let line = bytes.strip_prefix(BYTE_ORDER_MARK).filter(|_| number == 1).unwrap_or(&bytes);
+        let line = str::from_utf8(line).map_err(|_| DataError::NotUtf8 { path: path.to_owned(), line: number })?;
         each(line.trim_end_matches(['\n', '\r']))?;
     }
     Ok(())
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_line_is_a_text_also_a_blank_one() {
-        assert_eq!(texts("a.txt", "one\r\n\n{\"text\": 3}").unwrap(), ["one", "", "{\"text\": 3}"]);
+        assert_eq!(texts("a.txt", "\u{feff}one\r\n\n{\"text\": 3}").unwrap(), ["one", "", "{\"text\": 3}"]);
         assert_eq!(texts("a", "").unwrap(), Vec::<String>::new());
     }
 
