@@ -153,6 +153,46 @@ fn minilm_gives_sentence_transformers_vectors() {
     assert_rows(&embedder.embed(&texts, Side::Query).unwrap(), &expected.vectors, 1e-5);
 }
 
+/// Of every kind that texts come in, so many.
+fn mixed(count: usize) -> Vec<String> {
+    let pieces = [
+        "What is spherical k-means?",
+        "",
+        "a",
+        "Caf\u{e9} na\u{ef}ve \u{2014} \u{c0}\u{c9}\u{de}",
+        "\u{4f60}\u{597d}\u{ff0c}\u{4e16}\u{754c} \u{3053}\u{3093}\u{306b}\u{3061}\u{306f} \u{c548}\u{b155}",
+        "\u{1f600} \u{1f469}\u{200d}\u{1f4bb} \u{1f44d}\u{1f3fd}",
+        "zero\u{200b}width \u{feff}and\u{ad}soft",
+        "\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442} \u{645}\u{631}\u{62d}\u{628}\u{627} \u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+        "fn main() { println!(\"{}\", 1 << 7); } // tabs\tand\nlines",
+        "e\u{301}\u{323} combining, \u{fb01}\u{fb02} ligatures, \u{ff26}\u{ff55}\u{ff4c}\u{ff4c}",
+        "[CLS] [SEP] [MASK] ##ing \0 \u{7f}",
+        "Contrastive pretraining draws every batch from one cluster, so that negatives are hard.",
+    ];
+    let text = |at: usize| {
+        // One piece, some, or more than the model takes.
+        let parts = [1, 1, 2, 3, 7, 60][at % 6];
+        (0..parts).map(|part| pieces[(at / 6 + part * 5) % pieces.len()]).collect::<Vec<_>>().join(" ")
+    };
+    (0..count).map(text).collect()
+}
+
+/// Set `EMBED_PYTHON` to a Python with sentence-transformers to run it.
+#[test]
+fn minilm_gives_sentence_transformers_vectors_of_500_mixed_texts() {
+    let (Some(folder), Some(python)) = (minilm(), std::env::var_os("EMBED_PYTHON")) else {
+        support::skipped("no $EMBED_PYTHON, or no models/all-MiniLM-L6-v2 under $PRETRAIN_SHARED");
+        return;
+    };
+    let texts = mixed(500);
+    let expected = support::python_vectors(&python, &[&folder], &texts).remove(0);
+    let found = vectors(load(folder, &FolderOptions::default()).as_ref(), &texts);
+    for (text, (found, expected)) in texts.iter().zip(found.rows().into_iter().zip(&expected)) {
+        let cosine: f32 = found.iter().zip(expected).map(|(a, b)| a * b).sum();
+        assert!(cosine >= 0.99999, "{text:?}: {cosine}");
+    }
+}
+
 fn minilm() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("PRETRAIN_SHARED").map_or(default, PathBuf::from);

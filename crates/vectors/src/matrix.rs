@@ -101,6 +101,13 @@ impl<'a> Matrix<'a> {
         &self.from([row, 0]).values[..self.width()]
     }
 
+    /// The values, and how far apart rows begin, whose values are neighbours.
+    #[inline]
+    pub(crate) fn neighbours(self) -> (&'a [f32], usize) {
+        debug_assert!(self.is_row_major());
+        (self.values, self.strides[0])
+    }
+
     /// The values from a place on, which is no further than one behind the last: nothing where the matrix is empty.
     #[inline]
     fn from(self, [row, column]: [usize; 2]) -> Self {

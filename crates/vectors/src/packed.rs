@@ -257,7 +257,9 @@ impl<F: Fn(usize, usize, &mut [f32])> Product<'_, F> {
         row: usize,
         columns: &Range<usize>,
     ) {
-        let rows: [&[f32]; R] = std::array::from_fn(|at| &self.left.row(row + at)[part.terms.clone()]);
+        let (values, apart) = self.left.neighbours();
+        let first = row * apart + part.terms.start;
+        let rows: [&[f32]; R] = std::array::from_fn(|at| &values[first + at * apart..][..part.terms.len()]);
         let mut sums = [[simd.splat_f32s(0.0); W]; R];
         // Where a length is known, copies are a few instructions.
         if columns.len() == W * S::F32_LANES {
