@@ -21,11 +21,14 @@ fn main() -> Result<(), EmbedError> {
     let passages = batch(256, 64, 1);
     let six = bert::<Flex>(folder.as_deref(), 6, &device)?;
     let ms = best(5, || drop(six.forward(&passages, &device)));
-    report("embed 256 x 64 tokens, 6 layers", ms, flops(&passages, six.config()));
-
-    let query = batch(1, 12, 4);
-    let ms = best(200, || drop(six.forward(&query, &device)));
-    report("embed 1 x 12 tokens, 6 layers", ms, flops(&query, six.config()));
+    report("forward, 256 x 64 tokens, 6 layers", ms, flops(&passages, six.config()));
+    if let Some(vectors) = six.inference() {
+        let ms = best(5, || drop(vectors.rows(&passages, &mut |_| ())));
+        report("embed 256 x 64 tokens, 6 layers", ms, flops(&passages, six.config()));
+        let query = batch(1, 12, 4);
+        let ms = best(200, || drop(vectors.rows(&query, &mut |_| ())));
+        report("embed 1 x 12 tokens, 6 layers", ms, flops(&query, six.config()));
+    }
 
     let two = bert::<Train>(folder.as_deref(), 2, &device)?;
     let queries = batch(256, 24, 2);
