@@ -52,6 +52,9 @@ pub(super) struct ModelArgs {
     /// The longest passage, in tokens with the special ones; default: the model's own limit
     #[arg(long, value_name = "N", requires = "model")]
     max_passage_tokens: Option<NonZeroUsize>,
+    /// Keep the first N columns of each vector, scaled to norm 1 again; default: what the model's folder says
+    #[arg(long, value_name = "N", requires = "model")]
+    truncate_dim: Option<NonZeroUsize>,
 }
 
 impl ModelArgs {
@@ -71,6 +74,7 @@ impl ModelArgs {
         let mut options = FolderOptions::default();
         options.query_tokens = self.max_query_tokens.map(NonZeroUsize::get);
         options.passage_tokens = self.max_passage_tokens.map(NonZeroUsize::get);
+        options.truncate_dim = self.truncate_dim.map(NonZeroUsize::get);
         options.query_prompt = self.prompt_query.clone();
         options.passage_prompt = self.prompt_passage.clone();
         options
