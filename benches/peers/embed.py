@@ -17,7 +17,8 @@ A line has:
 - `ours_s` and `peer_s`: medians of repetitions in each of which ours embeds the texts and every peer after it, all warm, each in a process
   of its own, from strings in memory to unit vectors in memory: with the tokenizer and with sorting. `ratio` is peer_s / ours_s.
   `ours_cpu_s` and `peer_cpu_s` are the least seconds of all processors together: on a machine that others use as well these vary less.
-- `dtype`: the peer's; ours is f32. bf16 and int8 are left out where the processor has no instructions for them, or go by `--dtypes`.
+- `dtype`: the peer's; bf16 and int8 are left out where the processor has no instructions for them, or go by `--dtypes`. `ours` says which of
+  ours it is beside: f32 beside f32, else products in 16-bit integers (int16), which is a line of its own as well, as a peer of f32.
 - `ours_peak_mb` and `peer_peak_mb`: the largest resident size of that process while it embedded, the peer's with Python.
 - `difference`: the largest 1 - cosine of a text's two vectors. The script fails where it is more than rounding explains.
 
@@ -33,8 +34,9 @@ Every process, ours `timed_embed FOLDER` as well as each peer's, answers a line 
 else that it has to say goes to stderr. FOLDER is a sentence-transformers folder. Ours goes by RAYON_NUM_THREADS. The questions:
 
 - `model`, the first: it is read. The answer is `{"dim": 384}`.
-- `{"texts": "/a/texts.json", "max_tokens": 256, "out": "/a/vectors.npy"}`: the file is an array of strings, read when it is first asked for
-  and kept by its path; a text has so many tokens at most, [CLS] and [SEP] among them. The answer is `{"seconds": 1.25}`, from these strings
+- `{"texts": "/a/texts.json", "max_tokens": 256, "precision": "f32", "out": "/a/vectors.npy"}`: the file is an array of strings, read when it is first asked for
+  and kept by its path; a text has so many tokens at most, [CLS] and [SEP] among them;
+  `precision` is for ours alone. The answer is `{"seconds": 1.25}`, from these strings
   to unit vectors in memory, nothing of which is kept for the next question. `out`, unless it is null, is then written: f32,
   `[texts, dim]`, rows in the order of the texts.
 """
@@ -128,6 +130,7 @@ class Peer:
 
 
 PEERS = {
+    "ours int16": Peer("int16", tolerance=1e-5),
     "openvino": Peer(form=peers.POOLED_OPENVINO, python=peers.openvino),
     "onnxruntime": Peer(form=peers.POOLED_ONNX, python=peers.onnxruntime),
     "sentence-transformers": Peer(python=peers.sentence_transformers),
@@ -139,9 +142,10 @@ PEERS = {
     "openvino int8": Peer("int8", peers.INT8_OPENVINO, partial(peers.openvino, form=peers.INT8_OPENVINO), 0.1),
     "onnxruntime int8": Peer("int8", peers.INT8_ONNX, partial(peers.onnxruntime, form=peers.INT8_ONNX), 0.1),
 }
-QUICK_PEERS = ["openvino", "onnxruntime"]
+INT16 = "ours int16"
+QUICK_PEERS = [INT16, "openvino", "onnxruntime"]
 # Any of these of a processor's flags.
-UNITS = {"f32": ["fpu"], "bf16": ["avx512_bf16", "amx_bf16"], "int8": ["avx2"]}
+UNITS = {"f32": ["fpu"], "int16": ["fpu"], "bf16": ["avx512_bf16", "amx_bf16"], "int8": ["avx2"]}
 
 
 def able_dtypes() -> list[str]:
@@ -203,7 +207,7 @@ def ready(names: list[str], model: Path, forms: Path) -> list[str]:
         try:
             if peer.form:
                 subprocess.run([sys.executable, __file__, "--form", peer.form, model, forms], check=True)
-            if not peer.python:
+            if not peer.python and name != INT16:
                 command = ["cargo", "build", "--release", "-q", "--locked", "--target-dir", rust_target()]
                 subprocess.run(command, cwd=RUST, check=True)
             able.append(name)
@@ -243,9 +247,12 @@ class Turns:
             (folder / f"{name}.json").write_text(json.dumps(texts))
 
         def ask(file: str, written: bool) -> dict[str, list[dict]]:
-            question = {"texts": str(folder / f"{file}.json"), "max_tokens": case.max_tokens}
-            out = lambda name: str(folder / f"{name}.npy") if written else None  # noqa: E731
-            return self.ask(f"on {case.name}", lambda name: json.dumps(question | {"out": out(name)}), case.at_a_turn)
+            def question(name):
+                precision, out = "int16" if name == INT16 else "f32", str(folder / f"{name}.npy") if written else None
+                texts = str(folder / f"{file}.json")
+                return json.dumps({"texts": texts, "max_tokens": case.max_tokens, "precision": precision, "out": out})
+
+            return self.ask(f"on {case.name}", question, case.at_a_turn)
 
         ask("part", False)
         for process in self.processes.values():
@@ -280,19 +287,21 @@ def compare(turns: Turns, case: Case, model: Path, threads: int, repetitions: in
     median = lambda name: statistics.median(each["seconds"] for answers in rounds[name] for each in answers)  # noqa: E731
     cpu = lambda name: round(min(answers[-1]["cpu"] for answers in rounds[name]), 4)  # noqa: E731
     has_ours = "ours" in rounds
+    int16 = INT16 if INT16 in rounds else "ours"
     for name in rounds:
         if name == "ours":
             continue
         peer_s, peer = median(name), PEERS[name]
         line = {"case": case.name}
+        ours = "ours" if peer.dtype in ["f32", "int16"] else int16
         if has_ours:
-            line["ours_s"] = round(median("ours"), 5)
+            line |= {"ours": "int16" if ours == INT16 else "f32", "ours_s": round(median(ours), 5)}
         line |= {"peer": name, "peer_s": round(peer_s, 5)}
         if has_ours:
-            line |= {"ratio": round(peer_s / median("ours"), 2), "ours_cpu_s": cpu("ours")}
+            line |= {"ratio": round(peer_s / median(ours), 2), "ours_cpu_s": cpu(ours)}
         line["peer_cpu_s"] = cpu(name)
         if has_ours:
-            line["ours_peak_mb"] = turns.peaks["ours"]
+            line["ours_peak_mb"] = turns.peaks[ours]
         line |= {
             "peer_peak_mb": turns.peaks[name], "texts": len(case.texts), "tokens": tokens, "threads": threads, "dtype": peer.dtype,
             "difference": float(f"{differences[name]:.1e}"), "load": round(os.getloadavg()[0], 1),
@@ -328,9 +337,11 @@ def main() -> None:
     dtypes = args.dtypes or able_dtypes()
     wanted = args.peers or (QUICK_PEERS if args.quick else [name for name, peer in PEERS.items() if peer.dtype in dtypes])
     processes = {} if args.without_ours else {"ours": Process("timed_embed", args.model)}
+    wanted = [name for name in wanted if processes or name != INT16]
     forms = args.forms / args.model.name
     for name in ready(wanted, args.model, forms):
-        processes[name] = PeerProcess(name, args.model, forms, args.threads)
+        ours = name == INT16
+        processes[name] = Process("timed_embed", args.model) if ours else PeerProcess(name, args.model, forms, args.threads)
     turns = Turns(processes)
     for case in cases(args.quick):
         if args.only in case.name:

@@ -10,7 +10,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn_flex::{Flex, FlexDevice};
 use embed::{
-    Bert, BertConfig, EmbedError, Embedder, Encoder, LexicalConfig, Side, StaticConfig, TextTokenizer, TokenBatch,
+    Bert, BertConfig, EmbedError, Embedder, Encoder, InferencePrecision, LexicalConfig, Side, StaticConfig,
+    TextTokenizer, TokenBatch,
 };
 
 type Train = Autodiff<Flex>;
@@ -22,12 +23,13 @@ fn main() -> Result<(), EmbedError> {
     let six = bert::<Flex>(folder.as_deref(), 6, &device)?;
     let ms = best(5, || drop(six.forward(&passages, &device)));
     report("forward, 256 x 64 tokens, 6 layers", ms, flops(&passages, six.config()));
-    if let Some(vectors) = six.inference() {
+    for precision in [InferencePrecision::F32, InferencePrecision::Int16] {
+        let Some(vectors) = six.inference(precision) else { continue };
         let ms = best(5, || drop(vectors.rows(&passages, &mut |_| ())));
-        report("embed 256 x 64 tokens, 6 layers", ms, flops(&passages, six.config()));
+        report(&format!("embed 256 x 64 tokens, 6 layers, {precision}"), ms, flops(&passages, six.config()));
         let query = batch(1, 12, 4);
         let ms = best(200, || drop(vectors.rows(&query, &mut |_| ())));
-        report("embed 1 x 12 tokens, 6 layers", ms, flops(&query, six.config()));
+        report(&format!("embed 1 x 12 tokens, 6 layers, {precision}"), ms, flops(&query, six.config()));
     }
 
     let two = bert::<Train>(folder.as_deref(), 2, &device)?;

@@ -1,6 +1,6 @@
 //! Embeds texts as `benches/peers/embed.py` asks, which says what its questions are.
 //!
-//! `cargo run --release -p embed --example timed_embed -- FOLDER`, then a question a line: `model`, or `{"texts": FILE, "max_tokens": 256, "out": FILE}`.
+//! `cargo run --release -p embed --example timed_embed -- FOLDER`, then a question a line: `model`, or `{"texts": FILE, "max_tokens": 256, "precision": "int16", "out": FILE}`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn_flex::{Flex, FlexDevice};
-use embed::{Bert, Embedder, FolderOptions, LoadedModel, NeuralEmbedder, Side, TokenLimits, load_bert};
+use embed::{
+    Bert, Embedder, FolderOptions, InferencePrecision, LoadedModel, NeuralEmbedder, Side, TokenLimits, load_bert,
+};
 use serde::Deserialize;
 use serde_json::json;
 use vectors::{ArrayWriter, replace_file};
@@ -20,6 +22,8 @@ type AnyError = Box<dyn Error>;
 struct Question {
     texts: PathBuf,
     max_tokens: usize,
+    #[serde(default)]
+    precision: InferencePrecision,
     out: Option<PathBuf>,
 }
 
@@ -29,23 +33,24 @@ fn main() -> Result<(), AnyError> {
     let LoadedModel { encoder, tokenizer, max_tokens, .. } = load_bert::<Flex>(folder, &options, &FlexDevice)?;
     let limits = |asked: usize| TokenLimits::new(asked.min(max_tokens), asked.min(max_tokens));
     let mut texts = HashMap::new();
-    let mut embedder: Option<(usize, NeuralEmbedder<Flex, Bert<Flex>>)> = None;
+    let mut embedder: Option<((usize, InferencePrecision), NeuralEmbedder<Flex, Bert<Flex>>)> = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let answer = if line == "model" {
             json!({"dim": embed::Encoder::dim(&encoder)})
         } else {
-            let Question { texts: file, max_tokens, out } = serde_json::from_str(&line)?;
+            let Question { texts: file, max_tokens, precision, out } = serde_json::from_str(&line)?;
             if !texts.contains_key(&file) {
                 let read: Vec<String> = serde_json::from_slice(&std::fs::read(&file)?)?;
                 texts.insert(file.clone(), read);
             }
             let asked: Vec<&str> = texts[&file].iter().map(String::as_str).collect();
             let (limit, found) = match embedder.take() {
-                Some((limit, found)) if limit == max_tokens => (limit, found),
+                Some((made, found)) if made == (max_tokens, precision) => (made, found),
                 _ => {
                     let (encoder, tokenizer) = (encoder.clone(), tokenizer.clone());
-                    (max_tokens, NeuralEmbedder::new(encoder, tokenizer, limits(max_tokens), &FlexDevice)?)
+                    let made = NeuralEmbedder::new(encoder, tokenizer, limits(max_tokens), &FlexDevice)?;
+                    ((max_tokens, precision), made.with_precision(precision)?)
                 }
             };
             let (_, found) = embedder.insert((limit, found));

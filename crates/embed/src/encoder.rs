@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::{Dropout, EmbedError, ExportOptions, Inference, Precision, TextTokenizer, TokenBatch};
+use crate::{Dropout, EmbedError, ExportOptions, Inference, InferencePrecision, Precision, TextTokenizer, TokenBatch};
 
 /// A trainable map from token batches to unit vectors.
 ///
@@ -46,8 +46,10 @@ pub trait Encoder<B: Backend>: Module<B> {
         self
     }
 
-    /// The weights laid out to compute vectors alone, if there is a layout in which that is faster: a copy, as they are now.
-    fn inference(&self) -> Option<Arc<dyn Inference>> {
+    /// The weights laid out to compute vectors alone, if there is a layout in which that is faster: a copy, as they are now. None too where it cannot be had in
+    /// this precision.
+    fn inference(&self, precision: InferencePrecision) -> Option<Arc<dyn Inference>> {
+        let _ = precision;
         None
     }
 

@@ -181,6 +181,76 @@ pub enum EmbedError {
         /// The text's index among those given.
         index: usize,
     },
+    /// What should be a hub's id is none.
+    #[error("{id}: not a hub's id: its {part} cannot be one, expected owner/name or owner/name@revision")]
+    HubId {
+        /// What was given.
+        id: String,
+        /// The part that is wrong.
+        part: &'static str,
+    },
+    /// A hub did not give a model.
+    #[error("{model}: {endpoint} {problem}")]
+    Hub {
+        /// The model with its revision.
+        model: String,
+        /// The hub's address.
+        endpoint: String,
+        /// What is wrong.
+        problem: HubProblem,
+        /// What the hub or the connection said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A model is not whole in the cache, and no hub is to be asked.
+    #[error("{model}: offline mode is on (HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE), and {cache} has no {missing}")]
+    HubOffline {
+        /// The model with its revision.
+        model: String,
+        /// The model's folder in the cache.
+        cache: PathBuf,
+        /// What is not there.
+        missing: String,
+    },
+    /// A model on a hub has no weights that are read.
+    #[error("{model}: has no weights in safetensors{}", others(found))]
+    HubWeights {
+        /// The model with its revision.
+        model: String,
+        /// Weights that it has in other forms.
+        found: String,
+    },
+}
+
+/// What a hub said, or that it said nothing.
+///
+/// # Examples
+/// ```
+/// assert_eq!(embed::HubProblem::NoRevision.to_string(), "has no such revision");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubProblem {
+    /// The address is none.
+    #[error("is no address of a hub (HF_ENDPOINT)")]
+    Address,
+    /// There is no such model.
+    #[error("has no such model")]
+    NoModel,
+    /// The model has no such branch, tag or commit.
+    #[error("has no such revision")]
+    NoRevision,
+    /// Only some may have the model.
+    #[error(
+        "refuses it: it is gated or private, or is not there; a token is read from HF_TOKEN or the file of Python's login"
+    )]
+    Refused,
+    /// No answer came, or none that is more than an excuse.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The answer cannot be used.
+    #[error("gave an answer that cannot be used")]
+    Answer,
 }
 
 impl EmbedError {
@@ -222,4 +292,8 @@ impl EmbedError {
 
 fn before(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default()
+}
+
+fn others(found: &str) -> String {
+    if found.is_empty() { String::new() } else { format!(", only {found}") }
 }

@@ -9,6 +9,8 @@ mod embedder;
 mod encoder;
 mod error;
 mod folder;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod inference;
 mod lexical;
 mod neural;
@@ -27,11 +29,11 @@ pub use document_frequency::inverse_document_frequency;
 pub use dropout::Dropout;
 pub use embedder::{Embedder, Side};
 pub use encoder::{Encoder, SaveFolder};
-pub use error::EmbedError;
+pub use error::{EmbedError, HubProblem};
 pub use folder::{
     ExportOptions, FolderOptions, LoadedModel, ModelKind, folder_hash, load_bert, load_embedder, load_static,
 };
-pub use inference::Inference;
+pub use inference::{Inference, InferencePrecision};
 pub use lexical::{Lexical, LexicalConfig};
 pub use neural::{NeuralEmbedder, TokenLimits};
 pub use precision::Precision;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::BLOCK;
 use crate::weights::host;
-use crate::{EmbedError, Embedder, Encoder, Inference, Prompts, Side, TextTokenizer, TokenBatch};
+use crate::{EmbedError, Embedder, Encoder, Inference, InferencePrecision, Prompts, Side, TextTokenizer, TokenBatch};
 
 /// Most tokens of a text, special tokens counted, on each side of a pair; and how many an encoder gets at a time.
 ///
@@ -103,7 +103,7 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         }
         let most = encoder.max_tokens();
         let limits = TokenLimits { query: limits.query.min(most), passage: limits.passage.min(most), ..limits };
-        let inference = encoder.inference();
+        let inference = encoder.inference(InferencePrecision::F32);
         Ok(NeuralEmbedder {
             encoder,
             tokenizer,
@@ -119,6 +119,25 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
     pub fn with_prompts(mut self, prompts: Prompts) -> Self {
         self.prompts = prompts;
         self
+    }
+
+    /// The same embedder with an [`Inference`] in this precision, laid out anew.
+    ///
+    /// # Errors
+    /// [`EmbedError::Unsupported`] for any but f32 where the encoder has none such: it is not a BERT in f32 on flex, or a column of its weights is not finite.
+    pub fn with_precision(mut self, precision: InferencePrecision) -> Result<Self, EmbedError> {
+        self.inference = None;
+        self.inference = self.encoder.inference(precision);
+        if self.inference.is_none() && precision != InferencePrecision::F32 {
+            return Err(EmbedError::Unsupported {
+                path: None,
+                key: "precision".into(),
+                value: precision.to_string(),
+                supported: "f32, or int16 of a BERT or a relative of it on the processor, whose weights are finite"
+                    .into(),
+            });
+        }
+        Ok(self)
     }
 
     /// The prompts.

@@ -36,31 +36,12 @@ struct Index {
 impl WeightFile {
     /// The file of a folder; where there is an index instead, the pieces that it names.
     pub(crate) fn read(folder: &Path, file: &str) -> Result<Self, EmbedError> {
-        let path = folder.join(file);
-        let index = format!("{file}.index.json");
-        if path.is_file() {
-            let bytes = read(&path)?;
-            return Ok(WeightFile { pieces: vec![(path.clone(), bytes)], path });
-        }
-        if !folder.join(&index).is_file() {
-            return Err(EmbedError::MissingFile { folder: folder.into(), file: file.into() });
-        }
-        let Index { weight_map } = read_json(folder, &index)?;
-        let files: BTreeSet<String> = weight_map.into_values().collect();
-        let pieces = files.into_iter().map(|file| {
-            let is_name = Path::new(&file).components().all(|part| matches!(part, Component::Normal(_)));
-            if !is_name {
-                let (key, range) = ("weight_map".into(), "names of files in the folder".into());
-                return Err(EmbedError::OutOfRange { path: Some(folder.join(&index)), key, value: file, range });
-            }
-            let path = folder.join(&file);
-            if !path.is_file() {
-                return Err(EmbedError::MissingFile { folder: folder.into(), file });
-            }
-            let bytes = read(&path)?;
-            Ok((path, bytes))
+        let (path, pieces) = weight_files(folder, file)?;
+        let pieces = pieces.into_iter().map(|piece| {
+            let bytes = read(&piece)?;
+            Ok((piece, bytes))
         });
-        Ok(WeightFile { path: folder.join(&index), pieces: pieces.collect::<Result<_, _>>()? })
+        Ok(WeightFile { pieces: pieces.collect::<Result<_, EmbedError>>()?, path })
     }
 
     /// The file's tensors. Of the pairs of a prefix and a name that are given, the prefix of the first that the file has together is dropped from
@@ -74,6 +55,32 @@ impl WeightFile {
         weights.prefix = prefixed.map_or("", |(prefix, _)| prefix);
         Ok(weights)
     }
+}
+
+/// A folder's file of weights, or the index that stands for it, and the files that hold the tensors.
+pub(crate) fn weight_files(folder: &Path, file: &str) -> Result<(PathBuf, Vec<PathBuf>), EmbedError> {
+    let path = folder.join(file);
+    if path.is_file() {
+        return Ok((path.clone(), vec![path]));
+    }
+    let index = format!("{file}.index.json");
+    if !folder.join(&index).is_file() {
+        return Err(EmbedError::MissingFile { folder: folder.into(), file: file.into() });
+    }
+    let Index { weight_map } = read_json(folder, &index)?;
+    let files: BTreeSet<String> = weight_map.into_values().collect();
+    let pieces = files.into_iter().map(|file| {
+        let is_name = Path::new(&file).components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_name {
+            let (key, range) = ("weight_map".into(), "names of files in the folder".into());
+            return Err(EmbedError::OutOfRange { path: Some(folder.join(&index)), key, value: file, range });
+        }
+        match folder.join(&file) {
+            path if path.is_file() => Ok(path),
+            _ => Err(EmbedError::MissingFile { folder: folder.into(), file }),
+        }
+    });
+    Ok((folder.join(&index), pieces.collect::<Result<_, _>>()?))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EmbedError> {

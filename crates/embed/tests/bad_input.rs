@@ -8,8 +8,8 @@ use std::path::Path;
 
 use burn_flex::{Flex, FlexDevice};
 use embed::{
-    BertConfig, EmbedError, ExportOptions, FolderOptions, LexicalConfig, NeuralEmbedder, SaveFolder, Side,
-    StaticConfig, TextTokenizer, TokenLimits, load_embedder,
+    BertConfig, EmbedError, ExportOptions, FolderOptions, InferencePrecision, LexicalConfig, NeuralEmbedder,
+    SaveFolder, Side, StaticConfig, TextTokenizer, TokenLimits, load_embedder,
 };
 use support::{copy_of, golden};
 
@@ -309,6 +309,15 @@ fn more_layers_than_the_folder_has_are_refused() {
     let error = load_embedder::<Flex>(golden("tiny_bert"), &options, &FlexDevice).err().unwrap();
     let error = error.to_string();
     assert!(error.contains("tiny_bert") && error.ends_with(": layers = 3 is out of range: it has 2"), "{error}");
+}
+
+#[test]
+fn integers_are_refused_where_there_are_no_products_of_them() {
+    let options = FolderOptions::default().with_precision(InferencePrecision::Int16);
+    let error = load_embedder::<Flex>(golden("tiny_static"), &options, &FlexDevice).err().unwrap().to_string();
+    assert!(error.starts_with("precision = int16 is not supported, only f32, or int16 of a BERT"), "{error}");
+    let error = "int8".parse::<InferencePrecision>().unwrap_err().to_string();
+    assert_eq!(error, "precision = int8 is not supported, only f32 and int16");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use embed::{
-    BertConfig, Embedder, Encoder, Family, FolderOptions, SaveFolder, Side, TokenBatch, load_bert, load_static,
+    BertConfig, Embedder, Encoder, Family, FolderOptions, InferencePrecision, SaveFolder, Side, TokenBatch, load_bert,
+    load_static,
 };
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -76,6 +77,26 @@ fn ids_and_vectors_are_those_of_sentence_transformers() {
         let embedder = load(folder(name), &FolderOptions::default());
         assert_vectors(embedder.as_ref(), &golden.texts, &of.vectors);
         assert_vectors(embedder.as_ref(), &golden.special_texts, &of.special_vectors);
+    }
+}
+
+/// By products of integers of 16 bits, and a text alone as among others.
+#[test]
+fn vectors_by_integers_are_nearly_those_of_sentence_transformers() {
+    let golden = goldens();
+    for (name, of) in &golden.families {
+        println!("{name}");
+        let options = FolderOptions::default().with_precision(InferencePrecision::Int16);
+        let embedder = load(folder(name), &options);
+        let found = embedder.embed(&strs(&golden.texts), Side::Passage).unwrap();
+        assert_close(found.as_slice().unwrap(), &of.vectors.concat(), 1e-3);
+        let exact = load(folder(name), &FolderOptions::default()).embed(&strs(&golden.texts), Side::Passage).unwrap();
+        assert!(found != exact, "not by integers");
+        for (text, (row, exact)) in golden.texts.iter().zip(found.rows().into_iter().zip(exact.rows())) {
+            assert!(row.dot(&exact) > 1.0 - 1e-6, "{text:?}: {}", row.dot(&exact));
+            let alone = embedder.embed(&[text], Side::Passage).unwrap();
+            assert_close(alone.as_slice().unwrap(), row.as_slice().unwrap(), 1e-6);
+        }
     }
 }
 

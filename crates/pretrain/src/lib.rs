@@ -26,6 +26,7 @@ mod files;
 mod holder;
 mod judge;
 mod memory;
+mod models;
 mod nearest;
 mod parts;
 mod pipeline;
@@ -42,6 +43,7 @@ mod stale;
 mod stop;
 mod student;
 mod tensorboard;
+mod text_vectors;
 mod train;
 
 /// The README's example, run as a test.
@@ -77,6 +79,7 @@ pub use stale::Stale;
 pub use stop::Stop;
 pub use student::{Origin, Student};
 pub use tensorboard::EventWriter;
+pub use text_vectors::TextVectors;
 pub use train::{
     BatchGradients, BatchTokens, HardNegatives, Outcome, PairGuide, PairTokens, SavedState, Schedule, SkippedStep,
     StateError, StepReport, Training, TrainingState,

@@ -101,6 +101,7 @@ pub trait Parts<B: AutodiffBackend> {
                 options.query_tokens = limit(config.max_query_tokens);
                 options.passage_tokens = limit(config.max_passage_tokens);
                 options.truncate_dim = config.truncate_dim;
+                options.precision = Some(config.precision);
                 options.query_prompt.clone_from(&config.query_prompt);
                 options.passage_prompt.clone_from(&config.passage_prompt);
                 load_embedder::<B::InnerBackend>(&config.path, &options, device)

@@ -1,13 +1,15 @@
 //! The encoder that is trained, of whichever kind the configuration names.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use embed::{
-    Bert, BertConfig, Dropout, EmbedError, Encoder, ExportOptions, FolderOptions, LoadedModel, ModelKind, Pooling,
-    Precision, Prompts, SaveFolder, StaticConfig, StaticEncoder, TextTokenizer, TokenBatch, load_bert, load_static,
+    Bert, BertConfig, Dropout, EmbedError, Encoder, ExportOptions, FolderOptions, Inference, InferencePrecision,
+    LoadedModel, ModelKind, Pooling, Precision, Prompts, SaveFolder, StaticConfig, StaticEncoder, TextTokenizer,
+    TokenBatch, load_bert, load_static,
 };
 
 use crate::config::{PoolingKind, StudentConfig, StudentKind};
@@ -161,6 +163,10 @@ impl<B: Backend> Encoder<B> for Student<B> {
             Self::Bert(bert) => Self::Bert(Encoder::<B>::with_precision(bert, precision)),
             Self::Static(table) => Self::Static(table),
         }
+    }
+
+    fn inference(&self, precision: InferencePrecision) -> Option<Arc<dyn Inference>> {
+        inner!(self, encoder => Encoder::<B>::inference(encoder, precision))
     }
 
     fn tape_bytes_a_token(&self) -> usize {

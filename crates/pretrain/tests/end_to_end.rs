@@ -59,6 +59,32 @@ fn stages_run_alone_and_again_only_where_their_inputs_changed() {
     assert!(restored.contains("embed: done") && vectors.exists());
 }
 
+/// The corpus is embedded where the embedder is judged: the texts of training pairs by the rows that there are.
+#[test]
+fn what_is_not_trained_on_is_embedded_only_to_judge_the_embedder() {
+    let bench = Bench::new();
+    let rows = |name: &str| {
+        let file = vectors::NpyVectors::open(&bench.path(&format!("run/embeddings/{name}.npy"))).unwrap();
+        file.array().unwrap().to_owned()
+    };
+    bench.succeed(&["run", "config.toml", "--set", "eval.baselines=false"]);
+    let trained = rows("passage");
+    assert_eq!((trained.nrows(), rows("query").nrows()), (83, 83));
+    assert!(!bench.path("run/embeddings/corpus.npy").exists());
+
+    let (_, log) = bench.succeed(&["eval", "run", "--set", "eval.baselines=true", "--force"]);
+    assert!(log.contains("embed corpus: done") && !log.contains("embed: done"), "{log}");
+    let corpus = rows("corpus");
+    assert_eq!(corpus.nrows(), 96);
+    let of_training: Vec<usize> = (0..96).filter(|id| id % 7 != 6).collect();
+    assert_eq!(corpus.select(ndarray::Axis(0), &of_training), trained);
+    assert!(corpus.rows().into_iter().all(|row| (row.dot(&row) - 1.0).abs() < 1e-5));
+    // A finished judgement needs them no more.
+    std::fs::remove_file(bench.path("run/embeddings/corpus.npy")).unwrap();
+    let (_, again) = bench.succeed(&["eval", "run"]);
+    assert!(again.contains("evaluate clustering embedder: unchanged"), "{again}");
+}
+
 #[test]
 fn clusters_of_the_device_are_those_of_the_processor() {
     let labels = |on_device: &str| {

@@ -20,8 +20,7 @@ fn steps(bench: &Bench) -> Vec<Value> {
     bench.read("run/metrics.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The clustering embedder's score of each training pair's query with every passage of training: by rows of the data, where queries of
-/// training come first.
+/// The clustering embedder's score of each training pair's query with every passage of training. These have rows, in the data's order.
 struct Scores {
     passages: Vec<usize>,
     rows: [NpyVectors; 2],
@@ -36,7 +35,7 @@ impl Scores {
 
     fn of(&self, pair: usize, passage: usize) -> f64 {
         let row = |side: usize, row: usize| self.rows[side].array().unwrap().row(row).to_vec();
-        inner_product(&row(0, pair), &row(1, passage))
+        inner_product(&row(0, pair), &row(1, self.passages.binary_search(&passage).unwrap()))
     }
 
     /// Those of the passages that do not answer, falling.

@@ -20,10 +20,18 @@
 //! A residue is at most `√dim / 64,000` and in the mean `√(dim / 12) / 32,000`: at 768 columns 2.5e-4, so that a product of two
 //! rows is off by at most 5e-4, where bf16 would be by 5e-3. `docs/vectors.md` has the proof and what f32 adds.
 
+#[cfg(feature = "matrix")]
+mod columns;
+#[cfg(feature = "matrix")]
+mod directions;
 mod instructions;
 mod panels;
 mod rows;
 
+#[cfg(feature = "matrix")]
+pub use columns::PackedColumns;
+#[cfg(feature = "matrix")]
+pub use directions::Directions;
 pub use instructions::{IntegerSimd, WithIntegerSimd, dispatch, lanes};
 pub use panels::{Panels, TILE, WIDTH, dot, products};
 pub use rows::FixedRows;

@@ -10,6 +10,8 @@ mod packed;
 mod prefetch;
 mod product;
 mod rows;
+#[cfg(feature = "matrix")]
+mod shares;
 pub mod simd;
 mod unit_rows;
 mod vectors;

@@ -101,6 +101,12 @@ impl<'a> Matrix<'a> {
         &self.from([row, 0]).values[..self.width()]
     }
 
+    /// One value.
+    #[inline]
+    pub(crate) fn value(self, row: usize, column: usize) -> f32 {
+        self.values[row * self.strides[0] + column * self.strides[1]]
+    }
+
     /// The values, and how far apart rows begin, whose values are neighbours.
     #[inline]
     pub(crate) fn neighbours(self) -> (&'a [f32], usize) {

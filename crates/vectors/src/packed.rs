@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use crate::Matrix;
 use crate::prefetch::prefetch_second;
+use crate::shares::{Shares, share_columns};
 
 /// Rows of the left side that share the loads of a panel.
 const TILE: usize = 6;
@@ -137,25 +137,10 @@ impl PackedMatrix {
         finish: impl Fn(usize, usize, &mut [f32]) + Sync,
     ) {
         self.check(out, stride, left);
-        let panels = self.shape[1].div_ceil(self.panel());
-        let share = panels.div_ceil(2 * rayon::current_num_threads()).max(1);
-        let columns = |panel: usize| (panel * self.panel()).min(self.shape[1]);
-        let parts: Vec<(Range<usize>, Vec<f32>)> = (0..panels.div_ceil(share))
-            .into_par_iter()
-            .map(|part| {
-                let panels = part * share..panels.min((part + 1) * share);
-                let columns = columns(panels.start)..columns(panels.end);
-                let mut sums = vec![0.0; left.count() * columns.len()];
-                let (out, stride, first) = (&mut sums[..], columns.len(), columns.start);
-                Arch::new().dispatch(Product { of: self, panels, out, stride, first, left, finish: &finish });
-                (columns, sums)
-            })
-            .collect();
-        for (columns, sums) in &parts {
-            for (out, sums) in out.chunks_mut(stride).zip(sums.chunks_exact(columns.len())) {
-                out[columns.clone()].copy_from_slice(sums);
-            }
-        }
+        let shares = Shares { rows: left.count(), columns: self.shape[1], panel: self.panel() };
+        share_columns(shares, out, stride, |panels, out, stride, first| {
+            Arch::new().dispatch(Product { of: self, panels, out, stride, first, left, finish: &finish });
+        });
     }
 
     #[track_caller]

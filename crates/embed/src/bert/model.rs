@@ -13,7 +13,7 @@ use super::{BertConfig, Family};
 use crate::inference::CpuBert;
 use crate::ops::{self, Picks, Spans};
 use crate::weights::normal;
-use crate::{Dropout, EmbedError, Encoder, Inference, Precision, TokenBatch};
+use crate::{Dropout, EmbedError, Encoder, Inference, InferencePrecision, Precision, TokenBatch};
 
 /// How the vectors of a text's tokens become one.
 ///
@@ -379,11 +379,12 @@ impl<B: Backend> Encoder<B> for Bert<B> {
         self
     }
 
-    fn inference(&self) -> Option<Arc<dyn Inference>> {
+    fn inference(&self, precision: InferencePrecision) -> Option<Arc<dyn Inference>> {
         #[cfg(feature = "flex")]
         if self.precision == Precision::F32 {
-            return Some(Arc::new(CpuBert::new(self)?));
+            return Some(Arc::new(CpuBert::new(self, precision)?));
         }
+        let _ = precision;
         None
     }
 

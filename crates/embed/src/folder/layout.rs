@@ -14,6 +14,8 @@ pub(super) const DENSE: &str = "sentence_transformers.models.Dense";
 pub(super) const NORMALIZE: &str = "sentence_transformers.models.Normalize";
 
 const FILE: &str = "modules.json";
+/// Where a static table is if nothing says so.
+const STATIC_FOLDER: &str = "0_StaticEmbedding";
 
 /// One entry of `modules.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,6 +81,17 @@ pub(super) struct Layout {
     pub(super) modules: bool,
 }
 
+/// The folders of the modules of the model that `folder` holds, by their paths in it, itself left out.
+#[cfg(feature = "hub")]
+pub(crate) fn module_paths(folder: &Path) -> Result<Vec<String>, EmbedError> {
+    if !folder.join(FILE).is_file() {
+        return Ok(vec![STATIC_FOLDER.into()]);
+    }
+    let entries: Vec<ModuleEntry> = read_json(folder, FILE)?;
+    let paths = entries.into_iter().map(|entry| entry.path.trim_matches('/').to_owned());
+    Ok(paths.filter(|path| !path.is_empty()).collect())
+}
+
 /// The folder of weights of the model that `folder` holds.
 pub(crate) fn weights_of(folder: &Path) -> Result<PathBuf, EmbedError> {
     Ok(Layout::of(folder)?.weights)
@@ -101,8 +114,8 @@ impl Layout {
             let kind = if model.as_deref() == Some("model2vec") { ModelKind::Static } else { ModelKind::Bert };
             return Ok(Self::plain(kind, folder.into()));
         }
-        if folder.join("0_StaticEmbedding").is_dir() {
-            return Ok(Self::plain(ModelKind::Static, folder.join("0_StaticEmbedding")));
+        if folder.join(STATIC_FOLDER).is_dir() {
+            return Ok(Self::plain(ModelKind::Static, folder.join(STATIC_FOLDER)));
         }
         Err(EmbedError::MissingFile { folder: folder.into(), file: "modules.json or config.json".into() })
     }

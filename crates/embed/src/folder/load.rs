@@ -47,7 +47,11 @@ impl<E> LoadedModel<E> {
         E: Encoder<B>,
     {
         let limits = options.limits(self.max_tokens);
-        Ok(NeuralEmbedder::new(self.encoder, self.tokenizer, limits, device)?.with_prompts(self.prompts))
+        let embedder = NeuralEmbedder::new(self.encoder, self.tokenizer, limits, device)?.with_prompts(self.prompts);
+        match options.precision {
+            Some(precision) => embedder.with_precision(precision),
+            None => Ok(embedder),
+        }
     }
 }
 

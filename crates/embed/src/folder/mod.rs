@@ -12,11 +12,17 @@ mod replace;
 mod save;
 mod sentence_bert;
 mod sentence_transformers;
+#[cfg(feature = "hub")]
+mod whole;
 
 pub use hash::folder_hash;
 pub(crate) use json::{Settings, read_json};
 pub use layout::ModelKind;
+#[cfg(feature = "hub")]
+pub(crate) use layout::module_paths;
 pub(crate) use layout::weights_of;
 pub use load::{LoadedModel, load_bert, load_embedder, load_static};
 pub use options::{ExportOptions, FolderOptions};
 pub(crate) use sentence_bert::SentenceBert;
+#[cfg(feature = "hub")]
+pub(crate) use whole::require_whole;

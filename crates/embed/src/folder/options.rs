@@ -1,4 +1,4 @@
-use crate::{Pooling, Prompts, TokenLimits};
+use crate::{InferencePrecision, Pooling, Prompts, TokenLimits};
 
 /// How to load a model folder; what is `None` is taken from the folder.
 ///
@@ -22,6 +22,8 @@ pub struct FolderOptions {
     pub batch_tokens: Option<usize>,
     /// Columns of each vector, the first ones, which are scaled to norm 1 again, instead of the folder's `truncate_dim`.
     pub truncate_dim: Option<usize>,
+    /// What an embedder's products are computed in; f32 where `None`.
+    pub precision: Option<InferencePrecision>,
     /// Text before every query instead of the folder's; empty: none.
     pub query_prompt: Option<String>,
     /// Text before every passage instead of the folder's; empty: none.
@@ -56,6 +58,12 @@ impl FolderOptions {
     /// Keeps the first `columns` of each vector; all of them where a model has no more.
     pub fn with_truncate_dim(mut self, columns: usize) -> Self {
         self.truncate_dim = Some(columns);
+        self
+    }
+
+    /// Sets what an embedder's products are computed in ([`load_embedder`](crate::load_embedder)); an encoder that is loaded is as it was stored.
+    pub fn with_precision(mut self, precision: InferencePrecision) -> Self {
+        self.precision = Some(precision);
         self
     }
 

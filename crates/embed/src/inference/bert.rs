@@ -5,12 +5,13 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
+use vectors::fixed_point::Directions;
 use vectors::simd::vectorised;
 
-use super::Inference;
 use super::attention::{Scratch, Text};
 use super::dense::{Dense, Threads};
 use super::rows::{Norm, unit};
+use super::{Inference, InferencePrecision};
 use crate::bert::{self, Activation, Architecture, Bert, FeedForward, Pooling, check_ids, check_lengths};
 use crate::ops::flex::{gate_rows, memory, turn_rows, values};
 use crate::ops::{Added, rotation_table};
@@ -60,6 +61,7 @@ struct Buffers {
     wide: Vec<f32>,
     sum: Vec<f32>,
     scratch: Scratch,
+    directions: Directions,
 }
 
 /// Texts that go through the layers together.
@@ -89,17 +91,18 @@ fn floats<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Option<Vec<f32>> 
 }
 
 impl CpuBert {
-    /// None where the weights are not f32 on flex.
-    pub(crate) fn new<B: Backend>(bert: &Bert<B>) -> Option<Self> {
-        let dense = |layer: &bert::Dense<B>| {
+    /// None where the weights are not f32 on flex, or not to be had in this precision.
+    pub(crate) fn new<B: Backend>(bert: &Bert<B>, precision: InferencePrecision) -> Option<Self> {
+        let dense_in = |precision: InferencePrecision, layer: &bert::Dense<B>| {
             let weight = memory(layer.weight.val())?;
             let bias = layer.bias.as_ref().map(|bias| floats(bias.val()));
             let bias = match bias {
                 Some(bias) => Some(bias?),
                 None => None,
             };
-            Some(Dense::new(values(&weight), layer.weight.dims(), bias))
+            Dense::new(values(&weight), layer.weight.dims(), bias, precision)
         };
+        let dense = |layer: &bert::Dense<B>| dense_in(precision, layer);
         let eps = bert.config().layer_norm_eps as f32;
         let norm = |norm: &bert::Norm<B>| {
             let scale = floats(norm.weight.val())?;
@@ -129,7 +132,10 @@ impl CpuBert {
                 output_norm: norm(&layer.output_norm)?,
             })
         });
-        let projections = bert.projections.iter().map(|layer| Some((dense(&layer.dense)?, layer.activation)));
+        let projections = bert.projections.iter().map(|layer| {
+            // Of each text one row: nothing is to be gained.
+            Some((dense_in(InferencePrecision::F32, &layer.dense)?, layer.activation))
+        });
         Some(Self {
             kind: bert.kind.clone(),
             pooling: bert.pooling(),
@@ -240,7 +246,7 @@ impl CpuBert {
         (group, asked): (&Group<'_>, &[Range<usize>]),
         buffers: &mut Buffers,
     ) {
-        let Buffers { x, normal, qkv, context, wide, sum, scratch } = buffers;
+        let Buffers { x, normal, qkv, context, wide, sum, scratch, directions } = buffers;
         let (hidden, threads) = (self.hidden, group.threads);
         let input = match &layer.attention_norm {
             Some(norm) if self.kind.pre_norm => {
@@ -250,7 +256,7 @@ impl CpuBert {
             }
             _ => &*x,
         };
-        layer.qkv.forward(input, qkv, threads);
+        layer.qkv.forward(input, qkv, directions, threads);
         if let Some(table) = rotation {
             turn_rows(qkv, 3 * hidden, table, hidden / self.heads, 1.0);
         }
@@ -268,7 +274,7 @@ impl CpuBert {
             }
         }
         keep_rows(x, hidden, asked, count);
-        layer.attention_output.add(context, x, sum, threads);
+        layer.attention_output.add(context, x, sum, directions, threads);
         std::mem::swap(x, sum);
         let input = if self.kind.pre_norm {
             normal.clone_from(x);
@@ -282,11 +288,11 @@ impl CpuBert {
         };
         let narrow = match self.kind.feed_forward {
             FeedForward::Gelu => {
-                layer.intermediate.gelu(input, wide, threads);
+                layer.intermediate.gelu(input, wide, directions, threads);
                 &*wide
             }
             FeedForward::Gated(gate) => {
-                layer.intermediate.forward(input, wide, threads);
+                layer.intermediate.forward(input, wide, directions, threads);
                 qkv.resize(wide.len() / 2, 0.0);
                 vectorised(
                     #[inline(always)]
@@ -295,7 +301,7 @@ impl CpuBert {
                 &*qkv
             }
         };
-        layer.output.add(narrow, x, sum, threads);
+        layer.output.add(narrow, x, sum, directions, threads);
         std::mem::swap(x, sum);
         if !self.kind.pre_norm {
             layer.output_norm.in_place(x);
@@ -340,7 +346,7 @@ impl CpuBert {
         let mut width = self.hidden;
         for (dense, activation) in &self.projections {
             let mut projected = Vec::new();
-            dense.forward(&rows, &mut projected, Threads::One);
+            dense.forward(&rows, &mut projected, &mut Directions::default(), Threads::One);
             projected.iter_mut().for_each(|value| *value = activation.of(*value));
             (rows, width) = (projected, dense.output());
         }

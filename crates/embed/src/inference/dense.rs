@@ -1,13 +1,21 @@
+use vectors::fixed_point::{Directions, PackedColumns};
 use vectors::{Matrix, PackedMatrix};
 
+use super::InferencePrecision;
 use crate::ops::flex::cdf;
 
 /// A dense layer.
 #[derive(Debug)]
 pub(super) struct Dense {
-    weight: PackedMatrix,
+    weight: Weight,
     /// Zeros where there is none.
     bias: Vec<f32>,
+}
+
+#[derive(Debug)]
+enum Weight {
+    F32(PackedMatrix),
+    Int16(PackedColumns),
 }
 
 /// On how many threads a product is taken.
@@ -20,13 +28,22 @@ pub(super) enum Threads {
 }
 
 impl Dense {
-    /// Of a weight `[input, output]`.
-    pub(super) fn new(weight: &[f32], [input, output]: [usize; 2], bias: Option<Vec<f32>>) -> Self {
+    /// Of a weight `[input, output]`. None where it has no such form.
+    pub(super) fn new(
+        weight: &[f32],
+        [input, output]: [usize; 2],
+        bias: Option<Vec<f32>>,
+        precision: InferencePrecision,
+    ) -> Option<Self> {
         assert_eq!(weight.len(), input * output);
-        Self {
-            weight: PackedMatrix::new(Matrix::rows(weight, output)),
+        let weight = Matrix::rows(weight, output);
+        Some(Self {
+            weight: match precision {
+                InferencePrecision::F32 => Weight::F32(PackedMatrix::new(weight)),
+                InferencePrecision::Int16 => Weight::Int16(PackedColumns::new(weight)?),
+            },
             bias: bias.unwrap_or_else(|| vec![0.0; output]),
-        }
+        })
     }
 
     pub(super) fn output(&self) -> usize {
@@ -34,10 +51,11 @@ impl Dense {
     }
 
     /// `x · weight + bias`, of as many rows as `x` has.
-    pub(super) fn forward(&self, x: &[f32], out: &mut Vec<f32>, threads: Threads) {
+    pub(super) fn forward(&self, x: &[f32], out: &mut Vec<f32>, directions: &mut Directions, threads: Threads) {
         self.product(
             x,
             out,
+            directions,
             threads,
             #[inline(always)]
             |_, column, sums| {
@@ -50,10 +68,11 @@ impl Dense {
     }
 
     /// `gelu(x · weight + bias)`.
-    pub(super) fn gelu(&self, x: &[f32], out: &mut Vec<f32>, threads: Threads) {
+    pub(super) fn gelu(&self, x: &[f32], out: &mut Vec<f32>, directions: &mut Directions, threads: Threads) {
         self.product(
             x,
             out,
+            directions,
             threads,
             #[inline(always)]
             |_, column, sums| {
@@ -67,11 +86,19 @@ impl Dense {
     }
 
     /// `x · weight + bias + residual`.
-    pub(super) fn add(&self, x: &[f32], residual: &[f32], out: &mut Vec<f32>, threads: Threads) {
+    pub(super) fn add(
+        &self,
+        x: &[f32],
+        residual: &[f32],
+        out: &mut Vec<f32>,
+        directions: &mut Directions,
+        threads: Threads,
+    ) {
         let width = self.output();
         self.product(
             x,
             out,
+            directions,
             threads,
             #[inline(always)]
             |row, column, sums| {
@@ -89,16 +116,25 @@ impl Dense {
         &self,
         x: &[f32],
         out: &mut Vec<f32>,
+        directions: &mut Directions,
         threads: Threads,
         finish: impl Fn(usize, usize, &mut [f32]) + Sync,
     ) {
-        let [input, output] = self.weight.shape();
+        let [input, output] = match &self.weight {
+            Weight::F32(weight) => weight.shape(),
+            Weight::Int16(weight) => weight.shape(),
+        };
         let x = Matrix::rows(x, input);
         // What is in it is written over.
         out.resize(x.count() * output, 0.0);
-        match threads {
-            Threads::One => self.weight.multiply(out, output, x, finish),
-            Threads::All => self.weight.multiply_shared(out, output, x, finish),
+        if let Weight::Int16(_) = self.weight {
+            directions.fill(x);
+        }
+        match (&self.weight, threads) {
+            (Weight::F32(weight), Threads::One) => weight.multiply(out, output, x, finish),
+            (Weight::F32(weight), Threads::All) => weight.multiply_shared(out, output, x, finish),
+            (Weight::Int16(weight), Threads::One) => weight.multiply(out, output, directions, finish),
+            (Weight::Int16(weight), Threads::All) => weight.multiply_shared(out, output, directions, finish),
         }
     }
 }

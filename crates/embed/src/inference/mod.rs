@@ -6,6 +6,7 @@ mod attention;
 mod bert;
 #[cfg(feature = "flex")]
 mod dense;
+mod precision;
 #[cfg(feature = "flex")]
 mod rows;
 
@@ -13,6 +14,7 @@ use std::fmt::Debug;
 
 #[cfg(feature = "flex")]
 pub(crate) use bert::CpuBert;
+pub use precision::InferencePrecision;
 
 use crate::TokenBatch;
 
@@ -21,12 +23,12 @@ use crate::TokenBatch;
 /// # Examples
 /// ```
 /// use burn_flex::{Flex, FlexDevice};
-/// use embed::{BertConfig, Encoder, TokenBatch};
+/// use embed::{BertConfig, Encoder, InferencePrecision, TokenBatch};
 ///
 /// let bert = BertConfig::new(100, 16).with_layers(1).with_heads(2).init::<Flex>(&FlexDevice)?;
 /// let tokens = TokenBatch::from_rows([vec![2, 8, 3], vec![2, 5, 9, 3]]);
 /// let plain: Vec<f32> = bert.forward(&tokens, &FlexDevice).into_data().to_vec().unwrap();
-/// let fast = bert.inference().expect("on flex, in f32").rows(&tokens, &mut |_| ());
+/// let fast = bert.inference(InferencePrecision::F32).expect("on flex").rows(&tokens, &mut |_| ());
 /// assert!(plain.iter().zip(&fast).all(|(a, b)| (a - b).abs() < 1e-5));
 /// # Ok::<(), embed::EmbedError>(())
 /// ```

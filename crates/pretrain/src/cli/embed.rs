@@ -1,16 +1,19 @@
 //! `pretrain embed --model`: the texts of a file, without a run folder.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
-use embed::{CorpusFile, CorpusOptions, EmbedError, FolderOptions, Side, Written, folder_hash, load_embedder};
+use embed::{
+    CorpusFile, CorpusOptions, EmbedError, FolderOptions, InferencePrecision, Side, Written, folder_hash, load_embedder,
+};
 
 use super::RunArgs;
 use crate::data::{DataError, each_text};
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result};
+use crate::models::model_folder;
 use crate::program::{print, start_threads};
 use crate::progress::{bar, count};
 
@@ -55,10 +58,10 @@ impl FromArgMatches for EmbedArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Without a run folder")]
 pub(super) struct TextArgs {
-    /// Embed with the model in a folder of sentence-transformers, Hugging Face or model2vec
+    /// Embed with the model in a folder of sentence-transformers, Hugging Face or model2vec, or of a hub: hf://owner/name, hf://owner/name@revision
     #[arg(
         long,
-        value_name = "DIR",
+        value_name = "DIR|hf://ID",
         required = false,
         requires_all = ["texts", "out"],
         conflicts_with_all = ["source", "settings", "force"]
@@ -86,6 +89,9 @@ pub(super) struct TextArgs {
     /// Keep the first N columns, scaled to norm 1 again; default: what the model's folder says
     #[arg(long, value_name = "N", requires = "model")]
     truncate_dim: Option<NonZeroUsize>,
+    /// What the products with the model's weights are computed in, on the processor: int16 is faster and nearly as exact
+    #[arg(long, value_name = "f32|int16", default_value_t, requires = "model")]
+    precision: InferencePrecision,
     /// The type of the values
     #[arg(long, default_value = "f32", requires = "model")]
     dtype: Dtype,
@@ -126,7 +132,8 @@ impl TextArgs {
             texts += 1;
             Ok(())
         })?;
-        let written = self.device.run(Embedding { args: self, texts })?;
+        let folder = model_folder("--model", &self.model)?;
+        let written = self.device.run(Embedding { args: self, folder: &folder, texts })?;
         if written.found > 0 {
             tracing::info!("{} rows were there already", count(written.found as usize));
         }
@@ -150,12 +157,14 @@ impl TextArgs {
         (options.query_tokens, options.passage_tokens) = (most, most);
         (options.query_prompt, options.passage_prompt) = (self.prompt_text.clone(), self.prompt_text.clone());
         options.truncate_dim = self.truncate_dim.map(NonZeroUsize::get);
+        options.precision = Some(self.precision);
         options
     }
 }
 
 struct Embedding<'a> {
     args: &'a TextArgs,
+    folder: &'a Path,
     texts: usize,
 }
 
@@ -163,8 +172,8 @@ impl BackendTask for Embedding<'_> {
     type Output = Written;
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<Written> {
-        let Self { args, texts } = self;
-        let (folder, options) = (&args.model, args.options());
+        let Self { args, folder, texts } = self;
+        let options = args.options();
         let embedder = load_embedder::<B::InnerBackend>(folder, &options, &device)?;
         let model = format!("{} {options:?} {:?} {}", folder_hash(folder)?, args.device, env!("CARGO_PKG_VERSION"));
         let corpus = CorpusOptions::new(model, args.side()).with_f16(args.dtype == Dtype::F16);

@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 18] = [
+        let more: [(&str, &[&str]); 19] = [
             ("student.mlm.weight_decay", &["-0.1", "1.1", "nan"]),
             ("student.mlm.dropout", &["-0.1", "1.0", "nan"]),
             ("student.mlm.steps", &["0"]),
@@ -284,6 +284,7 @@ mod tests {
             ("student.layers", &["0", "1025"]),
             ("student.family", &["t5", "mpnet"]),
             ("embedder.truncate_dim", &["0"]),
+            ("embedder.precision", &["int16", "int8"]),
             ("cluster.max_points_per_centroid", &["0"]),
             ("sampler.cap", &["0"]),
             ("sampler.consistent_within", &["0", "16777217"]),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embed::{Family, Precision};
+use embed::{Family, InferencePrecision, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::{ArmConfig, MlmConfig};
@@ -13,7 +13,7 @@ use super::{ArmConfig, MlmConfig};
 pub struct EmbedderConfig {
     /// The kind of embedder.
     pub kind: EmbedderKind,
-    /// A sentence-transformers or Hugging Face folder (`bert`, `static`).
+    /// A sentence-transformers or Hugging Face folder, or with the feature `hub` a hub's id, `hf://owner/name@revision` (`bert`, `static`).
     pub path: PathBuf,
     /// The dimension of the random projection (`lexical`).
     pub dim: usize,
@@ -24,6 +24,9 @@ pub struct EmbedderConfig {
     /// Columns of each vector, the first ones, scaled to norm 1 again (`bert`, `static`); absent: as the folder says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate_dim: Option<usize>,
+    /// What a BERT's products with weights are computed in, on the processor: `f32`, or `int16`, which is faster and nearly as exact.
+    #[serde(skip_serializing_if = "is_default")]
+    pub precision: InferencePrecision,
     /// Text before every query (`bert`, `static`); absent: as the folder says, empty: none.
     pub query_prompt: Option<String>,
     /// Text before every passage (`bert`, `static`); absent: as the folder says, empty: none.
@@ -51,6 +54,7 @@ impl Default for EmbedderConfig {
             max_query_tokens: 0,
             max_passage_tokens: 0,
             truncate_dim: None,
+            precision: InferencePrecision::F32,
             query_prompt: None,
             passage_prompt: None,
         }
@@ -63,7 +67,7 @@ impl Default for EmbedderConfig {
 pub struct StudentConfig {
     /// The kind of encoder.
     pub kind: StudentKind,
-    /// A folder to start from; absent: from scratch, with a vocabulary trained on the train text.
+    /// A folder to start from, or with the feature `hub` a hub's id, `hf://owner/name@revision`; absent: from scratch, with a vocabulary trained on the train text.
     pub from: Option<PathBuf>,
     /// The architecture of a BERT from scratch: `bert`, `distilbert`, `modernbert` or `nomic_bert`; a folder has its own, of any family.
     #[serde(skip_serializing_if = "is_bert")]
@@ -197,7 +201,7 @@ pub struct TrainConfig {
     /// The rate at which a BERT's hidden values are dropped; 0: none.
     pub dropout: f32,
     /// What a BERT's matrix products are computed in, `f32` or `bf16`; weights, sums, softmax, norms and the loss are f32 either way.
-    #[serde(skip_serializing_if = "is_f32")]
+    #[serde(skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// How much of itself the running average of the weights keeps each step, which then is what is judged and exported; 0: no average.
     pub ema: f64,
@@ -230,8 +234,8 @@ pub struct TrainConfig {
     pub recluster_every: Option<usize>,
 }
 
-fn is_f32(precision: &Precision) -> bool {
-    *precision == Precision::F32
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Which step's student is exported.

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use embed::{Family, LexicalConfig, Precision};
+use embed::{Family, InferencePrecision, LexicalConfig, Precision};
 use infonce::Similarity;
 use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::{Leftovers, SamplerError, Weights};
@@ -14,6 +14,7 @@ use super::{
     overrides,
 };
 use crate::error::{PretrainError, Result};
+use crate::models;
 
 fn require(holds: bool, key: &'static str, value: impl Display, expected: &'static str) -> Result<()> {
     if holds {
@@ -146,9 +147,12 @@ impl Config {
             EmbedderKind::Bert | EmbedderKind::Static => {
                 let given = !embedder.path.as_os_str().is_empty();
                 require(given, "embedder.path", "\"\"", "a model's folder, for this embedder.kind")?;
+                models::check("embedder.path", &embedder.path)?;
                 size("embedder.truncate_dim", embedder.truncate_dim.unwrap_or(1))?;
             }
         }
+        let products = embedder.precision == InferencePrecision::F32 || embedder.kind == EmbedderKind::Bert;
+        require(products, "embedder.precision", self.shown("embedder.precision"), "f32, or embedder.kind = \"bert\"")?;
         for (key, limit) in [
             ("embedder.max_query_tokens", embedder.max_query_tokens),
             ("embedder.max_passage_tokens", embedder.max_passage_tokens),
@@ -222,8 +226,8 @@ impl Config {
             require(student.kind == StudentKind::Bert, "student.mlm", "a table", "absent, or student.kind = \"bert\"")?;
             validate_mlm(mlm)?;
         }
-        if student.from.is_some() {
-            return Ok(());
+        if let Some(from) = &student.from {
+            return models::check("student.from", from);
         }
         let vocabulary = 256..=1 << 24;
         require(vocabulary.contains(&student.vocab_size), "student.vocab_size", student.vocab_size, "256 to 16777216")?;

@@ -15,7 +15,7 @@ use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
 use crate::progress::{bar, count};
-use crate::rows::{as_array, as_vectors, select};
+use crate::rows::{as_array, as_vectors};
 use crate::run_folder::Clusters;
 
 /// What an arm clusters, and which of its rows each training pair is.
@@ -86,8 +86,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     pub(super) fn row_vectors(&self, of: ClusterOf, rows: &ClusteredRows) -> Result<NpyVectors> {
         let scratch = self.run.root();
         match of {
-            ClusterOf::Queries => select(self.vectors(Side::Query)?, &rows.items, scratch),
-            ClusterOf::Passages => select(self.vectors(Side::Passage)?, &rows.items, scratch),
+            ClusterOf::Queries => self.vectors(Side::Query)?.select(&rows.items, scratch),
+            ClusterOf::Passages => self.vectors(Side::Passage)?.select(&rows.items, scratch),
             ClusterOf::Both => self.pair_vectors(),
             // Labels that look at no vector still want rows to count.
             ClusterOf::None | ClusterOf::Topics | ClusterOf::Random => {
@@ -102,7 +102,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// For each training pair the unit mean of its query and its passage.
     fn pair_vectors(&self) -> Result<NpyVectors> {
         let (queries, passages) = (self.vectors(Side::Query)?, self.vectors(Side::Passage)?);
-        self.means_of_pairs([&queries, &passages], self.dataset.train.iter().map(|pair| (pair.query, pair.passage)))
+        let pairs = self.dataset.train.iter();
+        let pairs = pairs.map(|pair| (queries.place(pair.query), passages.place(pair.passage)));
+        self.means_of_pairs([&queries.file, &passages.file], pairs)
     }
 
     /// The unit means of rows of queries and of passages, one of each for a pair.

@@ -12,7 +12,7 @@ use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
 use crate::progress::count;
-use crate::rows::{as_array, select};
+use crate::rows::as_array;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Finds the pairs that an arm keeps, for all that its samplers ask for, unless they are there.
@@ -35,8 +35,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     fn consistent_pairs(&self, within: usize) -> Result<Vec<u32>> {
         let (search, scratch) = (TrainingSearch::new(&self.dataset), self.run.root());
-        let queries = select(self.vectors(Side::Query)?, &search.queries.items, scratch)?;
-        let passages = select(self.vectors(Side::Passage)?, &search.passages.items, scratch)?;
+        let queries = self.vectors(Side::Query)?.select(&search.queries.items, scratch)?;
+        let passages = self.vectors(Side::Passage)?.select(&search.passages.items, scratch)?;
         let searcher = self.parts.searcher(as_array(&passages, scratch)?, &self.device)?;
         let all: Vec<usize> = (0..queries.len()).collect();
         let mut kept = Vec::new();

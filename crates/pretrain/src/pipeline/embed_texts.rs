@@ -1,18 +1,54 @@
-//! Stage `embed`: one unit row for each distinct text, by the clustering embedder.
+//! Stages `embed`: one unit row for each distinct text that is trained on, by the clustering embedder; and, where it is judged itself, for each passage.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Side};
-use vectors::NpyVectors;
+use vectors::{ArrayWriter, NpyVectors, replace_file};
 
 use super::Pipeline;
-use crate::error::Result;
+use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
-use crate::rows::embed_to_file;
+use crate::rows::{as_array, embed_to_file, embed_to_scratch, select};
+use crate::text_vectors::TextVectors;
+
+/// The rows of one side in a run's folder, and which texts they are of.
+pub(super) struct StoredVectors {
+    pub(super) file: NpyVectors,
+    path: PathBuf,
+    /// Ascending; `None`: all texts.
+    texts: Option<Vec<u32>>,
+}
+
+impl StoredVectors {
+    pub(super) fn by_text(&self) -> Result<TextVectors<'_>> {
+        let rows = as_array(&self.file, &self.path)?;
+        Ok(match &self.texts {
+            None => TextVectors::all(rows),
+            Some(texts) => TextVectors::of(rows, texts),
+        })
+    }
+
+    /// The rows of texts that are trained on, one after another: the file itself where these are all of its rows in order.
+    pub(super) fn select(self, texts: &[u32], scratch: &Path) -> Result<NpyVectors> {
+        let places: Vec<u32> = texts.iter().map(|&text| self.place(text)).collect();
+        select(self.file, &places, scratch)
+    }
+
+    /// The row of a text that is trained on.
+    ///
+    /// # Panics
+    /// If the text is not trained on.
+    pub(super) fn place(&self, text: u32) -> u32 {
+        match &self.texts {
+            None => text,
+            Some(texts) => texts.binary_search(&text).expect("a text that is trained on") as u32,
+        }
+    }
+}
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
-    /// Embeds every distinct query and passage.
+    /// Embeds every distinct query and passage of the training pairs and their negatives; all texts where nothing is trained.
     ///
     /// # Errors
     /// The embedder cannot be read, or gives a vector that is not finite.
@@ -20,7 +56,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.run.stage(&self.embed_stage()?, || {
             let embedder = self.clustering_embedder()?;
             for side in [Side::Passage, Side::Query] {
-                embed_to_file(&*embedder, &self.texts(side), side, &self.embeddings(side))?;
+                let texts = match self.trained_texts(side) {
+                    None => self.texts(side),
+                    Some(trained) => self.some_texts(side, &trained),
+                };
+                embed_to_file(&*embedder, &texts, side, &self.embeddings(side))?;
             }
             Ok(())
         })
@@ -28,13 +68,44 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     /// The embedder that `[embedder]` names.
     pub(super) fn clustering_embedder(&self) -> Result<Box<dyn Embedder>> {
-        Ok(self.parts.embedder(&self.config.embedder, &self.passage_texts(), &self.device)?)
+        let config = self.models.embedder(&self.config.embedder);
+        Ok(self.parts.embedder(&config, &self.passage_texts(), &self.device)?)
     }
 
-    /// The stored rows of one side, one for each distinct text of the data.
-    pub(super) fn vectors(&self, side: Side) -> Result<NpyVectors> {
+    /// The stored rows of one side.
+    pub(super) fn vectors(&self, side: Side) -> Result<StoredVectors> {
         self.run.require(&self.embed_stage()?)?;
-        Ok(NpyVectors::open(&self.embeddings(side))?)
+        let path = self.embeddings(side);
+        Ok(StoredVectors { file: NpyVectors::open(&path)?, path, texts: self.trained_texts(side) })
+    }
+
+    /// The clustering embedder's row of each passage, trained on or not, and where they are.
+    pub(super) fn corpus_vectors(&self, embedder: &dyn Embedder) -> Result<(NpyVectors, PathBuf)> {
+        let Some(trained) = self.trained_texts(Side::Passage) else {
+            let stored = self.vectors(Side::Passage)?;
+            return Ok((stored.file, stored.path));
+        };
+        let path = self.corpus_embeddings();
+        self.run.stage(&self.embed_corpus_stage()?, || {
+            let others: Vec<u32> = (0..self.dataset.passages.len() as u32)
+                .filter(|passage| trained.binary_search(passage).is_err())
+                .collect();
+            let (side, scratch) = (Side::Passage, self.run.root());
+            let texts = self.some_texts(side, &others);
+            let made = embed_to_scratch(embedder, &texts, side, scratch)?;
+            let found = self.vectors(side)?;
+            let (found, made) = (found.by_text()?, TextVectors::of(as_array(&made, scratch)?, &others));
+            replace_file(&path, |out| {
+                let mut out = ArrayWriter::new(out, &[self.dataset.passages.len(), made.dim()])?;
+                for passage in 0..self.dataset.passages.len() as u32 {
+                    let row = found.row(passage).or_else(|| made.row(passage)).expect("a row of either");
+                    out.write_rows(row.insert_axis(ndarray::Axis(0)))?;
+                }
+                out.finish()
+            })
+            .map_err(|source| PretrainError::io(&path, source))
+        })?;
+        Ok((NpyVectors::open(&path)?, path))
     }
 
     pub(super) fn embeddings(&self, side: Side) -> PathBuf {
@@ -44,10 +115,43 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         })
     }
 
+    pub(super) fn corpus_embeddings(&self) -> PathBuf {
+        self.run.file("embeddings/corpus.npy")
+    }
+
+    /// The texts of one side that training sees, ascending; `None`: all.
+    fn trained_texts(&self, side: Side) -> Option<Vec<u32>> {
+        let (train, negatives) = (&self.dataset.train, &self.dataset.negatives);
+        let count = match side {
+            Side::Query => self.dataset.queries.len(),
+            Side::Passage => self.dataset.passages.len(),
+        };
+        let mut is_trained = vec![train.is_empty(); count];
+        for (index, pair) in (0..).zip(train) {
+            match side {
+                Side::Query => is_trained[pair.query as usize] = true,
+                Side::Passage => {
+                    is_trained[pair.passage as usize] = true;
+                    negatives.of(index).iter().for_each(|&passage| is_trained[passage as usize] = true);
+                }
+            }
+        }
+        let trained: Vec<u32> = (0..).zip(is_trained).filter(|&(_, is)| is).map(|(text, _)| text).collect();
+        (trained.len() < count).then_some(trained)
+    }
+
     fn texts(&self, side: Side) -> Vec<&str> {
         match side {
             Side::Query => self.query_texts(),
             Side::Passage => self.passage_texts(),
         }
+    }
+
+    fn some_texts(&self, side: Side, texts: &[u32]) -> Vec<&str> {
+        let all = match side {
+            Side::Query => &self.dataset.queries,
+            Side::Passage => &self.dataset.passages,
+        };
+        texts.iter().map(|&text| all.text(text)).collect()
     }
 }

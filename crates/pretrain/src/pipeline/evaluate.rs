@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::files::{read_json, write_json};
 use crate::judge::Judge;
 use crate::parts::Parts;
-use crate::rows::{as_array, embed_to_file, embed_to_scratch, select};
+use crate::rows::{as_array, embed_to_file, embed_to_scratch};
 use crate::run_folder::Member;
 
 /// What one system reached on the test queries.
@@ -136,7 +136,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                     let found = index.search_all(&self.test_texts(), judge.search_depth())?;
                     self.scores_of(baseline.title(), judge.judge(found, &self.measures()?)?)
                 }
-                Baseline::Embedder => self.score_embedder()?,
+                Baseline::Embedder => {
+                    let embedder = self.clustering_embedder()?;
+                    let (passages, path) = self.corpus_vectors(&*embedder)?;
+                    self.score(&*embedder, as_array(&passages, &path)?, baseline.title())?
+                }
             };
             write_json(&path, &scores)
         })
@@ -200,16 +204,6 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let queries = embed_to_scratch(embedder, &self.test_texts(), Side::Query, scratch)?;
         let queries = as_array(&queries, scratch)?;
         Ok(self.scores_of(system, self.search_and_judge(&self.dataset.test, queries, passages)?))
-    }
-
-    /// The clustering embedder's own scores, from the rows that are stored already.
-    fn score_embedder(&self) -> Result<Scores> {
-        let scratch = self.run.root();
-        let rows: Vec<u32> = self.dataset.test.iter().map(|test| test.query).collect();
-        let queries = select(self.vectors(Side::Query)?, &rows, scratch)?;
-        let passages = self.vectors(Side::Passage)?;
-        let (queries, passages) = (as_array(&queries, scratch)?, as_array(&passages, &self.embeddings(Side::Passage))?);
-        Ok(self.scores_of(Baseline::Embedder.title(), self.search_and_judge(&self.dataset.test, queries, passages)?))
     }
 
     /// The report on what a search finds for `queries`, by their vectors and those of all passages.

@@ -16,7 +16,7 @@ use crate::error::{PretrainError, Result};
 use crate::files::write_indices;
 use crate::parts::Parts;
 use crate::progress::count;
-use crate::rows::{as_array, select};
+use crate::rows::as_array;
 use crate::train::HardNegatives;
 
 /// Passages that are looked at first beside those that are known to answer, for each that is wanted and as a guide leaves some out.
@@ -78,8 +78,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             return Ok(pairs.flat_map(|pair| &given.of(pair)[..each]).copied().collect());
         }
         let (search, scratch) = (TrainingSearch::new(&self.dataset), self.run.root());
-        let queries = select(self.vectors(Side::Query)?, &search.queries.items, scratch)?;
-        let passages = select(self.vectors(Side::Passage)?, &search.passages.items, scratch)?;
+        let queries = self.vectors(Side::Query)?.select(&search.queries.items, scratch)?;
+        let passages = self.vectors(Side::Passage)?.select(&search.passages.items, scratch)?;
         let rows = [as_array(&queries, scratch)?, as_array(&passages, scratch)?];
         let searcher = self.parts.searcher(rows[1], &self.device)?;
         let mining = Mining { loss, search: &search, rows, given };

@@ -70,7 +70,7 @@ impl Start {
         );
         let given = config.loss.hard_negatives;
         let tokens = PairTokens::with_given_negatives(&pipeline.dataset, &tokenizer, &prompts, limits, given)?;
-        let weighted = student::begins_weighted(&config.student)?;
+        let weighted = student::begins_weighted(&pipeline.models.student(&config.student))?;
         // A table may have more rows than there are tokens.
         let weights = weighted.then(|| tokens.inverse_document_frequency(encoder.vocab_size()));
         Ok(Self { of, tokenizer, prompts, limits, tokens, weights })
@@ -104,9 +104,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(self.parts.encoder(config, self.origin(config)?, seed, &self.device)?)
     }
 
-    pub(super) fn origin<'a>(&self, config: &'a StudentConfig) -> Result<Origin<'a>> {
+    pub(super) fn origin<'a>(&'a self, config: &'a StudentConfig) -> Result<Origin<'a>> {
         Ok(match &config.from {
-            Some(folder) => Origin::Folder(folder),
+            Some(folder) => Origin::Folder(self.models.folder(folder)),
             None => Origin::Scratch(Box::new(self.vocabulary(config)?)),
         })
     }

@@ -9,7 +9,6 @@ use crate::config::{Arm, ClusterConfig, ClusterOf};
 use crate::data::Texts;
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
-use crate::rows::as_array;
 
 /// Words shorter than this say little.
 const SHORTEST_TERM: usize = 3;
@@ -43,15 +42,16 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         };
         let clustering = self.clustering(config)?;
         let rows = self.clustered_rows(config.of);
-        let (path, vectors) = (self.embeddings(side), self.vectors(side)?);
-        let vectors = as_array(&vectors, &path)?;
+        let vectors = self.vectors(side)?;
+        let vectors = vectors.by_text()?;
         let words: Vec<FxHashSet<String>> = rows.items.iter().map(|&item| words_of(all.text(item))).collect();
         let terms_of = top_terms(&words, &clustering.labels, clustering.sizes.len(), terms);
         let mut pairs = vec![0; clustering.sizes.len()];
         rows.expand(&clustering.labels).into_iter().for_each(|label| pairs[label as usize] += 1);
         let mut members = vec![Vec::new(); clustering.sizes.len()];
         for (&item, &label) in rows.items.iter().zip(&clustering.labels) {
-            let cosine = vectors.row(item as usize).dot(&clustering.centroids.row(label as usize));
+            let centroid = clustering.centroids.row(label as usize);
+            let cosine = vectors.row(item).map_or(f32::NEG_INFINITY, |row| row.dot(&centroid));
             members[label as usize].push((cosine, item));
         }
         let summary = |(label, terms): (usize, Vec<String>)| ClusterSummary {

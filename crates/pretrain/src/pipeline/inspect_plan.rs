@@ -9,14 +9,13 @@ use infonce::{ContrastiveLoss, Guide, GuideRows, InBatch, InfoNceConfig, Similar
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use stratified_sampler::{BatchSampler, UniformConfig};
-use vectors::NpyVectors;
 
 use super::Pipeline;
+use super::embed_texts::StoredVectors;
 use crate::config::Arm;
 use crate::data::{Pair, Positives};
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
-use crate::rows::as_array;
 use crate::run_folder::Member;
 use crate::train::PairGuide;
 
@@ -97,15 +96,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// What looks at `batches` batches of an epoch by the clustering embedder's vectors of queries and passages.
     pub(super) fn inspector<'a>(
         &'a self,
-        [queries, passages]: &'a [NpyVectors; 2],
+        vectors: &'a [StoredVectors; 2],
         epoch: u64,
         batches: usize,
     ) -> Result<Inspector<'a>> {
-        let rows = PairGuide {
-            queries: as_array(queries, &self.embeddings(Side::Query))?,
-            passages: as_array(passages, &self.embeddings(Side::Passage))?,
-            pairs: &self.dataset.train,
-        };
+        let rows = self.guide(vectors)?;
         Ok(Inspector { pairs: &self.dataset.train, positives: self.dataset.positives(), rows, epoch, batches })
     }
 }
@@ -196,7 +191,7 @@ impl Inspector<'_> {
         guide: Guide,
         device: &B::Device,
     ) -> Result<(Seen, Vec<(u32, Seen)>)> {
-        let (rows, width) = (self.rows.rows(batch, None), self.rows.queries.ncols());
+        let (rows, width) = (self.rows.rows(batch, None), self.rows.queries.dim());
         let [queries, passages] = &rows;
         let tensor = |values: &[f32]| {
             Tensor::<B::InnerBackend, 2>::from_data(TensorData::new(values.to_vec(), [texts.len(), width]), device)

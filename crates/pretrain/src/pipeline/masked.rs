@@ -69,7 +69,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         }
         let texts = tokenizer.encode(&self.training_texts(), mlm.max_tokens.min(max_tokens))?;
         let model = match &config.from {
-            Some(folder) => MaskedBert::with_head_of(bert, folder, &texts, &self.device)?,
+            Some(folder) => MaskedBert::with_head_of(bert, self.models.folder(folder), &texts, &self.device)?,
             None => MaskedBert::new(bert, &texts, &self.device),
         };
         let batch_size = mlm.batch_size.min(texts.len());

@@ -18,7 +18,7 @@ use super::training_search::{Depth, TrainingSearch};
 use crate::error::Result;
 use crate::files::write_whole;
 use crate::parts::Parts;
-use crate::rows::{as_array, embed_to_scratch, select};
+use crate::rows::{as_array, embed_to_scratch};
 use crate::run_folder::Member;
 
 /// Which passages are a pair's hard negatives.
@@ -82,7 +82,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let (search, scratch) = (TrainingSearch::new(&self.dataset), self.run.root());
         let embedder = member.map(|member| self.trained(member)).transpose()?;
         let rows_of = |side, rows: &ClusteredRows| -> Result<NpyVectors> {
-            let Some(embedder) = &embedder else { return select(self.vectors(side)?, &rows.items, scratch) };
+            let Some(embedder) = &embedder else { return self.vectors(side)?.select(&rows.items, scratch) };
             let all = match side {
                 Side::Query => &self.dataset.queries,
                 Side::Passage => &self.dataset.passages,

@@ -46,6 +46,7 @@ use crate::device::{beside, on_processor, require_precision};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
 use crate::memory::release_freed_blocks;
+use crate::models::Models;
 use crate::parts::{Configured, Parts};
 use crate::progress::count;
 use crate::run_folder::RunFolder;
@@ -76,6 +77,7 @@ pub struct Pipeline<B: AutodiffBackend, P: Parts<B> = Configured> {
     config: Config,
     parts: P,
     run: RunFolder,
+    models: Models,
     dataset: Dataset,
     data_hash: String,
     device: B::Device,
@@ -109,11 +111,13 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Those of [`create`](Pipeline::create).
     pub fn create_with(parts: P, config: Config, force: bool, device: B::Device) -> Result<Self> {
         let run = RunFolder::prepare(&config, force)?;
+        let models = Models::of_run(&config, &run, force)?;
         let source = parts.source(&config.data)?;
         let dataset = source.load()?;
         release_freed_blocks();
         describe(&dataset);
         run.write_config(&config)?;
+        models.record(&run)?;
         let snapshot = run.file(SNAPSHOT);
         if source.is_fleeting() {
             write_json(&snapshot, &dataset)?;
@@ -123,7 +127,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let hash = dataset.content_hash();
         let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
         write_json(&run.file(SUMMARY), &summary)?;
-        Ok(Self { config, parts, run, dataset, data_hash: hash, device, stop: Arc::default(), force })
+        Ok(Self { config, parts, run, models, dataset, data_hash: hash, device, stop: Arc::default(), force })
     }
 
     /// [`open`](Pipeline::open) with parts of one's own.
@@ -136,6 +140,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if !path.exists() {
             return Err(PretrainError::NotARun { dir: run.root().to_owned() });
         }
+        let models = Models::of_run(&config, &run, false)?;
         let summary: Summary = read_json(&path)?;
         let snapshot = run.file(SNAPSHOT);
         let dataset = match snapshot.exists() {
@@ -147,7 +152,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.place(), run: run.root().to_owned() });
         }
-        Ok(Self { config, parts, run, dataset, data_hash, device, stop: Arc::default(), force: false })
+        Ok(Self { config, parts, run, models, dataset, data_hash, device, stop: Arc::default(), force: false })
     }
 
     /// All stages, those skipped that are done, and the comparison of the arms; with the feature `report` the report too.

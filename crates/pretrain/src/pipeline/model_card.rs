@@ -9,6 +9,7 @@ use crate::config::{Arm, ClusterOf, Config, DataFormat, Draw, SamplerKind, Stude
 use crate::data::Counts;
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;
+use crate::models::is_of_hub;
 use crate::progress::count;
 
 const FILE: &str = "README.md";
@@ -94,7 +95,10 @@ impl ModelCard<'_> {
     /// What the training was, and its values.
     fn training(&self) -> Vec<(&'static str, String)> {
         let Config { data, sampler, loss, student, train, .. } = &self.arm.config;
-        let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = |path: &Path| match is_of_hub(path) {
+            true => path.display().to_string(),
+            false => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        };
         let kind = match data.format {
             DataFormat::Beir => "BEIR",
             DataFormat::Pairs => "pairs",

@@ -59,7 +59,7 @@ impl FoundMargin {
         let each = MOST.div_ceil(inspector.batches()).min(size);
         inspector.for_each_batch("proposed", sampler, |batch, texts| {
             let [queries, passages] = inspector.rows.rows(batch, None);
-            let width = inspector.rows.queries.ncols();
+            let width = inspector.rows.queries.dim();
             let looked_at: Vec<usize> = (0..batch.len()).step_by(batch.len().div_ceil(each)).collect();
             let nearest = |place: &usize| nearest_negative(inspector, &texts, *place, [&queries, &passages], width);
             negatives.par_extend(looked_at.par_iter().filter_map(nearest));
@@ -100,15 +100,17 @@ fn least_margin(own: f32, other: f32) -> f32 {
 /// Of other known answers of training queries, evenly over the pairs.
 fn of_answers(inspector: &Inspector<'_>) -> Vec<f32> {
     let (queries, passages) = (&inspector.rows.queries, &inspector.rows.passages);
-    let score = |query: u32, passage: u32| queries.row(query as usize).dot(&passages.row(passage as usize));
+    // An answer may be known and not trained on.
+    let score = |query: u32, passage: u32| Some(queries.row(query)?.dot(&passages.row(passage)?));
     let with_others: Vec<&Pair> =
         inspector.pairs.iter().filter(|pair| inspector.positives.of(pair.query).len() > 1).collect();
     let chosen = with_others.iter().step_by(with_others.len().div_ceil(MOST).max(1));
     chosen
         .flat_map(|pair| {
-            let own = score(pair.query, pair.passage);
             let others = inspector.positives.of(pair.query).iter().filter(|&&other| other != pair.passage);
-            others.map(move |&other| least_margin(own, score(pair.query, other))).collect::<Vec<_>>()
+            others
+                .filter_map(|&other| Some(least_margin(score(pair.query, pair.passage)?, score(pair.query, other)?)))
+                .collect::<Vec<_>>()
         })
         .collect()
 }

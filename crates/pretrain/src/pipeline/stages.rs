@@ -18,14 +18,20 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let stage = self
             .stage("embed", "embed")?
             .with_settings("embedder", config)?
+            .with_settings("texts", &"those that are trained on")?
             .reading("data", &self.data_hash)
             .writing([self.embeddings(Side::Query), self.embeddings(Side::Passage)]);
         match config.kind {
             EmbedderKind::Lexical => Ok(stage),
             EmbedderKind::Bert | EmbedderKind::Static => {
-                Ok(stage.reading("embedder", self.run.model_hash(&config.path)?))
+                Ok(stage.reading("embedder", self.models.hash(&self.run, &config.path)?))
             }
         }
+    }
+
+    pub(super) fn embed_corpus_stage(&self) -> Result<Stage> {
+        let stage = self.stage("embed corpus", "eval")?.reading("data", &self.data_hash);
+        Ok(stage.after("embeddings", self.embed_stage()?).writing([self.corpus_embeddings()]))
     }
 
     pub(super) fn cluster_stage(&self, clusters: &Clusters) -> Result<Stage> {
@@ -94,7 +100,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             stage = stage.with_settings("train.precision", &precision)?;
         }
         match &config.from {
-            Some(folder) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
+            Some(folder) => Ok(stage.reading("student to start from", self.models.hash(&self.run, folder)?)),
             None => Ok(stage),
         }
     }
@@ -187,11 +193,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The stage with what makes a student.
     fn with_student(&self, stage: Stage, config: &StudentConfig) -> Result<Stage> {
         // What is absent is recorded as what it stands for, which another version of this program may choose otherwise.
-        let (dim, idf) = (Some(config.dim()), Some(begins_weighted(config)?));
+        let (dim, idf) = (Some(config.dim()), Some(begins_weighted(&self.models.student(config))?));
         let stage = stage.with_settings("student", &StudentConfig { dim, idf, ..config.clone() })?;
         match (&config.mlm, &config.from) {
             (Some(_), _) => Ok(stage.after("masked language model", self.mlm_stage(config)?)),
-            (None, Some(folder)) => Ok(stage.reading("student to start from", self.run.model_hash(folder)?)),
+            (None, Some(folder)) => Ok(stage.reading("student to start from", self.models.hash(&self.run, folder)?)),
             (None, None) => Ok(stage),
         }
     }

@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Encoder, ExportOptions, SaveFolder, Side};
 use stratified_sampler::BatchSampler;
-use vectors::NpyVectors;
 
 use super::batch_plans::BatchPlans;
 use super::checkpoints::{Best, Checkpoints, Progress};
+use super::embed_texts::StoredVectors;
 use super::events::Events;
 use super::initial::Start;
 use super::model_card::ModelCard;
@@ -23,7 +23,6 @@ use crate::error::{PretrainError, Result};
 use crate::files::write_json;
 use crate::parts::Parts;
 use crate::progress::{count, megabytes};
-use crate::rows::as_array;
 use crate::run_folder::Member;
 use crate::train::{Outcome, PairGuide, Training};
 
@@ -180,12 +179,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// The clustering embedder's rows as the loss's guide.
-    fn guide<'a>(&'a self, [queries, passages]: &'a [NpyVectors; 2]) -> Result<PairGuide<'a>> {
-        Ok(PairGuide {
-            queries: as_array(queries, &self.embeddings(Side::Query))?,
-            passages: as_array(passages, &self.embeddings(Side::Passage))?,
-            pairs: &self.dataset.train,
-        })
+    pub(super) fn guide<'a>(&'a self, [queries, passages]: &'a [StoredVectors; 2]) -> Result<PairGuide<'a>> {
+        Ok(PairGuide { queries: queries.by_text()?, passages: passages.by_text()?, pairs: &self.dataset.train })
     }
 }
 

@@ -104,8 +104,16 @@ impl RunFolder {
     /// # Errors
     /// The folder or a file cannot be read.
     pub fn model_hash(&self, folder: &Path) -> Result<String> {
+        self.files_hash(folder, model_files(folder)?)
+    }
+
+    /// The hash of these files of a folder, names and contents.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn files_hash(&self, folder: &Path, files: impl IntoIterator<Item = PathBuf>) -> Result<String> {
         let mut hash = blake3::Hasher::new();
-        for file in model_files(folder)? {
+        for file in files {
             let name = file.strip_prefix(folder).unwrap_or(&file).as_os_str().as_encoded_bytes();
             hash.update(&(name.len() as u64).to_le_bytes()).update(name).update(self.hashes.of(&file)?.as_bytes());
         }

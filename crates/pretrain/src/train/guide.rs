@@ -1,7 +1,6 @@
-use ndarray::ArrayView2;
-
 use super::HardNegatives;
 use crate::data::Pair;
+use crate::text_vectors::TextVectors;
 
 /// Embeddings of the pairs' texts by another model, those that were clustered: what the loss finds false negatives by, where
 /// [`InfoNceConfig::guide`](infonce::InfoNceConfig::guide) says so.
@@ -10,20 +9,21 @@ use crate::data::Pair;
 ///
 /// ```
 /// use ndarray::array;
-/// use pretrain::PairGuide;
+/// use pretrain::{PairGuide, TextVectors};
 /// use pretrain::data::Pair;
 ///
 /// let (queries, passages) = (array![[1.0, 0.0], [0.0, 1.0]], array![[0.6, 0.8]]);
 /// let pairs = [Pair { query: 1, passage: 0 }, Pair { query: 0, passage: 0 }];
-/// let guide = PairGuide { queries: queries.view(), passages: passages.view(), pairs: &pairs };
+/// let [queries, passages] = [&queries, &passages].map(|rows| TextVectors::all(rows.view()));
+/// let guide = PairGuide { queries, passages, pairs: &pairs };
 /// assert_eq!(guide.rows(&[1], None), [vec![1.0, 0.0], vec![0.6, 0.8]]);
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct PairGuide<'a> {
-    /// One row for each query of the data set: `[queries, g]`.
-    pub queries: ArrayView2<'a, f32>,
-    /// One row for each passage of the data set: `[passages, g]`.
-    pub passages: ArrayView2<'a, f32>,
+    /// Of the queries of the pairs, each `[g]`.
+    pub queries: TextVectors<'a>,
+    /// Of their passages and hard negatives, each `[g]`.
+    pub passages: TextVectors<'a>,
     /// The training pairs.
     pub pairs: &'a [Pair],
 }
@@ -39,9 +39,9 @@ impl PairGuide<'_> {
             Some(negatives) => negatives.passages_of(self.pairs, batch),
             None => batch.iter().map(|&pair| self.pairs[pair as usize].passage).collect(),
         };
-        let picked = |side: &ArrayView2<'_, f32>, texts: &[u32]| {
-            let mut rows = Vec::with_capacity(texts.len() * side.ncols());
-            texts.iter().for_each(|&text| rows.extend(side.row(text as usize)));
+        let picked = |side: &TextVectors<'_>, texts: &[u32]| {
+            let mut rows = Vec::with_capacity(texts.len() * side.dim());
+            texts.iter().for_each(|&text| rows.extend(side.row(text).expect("a vector of each text of a pair")));
             rows
         };
         [picked(&self.queries, &queries), picked(&self.passages, &passages)]

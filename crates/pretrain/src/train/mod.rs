@@ -322,7 +322,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let rows = |rows: &[u32]| indices(rows.iter().map(|&row| row as usize), self.device);
         let (queries, passages) = (rows(&tokens.queries), rows(&tokens.passages));
         let [query_ids, passage_ids] = [&tokens.queries, &tokens.passages].map(|rows| widened(rows));
-        let guide = self.guide.map(|guide| (guide.rows(batch, self.hard_negatives), guide.queries.ncols()));
+        let guide = self.guide.map(|guide| (guide.rows(batch, self.hard_negatives), guide.queries.dim()));
         let strata: Vec<u32> = match strata {
             Some(strata) => batch.iter().map(|&pair| strata[pair as usize]).collect(),
             None => Vec::new(),

@@ -131,16 +131,19 @@ impl WithIntegerSimd for PanelLen {
 ///
 /// Every row has as many words as the panel.
 #[inline(always)]
-pub fn products<I: IntegerSimd>(
+pub fn products<I: IntegerSimd, const R: usize>(
     simd: I,
     panel: &[[I::Vector; WIDTH]],
-    tile: [&[i32]; TILE],
-) -> [[I::Vector; WIDTH]; TILE] {
-    let mut sums = [[simd.zero(); WIDTH]; TILE];
-    let [a, b, c, d, e, f] = tile;
-    for ((((((vectors, &a), &b), &c), &d), &e), &f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
-        for (sums, word) in sums.iter_mut().zip([a, b, c, d, e, f]) {
-            let word = simd.splat(word);
+    tile: [&[i32]; R],
+) -> [[I::Vector; WIDTH]; R] {
+    let mut sums = [[simd.zero(); WIDTH]; R];
+    let tile = tile.map(
+        #[inline(always)]
+        |row| &row[..panel.len()],
+    );
+    for (word, vectors) in panel.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(tile) {
+            let word = simd.splat(row[word]);
             for (sum, &vector) in sums.iter_mut().zip(vectors) {
                 *sum = simd.add_products(*sum, word, vector);
             }

@@ -1,11 +1,11 @@
 //! `pretrain eval --model --data`: what any embedder reaches on any data, as BEIR evaluates it.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
-use embed::{FolderOptions, Side, load_embedder};
+use embed::{FolderOptions, InferencePrecision, Side, load_embedder};
 use retrieval_eval::{ExactSearcher, MeasureAtLevel, Report};
 
 use super::report::ReportArgs;
@@ -13,6 +13,7 @@ use crate::data::{Beir, Dataset, TestQuery};
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::{PretrainError, Result};
 use crate::judge::Judge;
+use crate::models::model_folder;
 use crate::progress::count;
 use crate::rows::{as_array, embed_to_scratch};
 
@@ -25,10 +26,10 @@ const DEPTH: usize = 1000;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "A model")]
 pub(super) struct ModelArgs {
-    /// Evaluate the embedder in a folder of sentence-transformers or Hugging Face
+    /// Evaluate the embedder in a folder of sentence-transformers or Hugging Face, or of a hub: hf://owner/name, hf://owner/name@revision
     #[arg(
         long,
-        value_name = "DIR",
+        value_name = "DIR|hf://ID",
         required = false,
         requires = "data",
         conflicts_with_all = ["source", "settings", "force", "qrels"]
@@ -55,18 +56,23 @@ pub(super) struct ModelArgs {
     /// Keep the first N columns of each vector, scaled to norm 1 again; default: what the model's folder says
     #[arg(long, value_name = "N", requires = "model")]
     truncate_dim: Option<NonZeroUsize>,
+    /// What the products with the model's weights are computed in, on the processor: int16 is faster and nearly as exact
+    #[arg(long, value_name = "f32|int16", default_value_t, requires = "model")]
+    precision: InferencePrecision,
 }
 
 impl ModelArgs {
     pub(super) fn evaluate(&self, device: DeviceKind, args: &ReportArgs) -> Result<()> {
         let measures = args.judging.measures(MEASURES)?;
+        let folder = model_folder("--model", &self.model)?;
         let dataset = Beir::new(&self.data).with_test_split(&self.split).load_test()?;
         if dataset.test.is_empty() {
             return Err(PretrainError::NoTestQueries { path: self.data.clone() });
         }
         tracing::info!("data: {} passages, {} queries", count(dataset.passages.len()), count(dataset.test.len()));
         let level = args.judging.level;
-        let report = device.run(Evaluation { args: self, dataset: &dataset, measures: &measures, level })?;
+        let report =
+            device.run(Evaluation { args: self, folder: &folder, dataset: &dataset, measures: &measures, level })?;
         args.print(&report, &measures)
     }
 
@@ -75,6 +81,7 @@ impl ModelArgs {
         options.query_tokens = self.max_query_tokens.map(NonZeroUsize::get);
         options.passage_tokens = self.max_passage_tokens.map(NonZeroUsize::get);
         options.truncate_dim = self.truncate_dim.map(NonZeroUsize::get);
+        options.precision = Some(self.precision);
         options.query_prompt = self.prompt_query.clone();
         options.passage_prompt = self.prompt_passage.clone();
         options
@@ -83,6 +90,7 @@ impl ModelArgs {
 
 struct Evaluation<'a> {
     args: &'a ModelArgs,
+    folder: &'a Path,
     dataset: &'a Dataset,
     measures: &'a [MeasureAtLevel],
     level: i32,
@@ -92,8 +100,8 @@ impl BackendTask for Evaluation<'_> {
     type Output = Report;
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<Report> {
-        let Self { args, dataset, measures, level } = self;
-        let embedder = load_embedder::<B::InnerBackend>(&args.model, &args.options(), &device)?;
+        let Self { args, folder, dataset, measures, level } = self;
+        let embedder = load_embedder::<B::InnerBackend>(folder, &args.options(), &device)?;
         let cuts = measures.iter().filter_map(|measure| measure.measure.cut());
         let judge = Judge {
             queries: &dataset.test,

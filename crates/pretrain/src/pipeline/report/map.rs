@@ -54,9 +54,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     fn picked(&self, side: Side, items: impl Iterator<Item = u32>) -> Result<Array2<f32>> {
-        let file = self.vectors(side)?.with_random_access();
-        let items: Vec<usize> = items.map(|item| item as usize).collect();
-        Ok(as_array(&file, &self.embeddings(side))?.select(Axis(0), &items))
+        let vectors = self.vectors(side)?;
+        let places: Vec<usize> = items.map(|item| vectors.place(item) as usize).collect();
+        let file = vectors.file.with_random_access();
+        Ok(as_array(&file, &self.embeddings(side))?.select(Axis(0), &places))
     }
 
     fn text_of(&self, of: ClusterOf, item: u32) -> String {

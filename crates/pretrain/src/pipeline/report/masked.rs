@@ -10,7 +10,6 @@ use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
 use crate::pipeline::Pipeline;
 use crate::report::MaskedNegative;
-use crate::rows::as_array;
 use crate::run_folder::Member;
 
 /// Examples at most.
@@ -46,10 +45,12 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         sampler.batch(0, 0, &mut batch).map_err(failed)?;
         let pairs: Vec<Pair> = batch.iter().take(LOOKED_AT).map(|&pair| self.dataset.train[pair as usize]).collect();
         let vectors = [self.vectors(Side::Query)?, self.vectors(Side::Passage)?];
-        let queries = as_array(&vectors[0], &self.embeddings(Side::Query))?;
-        let passages = as_array(&vectors[1], &self.embeddings(Side::Passage))?;
+        let [queries, passages] = [vectors[0].by_text()?, vectors[1].by_text()?];
         let positives = self.dataset.positives();
-        let score = |query: u32, passage: u32| queries.row(query as usize).dot(&passages.row(passage as usize));
+        let score = |query: u32, passage: u32| match (queries.row(query), passages.row(passage)) {
+            (Some(query), Some(passage)) => query.dot(&passage),
+            _ => f32::NEG_INFINITY,
+        };
         let candidates: FxHashSet<u32> = batch.iter().map(|&pair| self.dataset.train[pair as usize].passage).collect();
         let nearest_masked = |&pair: &Pair| {
             let own = score(pair.query, pair.passage);
