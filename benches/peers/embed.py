@@ -36,7 +36,7 @@ else that it has to say goes to stderr. FOLDER is a sentence-transformers folder
 - `model`, the first: it is read. The answer is `{"dim": 384}`.
 - `{"texts": "/a/texts.json", "max_tokens": 256, "precision": "f32", "out": "/a/vectors.npy"}`: the file is an array of strings, read when it is first asked for
   and kept by its path; a text has so many tokens at most, [CLS] and [SEP] among them;
-  `precision` is for ours alone. The answer is `{"seconds": 1.25}`, from these strings
+  `precision` is asked of ours alone. The answer is `{"seconds": 1.25}`, from these strings
   to unit vectors in memory, nothing of which is kept for the next question. `out`, unless it is null, is then written: f32,
   `[texts, dim]`, rows in the order of the texts.
 """
@@ -248,9 +248,9 @@ class Turns:
 
         def ask(file: str, written: bool) -> dict[str, list[dict]]:
             def question(name):
-                precision, out = "int16" if name == INT16 else "f32", str(folder / f"{name}.npy") if written else None
-                texts = str(folder / f"{file}.json")
-                return json.dumps({"texts": texts, "max_tokens": case.max_tokens, "precision": precision, "out": out})
+                out = str(folder / f"{name}.npy") if written else None
+                question = {"texts": str(folder / f"{file}.json"), "max_tokens": case.max_tokens, "out": out}
+                return json.dumps(question | ({"precision": "int16"} if name == INT16 else {}))
 
             return self.ask(f"on {case.name}", question, case.at_a_turn)
 

@@ -18,6 +18,9 @@ use vectors::{ArrayWriter, replace_file};
 
 type AnyError = Box<dyn Error>;
 
+/// An embedder, and the limit and precision that it has.
+type Made = ((usize, InferencePrecision), NeuralEmbedder<Flex, Bert<Flex>>);
+
 #[derive(Deserialize)]
 struct Question {
     texts: PathBuf,
@@ -33,7 +36,7 @@ fn main() -> Result<(), AnyError> {
     let LoadedModel { encoder, tokenizer, max_tokens, .. } = load_bert::<Flex>(folder, &options, &FlexDevice)?;
     let limits = |asked: usize| TokenLimits::new(asked.min(max_tokens), asked.min(max_tokens));
     let mut texts = HashMap::new();
-    let mut embedder: Option<((usize, InferencePrecision), NeuralEmbedder<Flex, Bert<Flex>>)> = None;
+    let mut embedder: Option<Made> = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let answer = if line == "model" {
@@ -45,7 +48,7 @@ fn main() -> Result<(), AnyError> {
                 texts.insert(file.clone(), read);
             }
             let asked: Vec<&str> = texts[&file].iter().map(String::as_str).collect();
-            let (limit, found) = match embedder.take() {
+            let (made, found) = match embedder.take() {
                 Some((made, found)) if made == (max_tokens, precision) => (made, found),
                 _ => {
                     let (encoder, tokenizer) = (encoder.clone(), tokenizer.clone());
@@ -53,7 +56,7 @@ fn main() -> Result<(), AnyError> {
                     ((max_tokens, precision), made.with_precision(precision)?)
                 }
             };
-            let (_, found) = embedder.insert((limit, found));
+            let (_, found) = embedder.insert((made, found));
             let start = Instant::now();
             let rows = found.embed(&asked, Side::Passage)?;
             let seconds = start.elapsed().as_secs_f64();

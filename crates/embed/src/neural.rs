@@ -213,14 +213,26 @@ impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
     ) -> Result<Array2<f32>, EmbedError> {
         let mut rows = Array2::zeros((texts.len(), self.dim()));
         let mut count = 0;
-        for (window, part) in texts.chunks(BLOCK).enumerate() {
-            let start = window * BLOCK;
-            let tokens = self.tokenizer.encode_after_counted(self.prompts.of(side), part, self.limits.of(side));
-            let (tokens, cut) = tokens.map_err(|error| error.counted_from(start))?;
+        let (tokenizer, prompt, limit) = (&self.tokenizer, self.prompts.of(side), self.limits.of(side));
+        let encode = |start: usize| {
+            let part = &texts[start..texts.len().min(start + BLOCK)];
+            tokenizer.encode_after_counted(prompt, part, limit).map_err(|error| error.counted_from(start))
+        };
+        let mut next = (!texts.is_empty()).then(|| encode(0));
+        for start in (0..texts.len()).step_by(BLOCK) {
+            let Some(tokens) = next.take() else { break };
+            let (tokens, cut) = tokens?;
             self.cut.fetch_add(cut, Ordering::Relaxed);
-            self.fill(&tokens, start, &mut rows, &mut |chunk| {
-                count += chunk;
-                on_rows(count);
+            // The next texts are split while these are embedded.
+            std::thread::scope(|scope| {
+                let after = start + BLOCK;
+                let ahead = (after < texts.len()).then(|| scope.spawn(move || encode(after)));
+                self.fill(&tokens, start, &mut rows, &mut |chunk| {
+                    count += chunk;
+                    on_rows(count);
+                })?;
+                next = ahead.map(|ahead| ahead.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                Ok::<(), EmbedError>(())
             })?;
         }
         Ok(rows)
