@@ -5,9 +5,11 @@ use burn::tensor::backend::Backend;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::BLOCK;
 use crate::weights::host;
 use crate::{EmbedError, Embedder, Encoder, Inference, InferencePrecision, Prompts, Side, TextTokenizer, TokenBatch};
+
+/// Texts that are split into tokens while those before are embedded.
+const AHEAD: usize = 1024;
 
 /// Most tokens of a text, special tokens counted, on each side of a pair; and how many an encoder gets at a time.
 ///
@@ -92,6 +94,17 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         limits: TokenLimits,
         device: &B::Device,
     ) -> Result<Self, EmbedError> {
+        Self::in_precision(InferencePrecision::F32, encoder, tokenizer, limits, device)
+    }
+
+    /// As [`new`](Self::new) and [`with_precision`](Self::with_precision), with weights laid out once.
+    pub(crate) fn in_precision(
+        precision: InferencePrecision,
+        encoder: E,
+        tokenizer: TextTokenizer,
+        limits: TokenLimits,
+        device: &B::Device,
+    ) -> Result<Self, EmbedError> {
         let (tokens, rows) = (tokenizer.vocab_size(), encoder.vocab_size());
         if tokens > rows {
             return Err(EmbedError::Vocabulary { tokens, rows });
@@ -103,7 +116,7 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
         }
         let most = encoder.max_tokens();
         let limits = TokenLimits { query: limits.query.min(most), passage: limits.passage.min(most), ..limits };
-        let inference = encoder.inference(InferencePrecision::F32);
+        let inference = inference_of(&encoder, precision)?;
         Ok(NeuralEmbedder {
             encoder,
             tokenizer,
@@ -127,16 +140,7 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
     /// [`EmbedError::Unsupported`] for any but f32 where the encoder has none such: it is not a BERT in f32 on flex, or a column of its weights is not finite.
     pub fn with_precision(mut self, precision: InferencePrecision) -> Result<Self, EmbedError> {
         self.inference = None;
-        self.inference = self.encoder.inference(precision);
-        if self.inference.is_none() && precision != InferencePrecision::F32 {
-            return Err(EmbedError::Unsupported {
-                path: None,
-                key: "precision".into(),
-                value: precision.to_string(),
-                supported: "f32, or int16 of a BERT or a relative of it on the processor, whose weights are finite"
-                    .into(),
-            });
-        }
+        self.inference = inference_of(&self.encoder, precision)?;
         Ok(self)
     }
 
@@ -196,6 +200,23 @@ impl<B: Backend, E: Encoder<B>> NeuralEmbedder<B, E> {
     }
 }
 
+/// None where the encoder has none in f32.
+fn inference_of<B: Backend>(
+    encoder: &impl Encoder<B>,
+    precision: InferencePrecision,
+) -> Result<Option<Arc<dyn Inference>>, EmbedError> {
+    let inference = encoder.inference(precision);
+    if inference.is_none() && precision != InferencePrecision::F32 {
+        return Err(EmbedError::Unsupported {
+            path: None,
+            key: "precision".into(),
+            value: precision.to_string(),
+            supported: "f32, or int16 of a BERT or a relative of it on the processor, whose weights are finite".into(),
+        });
+    }
+    Ok(inference)
+}
+
 impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
     fn dim(&self) -> usize {
         self.encoder.dim()
@@ -215,24 +236,23 @@ impl<B: Backend, E: Encoder<B> + Sync> Embedder for NeuralEmbedder<B, E> {
         let mut count = 0;
         let (tokenizer, prompt, limit) = (&self.tokenizer, self.prompts.of(side), self.limits.of(side));
         let encode = |start: usize| {
-            let part = &texts[start..texts.len().min(start + BLOCK)];
+            let part = &texts[start..texts.len().min(start + AHEAD)];
             tokenizer.encode_after_counted(prompt, part, limit).map_err(|error| error.counted_from(start))
         };
-        let mut next = (!texts.is_empty()).then(|| encode(0));
-        for start in (0..texts.len()).step_by(BLOCK) {
-            let Some(tokens) = next.take() else { break };
-            let (tokens, cut) = tokens?;
+        let mut next = encode(0);
+        for start in (0..texts.len()).step_by(AHEAD) {
+            let (tokens, cut) = std::mem::replace(&mut next, Ok(Default::default()))?;
             self.cut.fetch_add(cut, Ordering::Relaxed);
-            // The next texts are split while these are embedded.
-            std::thread::scope(|scope| {
-                let after = start + BLOCK;
-                let ahead = (after < texts.len()).then(|| scope.spawn(move || encode(after)));
+            let after = start + AHEAD;
+            // Not a thread of its own, for which a thread of rayon's would wait without working.
+            rayon::in_place_scope(|scope| {
+                if after < texts.len() {
+                    scope.spawn(|_| next = encode(after));
+                }
                 self.fill(&tokens, start, &mut rows, &mut |chunk| {
                     count += chunk;
                     on_rows(count);
-                })?;
-                next = ahead.map(|ahead| ahead.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-                Ok::<(), EmbedError>(())
+                })
             })?;
         }
         Ok(rows)

@@ -6,6 +6,7 @@
 mod checks;
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -48,6 +49,9 @@ fn models() -> Vec<Vec<u8>> {
 
 #[track_caller]
 fn check(model: &[u8]) -> bool {
+    // Memory is the process's.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     PEAK.reset_peak_usage();
     let before = PEAK.current_usage_as_mb();
     let read = checks::folder(model);

@@ -172,7 +172,7 @@ fn what_python_downloaded_is_used_offline_and_online() {
 #[cfg(unix)]
 #[test]
 fn half_a_model_of_python_is_refused_offline_and_completed_online() {
-    for without in ["2_Dense/model.safetensors", "1_Pooling/config.json", "tokenizer.json"] {
+    for without in ["2_Dense/model.safetensors", "1_Pooling/config.json", "tokenizer.json", "modules.json"] {
         let (server, _) = hub();
         let cache = left_by_python(&server, without);
         let error = fetch(&id(""), &options(&server, &cache).with_offline(true)).unwrap_err();
@@ -225,6 +225,18 @@ fn after_a_server_died_the_next_call_completes_the_file() {
     server.requests();
     assert_whole(&server, &fetch(&id(""), &options(&server, &cache)).unwrap());
     assert!(server.requests().iter().any(|request| request.ends_with(" 1000-")));
+}
+
+#[test]
+fn a_content_of_the_right_size_and_another_hash_is_refused() {
+    let (server, cache) = hub();
+    server.state().damages = true;
+    let error = fetch(&id(""), &options(&server, &cache)).unwrap_err();
+    assert_eq!(problem(&error), HubProblem::Answer);
+    assert!(format!("{:?}", error).contains("another content than the listing says"), "{error:?}");
+    assert!(fetch(&id(""), &options(&server, &cache).with_offline(true)).is_err());
+    server.state().damages = false;
+    assert_whole(&server, &fetch(&id(""), &options(&server, &cache)).unwrap());
 }
 
 #[test]

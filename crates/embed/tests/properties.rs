@@ -90,6 +90,22 @@ fn progress_counts_up_to_all_rows() {
     assert_eq!(seen.last(), Some(&4));
 }
 
+/// More than are split ahead, from a thread of rayon's only worker too, which must not wait for itself.
+#[test]
+fn thousands_of_texts_are_embedded_as_a_few_are() {
+    let words = ["cat", "dog", "the", "sat", "mat", ""];
+    let texts: Vec<String> = (0..2500).map(|at| format!("{} {}", words[at % 6], words[at / 7 % 6])).collect();
+    let (texts, tiny) = (refs(&texts), tiny(6));
+    let mut seen = 0;
+    let all = tiny.embed_with(&texts, Side::Query, &mut |rows| seen = rows).unwrap();
+    assert_eq!(seen, texts.len());
+    let few: Vec<f32> =
+        texts.chunks(700).flat_map(|few| tiny.embed(few, Side::Query).unwrap().into_raw_vec_and_offset().0).collect();
+    assert_eq!(all.as_slice().unwrap(), few);
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(one.install(|| tiny.embed(&texts, Side::Query)).unwrap(), all);
+}
+
 #[test]
 fn each_side_has_its_limit() {
     let model = load_bert::<Flex>(golden("tiny_bert"), &FolderOptions::default(), &FlexDevice).unwrap();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Config, EmbedderConfig, EmbedderKind, StudentConfig};
 use crate::error::{PretrainError, Result};
 use crate::files::{read_json, write_json};
@@ -10,7 +12,7 @@ use crate::run_folder::RunFolder;
 
 /// What a model of a hub is named by: everything else is a folder.
 const HUB: &str = "hf://";
-/// The commits that a run's models of a hub are.
+/// The commits that a run's models of a hub are, and the files that make them.
 const FILE: &str = "models.json";
 
 /// Whether `path` names a model of a hub.
@@ -36,6 +38,12 @@ pub(crate) fn model_folder(key: &'static str, path: &Path) -> Result<PathBuf> {
 #[derive(Debug)]
 struct HubFolder {
     folder: PathBuf,
+    commit: Commit,
+}
+
+/// What a model of a hub was when the run began it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Commit {
     commit: String,
     /// The files that make the model; others may come into the folder.
     files: Vec<String>,
@@ -52,7 +60,7 @@ impl Models {
     /// A model cannot be had.
     pub(crate) fn of_run(config: &Config, run: &RunFolder, anew: bool) -> Result<Self> {
         let path = run.file(FILE);
-        let recorded: BTreeMap<PathBuf, String> =
+        let recorded: BTreeMap<PathBuf, Commit> =
             if !anew && path.exists() { read_json(&path)? } else { BTreeMap::new() };
         let embedder = (config.embedder.kind != EmbedderKind::Lexical).then_some(&config.embedder.path);
         let students =
@@ -62,8 +70,13 @@ impl Models {
         for (key, path) in named.chain(students.map(|path| ("student.from", path))).filter(|(_, path)| is_of_hub(path))
         {
             if !models.contains_key(path) {
-                let commit = recorded.get(path).map(String::as_str);
-                models.insert(path.clone(), hub::fetch(key, &path.to_string_lossy(), commit)?);
+                let before = recorded.get(path);
+                let commit = before.map(|before| before.commit.as_str());
+                let mut model = hub::fetch(key, &path.to_string_lossy(), commit)?;
+                if let Some(before) = before {
+                    model.commit = before.clone();
+                }
+                models.insert(path.clone(), model);
             }
         }
         Ok(Self(models))
@@ -96,7 +109,9 @@ impl Models {
     /// Its folder or a file cannot be read.
     pub(crate) fn hash(&self, run: &RunFolder, path: &Path) -> Result<String> {
         match self.0.get(path) {
-            Some(HubFolder { folder, files, .. }) => run.files_hash(folder, files.iter().map(|file| folder.join(file))),
+            Some(HubFolder { folder, commit }) => {
+                run.files_hash(folder, commit.files.iter().map(|file| folder.join(file)))
+            }
             None => run.model_hash(path),
         }
     }
@@ -118,7 +133,7 @@ mod hub {
     use embed::EmbedError;
     use embed::hub::{HubId, HubModel, HubOptions};
 
-    use super::HubFolder;
+    use super::{Commit, HubFolder};
     use crate::error::{PretrainError, Result};
 
     pub(super) fn check(key: &'static str, name: &str) -> Result<()> {
@@ -133,7 +148,7 @@ mod hub {
         };
         let HubModel { path: folder, commit, files, .. } = embed::hub::fetch(&id, &HubOptions::default())?;
         tracing::info!("{key}: {name} is commit {commit}");
-        Ok(HubFolder { folder, commit, files })
+        Ok(HubFolder { folder, commit: Commit { commit, files } })
     }
 
     fn parse(key: &str, name: &str) -> Result<HubId> {
@@ -147,7 +162,7 @@ mod hub {
 
 #[cfg(not(feature = "hub"))]
 mod hub {
-    use super::HubFolder;
+    use super::{Commit, HubFolder};
     use crate::error::{PretrainError, Result};
 
     pub(super) fn check(key: &'static str, name: &str) -> Result<()> {
@@ -158,7 +173,8 @@ mod hub {
 
     pub(super) fn fetch(key: &'static str, name: &str, _commit: Option<&str>) -> Result<HubFolder> {
         // Never both: a name of a hub is always refused.
-        check(key, name).map(|()| HubFolder { folder: name.into(), commit: String::new(), files: Vec::new() })
+        let commit = Commit { commit: String::new(), files: Vec::new() };
+        check(key, name).map(|()| HubFolder { folder: name.into(), commit })
     }
 }
 

@@ -47,11 +47,9 @@ impl<E> LoadedModel<E> {
         E: Encoder<B>,
     {
         let limits = options.limits(self.max_tokens);
-        let embedder = NeuralEmbedder::new(self.encoder, self.tokenizer, limits, device)?.with_prompts(self.prompts);
-        match options.precision {
-            Some(precision) => embedder.with_precision(precision),
-            None => Ok(embedder),
-        }
+        let precision = options.precision.unwrap_or_default();
+        let embedder = NeuralEmbedder::in_precision(precision, self.encoder, self.tokenizer, limits, device)?;
+        Ok(embedder.with_prompts(self.prompts))
     }
 }
 

@@ -4,9 +4,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::content::{Content, pointer};
+use super::content::{Content, is_of};
 use super::id::is_commit;
-use super::listing::{Entry, Listing, is_of_model};
+use super::listing::{Entry, Listing, MODULES, is_inside, is_of_model};
 use super::{HubId, HubModel, HubOptions};
 use crate::EmbedError;
 use crate::folder::{module_paths, require_whole};
@@ -52,6 +52,11 @@ impl Cache {
         let snapshot = self.snapshot(&commit);
         if !snapshot.is_dir() {
             return Err(none());
+        }
+        // Python notes there too what a model has not.
+        let noted = self.folder.join(".no_exist").join(&commit).join(MODULES);
+        if !snapshot.join(MODULES).is_file() && !noted.is_file() {
+            return Err(offline(format!("{MODULES}, nor a note that the model has none")));
         }
         match require_whole(&snapshot) {
             Err(EmbedError::MissingFile { folder, file }) => {
@@ -124,13 +129,13 @@ impl Cache {
             false => Some(entry.git.clone()).filter(|name| has_size(&self.blob(name), entry.size)),
             true => fs::read_dir(self.folder.join("blobs")).ok()?.flatten().find_map(|file| {
                 let name = file.file_name().into_string().ok()?;
-                let is_it = pointer(&name, entry.size) == entry.git && has_size(&file.path(), entry.size);
+                let is_it = is_of(&name, entry) && has_size(&file.path(), entry.size);
                 is_it.then_some(name)
             }),
         }?;
         let mut content = Content::of(entry);
         content.read(File::open(self.blob(&candidate)).ok()?).ok()?;
-        (content.names().git == entry.git).then_some(candidate)
+        (content.name() == candidate).then_some(candidate)
     }
 
     /// Puts a content at the place of a file of a commit.
@@ -177,7 +182,8 @@ impl Cache {
     fn files_in(&self, snapshot: &Path) -> Result<Vec<String>, EmbedError> {
         let modules = module_paths(snapshot)?;
         let mut files = Vec::new();
-        for folder in std::iter::once("").chain(modules.iter().map(String::as_str)) {
+        let inside = modules.iter().map(String::as_str).filter(|module| is_inside(module));
+        for folder in std::iter::once("").chain(inside) {
             let Ok(entries) = fs::read_dir(snapshot.join(folder)) else { continue };
             let names = entries.flatten().filter(|entry| entry.path().is_file());
             let paths = names.filter_map(|entry| {

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use tokio::time::{sleep, timeout};
 
 use super::cache::{Cache, create_above};
-use super::content::Content;
+use super::content::{Content, is_of};
 use super::listing::Entry;
 use super::remote::Remote;
 use crate::EmbedError;
@@ -108,13 +108,12 @@ impl Remote {
         }
         loop {
             self.complete(&mut partial, commit, entry, ranges).await?;
-            let names = partial.content.clone().names();
-            // A pointer may be written otherwise than git-lfs does: then of what came in one piece the size is known.
-            if names.git == entry.git || entry.large && !partial.pieced {
-                let path = cache.blob(&names.blob);
+            let name = partial.content.clone().name();
+            if is_of(&name, entry) {
+                let path = cache.blob(&name);
                 let done = partial.file.sync_all().and_then(|()| fs::rename(&partial.path, &path));
                 let done = done.and_then(|()| path.parent().map_or(Ok(()), vectors::sync_folder));
-                return done.map(|()| names.blob).map_err(|source| partial.unwritten(source));
+                return done.map(|()| name).map_err(|source| partial.unwritten(source));
             }
             let may_help = ranges && partial.pieced;
             partial.clear(entry)?;

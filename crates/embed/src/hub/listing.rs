@@ -29,9 +29,14 @@ pub(super) struct Entry {
 impl Entry {
     /// Whether path and name stay in the cache, whatever a server says.
     pub(super) fn is_sound(&self) -> bool {
-        let inside = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
-        is_commit(&self.git) && self.path.split('/').all(inside)
+        is_commit(&self.git) && is_inside(&self.path)
     }
+}
+
+/// Whether a path leads nowhere but below where it begins.
+pub(super) fn is_inside(path: &str) -> bool {
+    let inside = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
+    path.split('/').all(inside)
 }
 
 impl Listing {
@@ -47,8 +52,13 @@ impl Listing {
         Self { files }
     }
 
-    pub(super) fn has_weights(&self) -> bool {
-        self.files.iter().any(|file| file.path.ends_with(WEIGHTS))
+    /// Whether the encoder has weights that are read: those at the root, or of the first module.
+    pub(super) fn has_weights(&self, modules: &[String]) -> bool {
+        let of_encoder = |file: &&Entry| {
+            let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            folder.is_empty() || modules.first().is_some_and(|module| module == folder)
+        };
+        self.files.iter().filter(of_encoder).any(|file| file.path.ends_with(WEIGHTS))
     }
 
     /// Weights in other forms, some of them.

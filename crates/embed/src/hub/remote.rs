@@ -82,8 +82,9 @@ impl Remote {
         if let Some(modules) = all.modules() {
             self.bring(cache, commit, modules).await?;
         }
-        let listing = all.model(&module_paths(&cache.snapshot(commit))?);
-        if !listing.has_weights() {
+        let modules = module_paths(&cache.snapshot(commit))?;
+        let listing = all.model(&modules);
+        if !listing.has_weights(&modules) {
             return Err(EmbedError::HubWeights { model: self.id.to_string(), found: all.other_weights() });
         }
         if !listing.files.iter().all(Entry::is_sound) {
@@ -160,7 +161,7 @@ fn problem(error: &HFError) -> HubProblem {
             let code = context.as_ref().and_then(|context| context.error_code.as_deref());
             if code == Some("RepoNotFound") { HubProblem::NoModel } else { HubProblem::NoRevision }
         }
-        HFError::RateLimited { .. } => HubProblem::Unreachable,
+        HFError::RateLimited { .. } | HFError::Xet { .. } => HubProblem::Unreachable,
         HFError::Request { source, .. } if source.is_decode() => HubProblem::Answer,
         HFError::Request { .. } => HubProblem::Unreachable,
         _ => HubProblem::Answer,

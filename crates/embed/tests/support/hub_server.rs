@@ -38,6 +38,8 @@ pub struct State {
     /// Whether a cut connection stays open instead, and silent.
     pub hangs: bool,
     pub ranges: bool,
+    /// Whether the last byte of a large file is another than its hash says.
+    pub damages: bool,
     /// A status with the hub's code for it, instead of any answer about the model.
     pub refuses: Option<(u16, &'static str)>,
     /// The same, of the files alone.
@@ -59,6 +61,7 @@ impl HubServer {
             dead: false,
             hangs: false,
             ranges: true,
+            damages: false,
             refuses: None,
             refuses_files: None,
         };
@@ -239,7 +242,10 @@ fn send_file(stream: &mut TcpStream, state: &Mutex<State>, request: &Request, kn
         0 => (200, String::new()),
         start => (206, format!("Content-Range: bytes {start}-{}/{}\r\n", bytes.len() - 1, bytes.len())),
     };
-    let bytes = &bytes[start..];
+    let mut bytes = bytes[start..].to_vec();
+    if let Some(last) = bytes.last_mut().filter(|_| state.lock().unwrap().damages && request.path.ends_with(LARGE)) {
+        *last ^= 1;
+    }
     let head = format!("{known}{range}Content-Length: {}\r\nAccept-Ranges: bytes\r\n", bytes.len());
     let body = if request.method == "HEAD" { b"" } else { &bytes[..cut.unwrap_or(bytes.len()).min(bytes.len())] };
     send(stream, status, &head, body)?;

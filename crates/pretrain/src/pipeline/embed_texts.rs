@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Side};
+use ndarray::Axis;
 use vectors::{ArrayWriter, NpyVectors, replace_file};
 
 use super::Pipeline;
@@ -79,33 +80,32 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(StoredVectors { file: NpyVectors::open(&path)?, path, texts: self.trained_texts(side) })
     }
 
-    /// The clustering embedder's row of each passage, trained on or not, and where they are.
-    pub(super) fn corpus_vectors(&self, embedder: &dyn Embedder) -> Result<(NpyVectors, PathBuf)> {
-        let Some(trained) = self.trained_texts(Side::Passage) else {
-            let stored = self.vectors(Side::Passage)?;
-            return Ok((stored.file, stored.path));
+    /// Where the clustering embedder's row of each passage is, trained on or not, after what lacks was embedded.
+    pub(super) fn embed_corpus(&self) -> Result<PathBuf> {
+        let side = Side::Passage;
+        let Some(trained) = self.trained_texts(side) else {
+            self.run.require(&self.embed_stage()?)?;
+            return Ok(self.embeddings(side));
         };
         let path = self.corpus_embeddings();
         self.run.stage(&self.embed_corpus_stage()?, || {
-            let others: Vec<u32> = (0..self.dataset.passages.len() as u32)
-                .filter(|passage| trained.binary_search(passage).is_err())
-                .collect();
-            let (side, scratch) = (Side::Passage, self.run.root());
-            let texts = self.some_texts(side, &others);
-            let made = embed_to_scratch(embedder, &texts, side, scratch)?;
+            let passages = 0..self.dataset.passages.len() as u32;
+            let others: Vec<u32> = passages.clone().filter(|passage| trained.binary_search(passage).is_err()).collect();
+            let scratch = self.run.root();
+            let made = embed_to_scratch(&*self.clustering_embedder()?, &self.some_texts(side, &others), side, scratch)?;
             let found = self.vectors(side)?;
             let (found, made) = (found.by_text()?, TextVectors::of(as_array(&made, scratch)?, &others));
-            replace_file(&path, |out| {
-                let mut out = ArrayWriter::new(out, &[self.dataset.passages.len(), made.dim()])?;
-                for passage in 0..self.dataset.passages.len() as u32 {
+            let written = replace_file(&path, |out| {
+                let mut out = ArrayWriter::new(out, &[passages.len(), made.dim()])?;
+                for passage in passages {
                     let row = found.row(passage).or_else(|| made.row(passage)).expect("a row of either");
-                    out.write_rows(row.insert_axis(ndarray::Axis(0)))?;
+                    out.write_rows(row.insert_axis(Axis(0)))?;
                 }
                 out.finish()
-            })
-            .map_err(|source| PretrainError::io(&path, source))
+            });
+            written.map_err(|source| PretrainError::io(&path, source))
         })?;
-        Ok((NpyVectors::open(&path)?, path))
+        Ok(path)
     }
 
     pub(super) fn embeddings(&self, side: Side) -> PathBuf {

@@ -1,5 +1,7 @@
 //! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
 
+use std::path::PathBuf;
+
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Encoder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
@@ -120,8 +122,13 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     fn evaluate_baseline(&self, baseline: Baseline) -> Result<()> {
-        let path = self.run.file(baseline.file());
-        self.run.stage(&self.baseline_stage(baseline)?, || {
+        let (path, stage) = (self.run.file(baseline.file()), self.baseline_stage(baseline)?);
+        // A stage of its own, needed only where this is not done.
+        let corpus = match baseline {
+            Baseline::Embedder if self.run.require(&stage).is_err() => self.embed_corpus()?,
+            _ => PathBuf::new(),
+        };
+        self.run.stage(&stage, || {
             let scores = match baseline {
                 Baseline::Untrained => {
                     let embedder = self.untrained()?;
@@ -137,9 +144,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                     self.scores_of(baseline.title(), judge.judge(found, &self.measures()?)?)
                 }
                 Baseline::Embedder => {
-                    let embedder = self.clustering_embedder()?;
-                    let (passages, path) = self.corpus_vectors(&*embedder)?;
-                    self.score(&*embedder, as_array(&passages, &path)?, baseline.title())?
+                    let passages = NpyVectors::open(&corpus)?;
+                    self.score(&*self.clustering_embedder()?, as_array(&passages, &corpus)?, baseline.title())?
                 }
             };
             write_json(&path, &scores)

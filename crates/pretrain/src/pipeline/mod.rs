@@ -35,7 +35,7 @@ mod validation;
 use std::sync::Arc;
 
 use burn::tensor::backend::AutodiffBackend;
-use embed::{Encoder, LoadedModel, Precision};
+use embed::{Encoder, InferencePrecision, LoadedModel, Precision};
 use infonce::{InfoNceConfig, Prefix};
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
@@ -197,6 +197,11 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn check(&self) -> Result<()> {
         self.require_pairs()?;
         self.require_test()?;
+        let precision = self.config.embedder.precision;
+        if precision != InferencePrecision::F32 && !on_processor::<B::InnerBackend>() {
+            let (key, expected) = ("embedder.precision", "f32 on this device");
+            return Err(PretrainError::OutOfRange { key, value: precision.to_string(), expected });
+        }
         for config in self.run.arms().iter().map(|arm| &arm.config).chain([&self.config]) {
             require_precision::<B::InnerBackend>(&self.device, config.train.precision)?;
         }

@@ -86,8 +86,9 @@ impl Directions {
 /// The norms that fixed point takes: their squares are f32 of full precision.
 const NORMS: std::ops::Range<f32> = 1e-15..1e15;
 
+/// Writes the direction of a row, and gives its norm.
 #[inline(always)]
-fn direction(row: &[f32], words: &mut [i32]) -> f32 {
+pub(super) fn direction(row: &[f32], words: &mut [i32]) -> f32 {
     let square = lanes_sum(
         row,
         row,
