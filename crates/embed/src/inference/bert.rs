@@ -419,12 +419,14 @@ impl Inference for CpuBert {
             tasks.push((texts, of_group));
         }
         if tasks.len() < threads {
-            let mut buffers = Buffers::default();
-            for (texts, out) in tasks {
-                let done = texts.end;
-                self.group(&Group { tokens, texts, threads: Threads::All }, out, &mut buffers);
-                on_rows(done);
-            }
+            // In one of rayon's threads, which works where another would wait for each product.
+            rayon::scope(|_| {
+                let mut buffers = Buffers::default();
+                for (texts, out) in tasks {
+                    self.group(&Group { tokens, texts, threads: Threads::All }, out, &mut buffers);
+                }
+            });
+            on_rows(tokens.len());
             return out;
         }
         let free = Mutex::new(Vec::<Buffers>::new());

@@ -27,7 +27,7 @@ pub enum InferencePrecision {
     #[default]
     F32,
     /// Integers of 16 bits: 1 is 32,000 in the direction of each row and of each weight's column, whose norms are f32, and sums are exact
-    /// ([`vectors::fixed_point`]). Eight times as exact as bf16, and up to twice as fast as f32 where the processor has AVX2 or AVX-512 VNNI.
+    /// ([`vectors::fixed_point`]). Four to eight times as exact as bf16, and up to twice as fast as f32 where the processor has AVX2 or AVX-512 VNNI.
     Int16,
 }
 
