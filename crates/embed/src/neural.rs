@@ -214,6 +214,12 @@ fn inference_of<B: Backend>(
             supported: "f32, or int16 of a BERT or a relative of it on the processor, whose weights are finite".into(),
         });
     }
+    if precision == InferencePrecision::Int16 {
+        match vectors::fixed_point::instruction_set() {
+            Some(name) => tracing::info!("products in int16, by {name}"),
+            None => tracing::warn!("products in int16: this processor has no instructions for them, f32 is faster"),
+        }
+    }
     Ok(inference)
 }
 

@@ -23,7 +23,7 @@ const STOPPED: u8 = 130;
 pub fn start() {
     keep_freed_blocks();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pretrain=info,embed::hub=info,hf_hub=off"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pretrain=info,embed=info,hf_hub=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

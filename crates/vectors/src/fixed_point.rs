@@ -32,7 +32,7 @@ mod rows;
 pub use columns::PackedColumns;
 #[cfg(feature = "matrix")]
 pub use directions::Directions;
-pub use instructions::{IntegerSimd, WithIntegerSimd, dispatch, lanes};
+pub use instructions::{IntegerSimd, WithIntegerSimd, dispatch, instruction_set, lanes};
 pub use panels::{Panels, TILE, WIDTH, dot, products};
 pub use rows::FixedRows;
 

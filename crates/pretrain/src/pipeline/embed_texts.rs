@@ -80,8 +80,14 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(StoredVectors { file: NpyVectors::open(&path)?, path, texts: self.trained_texts(side) })
     }
 
-    /// Where the clustering embedder's row of each passage is, trained on or not, after what lacks was embedded.
-    pub(super) fn embed_corpus(&self) -> Result<PathBuf> {
+    /// The clustering embedder, and where its row of each passage is, trained on or not, after what lacks was embedded.
+    pub(super) fn embedder_of_corpus(&self) -> Result<(Box<dyn Embedder>, PathBuf)> {
+        let embedder = self.clustering_embedder()?;
+        let path = self.embed_corpus(&*embedder)?;
+        Ok((embedder, path))
+    }
+
+    fn embed_corpus(&self, embedder: &dyn Embedder) -> Result<PathBuf> {
         let side = Side::Passage;
         let Some(trained) = self.trained_texts(side) else {
             self.run.require(&self.embed_stage()?)?;
@@ -92,7 +98,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let passages = 0..self.dataset.passages.len() as u32;
             let others: Vec<u32> = passages.clone().filter(|passage| trained.binary_search(passage).is_err()).collect();
             let scratch = self.run.root();
-            let made = embed_to_scratch(&*self.clustering_embedder()?, &self.some_texts(side, &others), side, scratch)?;
+            let made = embed_to_scratch(embedder, &self.some_texts(side, &others), side, scratch)?;
             let found = self.vectors(side)?;
             let (found, made) = (found.by_text()?, TextVectors::of(as_array(&made, scratch)?, &others));
             let written = replace_file(&path, |out| {

@@ -1,7 +1,5 @@
 //! Stage `evaluate`: the test queries against the whole corpus, for every trained student and every baseline.
 
-use std::path::PathBuf;
-
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use embed::{Embedder, Encoder, FolderOptions, NeuralEmbedder, Side, TokenLimits, load_embedder};
@@ -123,10 +121,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     fn evaluate_baseline(&self, baseline: Baseline) -> Result<()> {
         let (path, stage) = (self.run.file(baseline.file()), self.baseline_stage(baseline)?);
-        // A stage of its own, needed only where this is not done.
-        let corpus = match baseline {
-            Baseline::Embedder if self.run.require(&stage).is_err() => self.embed_corpus()?,
-            _ => PathBuf::new(),
+        // The corpus is a stage of its own, needed only where this is not done.
+        let judged = match baseline {
+            Baseline::Embedder if self.run.require(&stage).is_err() => Some(self.embedder_of_corpus()?),
+            _ => None,
         };
         self.run.stage(&stage, || {
             let scores = match baseline {
@@ -144,8 +142,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
                     self.scores_of(baseline.title(), judge.judge(found, &self.measures()?)?)
                 }
                 Baseline::Embedder => {
-                    let passages = NpyVectors::open(&corpus)?;
-                    self.score(&*self.clustering_embedder()?, as_array(&passages, &corpus)?, baseline.title())?
+                    let (embedder, path) = judged.map_or_else(|| self.embedder_of_corpus(), Ok)?;
+                    let passages = NpyVectors::open(&path)?;
+                    self.score(&*embedder, as_array(&passages, &path)?, baseline.title())?
                 }
             };
             write_json(&path, &scores)

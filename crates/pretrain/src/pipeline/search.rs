@@ -45,8 +45,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The member is not trained or not evaluated yet.
     pub fn index(&self, member: Member<'_>) -> Result<Index> {
         if self.trained_members().is_empty() {
-            let path = self.embed_corpus()?;
-            return Ok(Index { embedder: self.clustering_embedder()?, passages: NpyVectors::open(&path)?, path });
+            let (embedder, path) = self.embedder_of_corpus()?;
+            return Ok(Index { embedder, passages: NpyVectors::open(&path)?, path });
         }
         self.run.require(&self.evaluate_stage(member)?)?;
         let path = self.run.member(member).join("passages.npy");

@@ -66,6 +66,26 @@ pub const fn lanes<I: IntegerSimd>() -> usize {
     size_of::<I::Vector>() / size_of::<i32>()
 }
 
+/// The instruction set that [`dispatch`] chooses here; `None` where it has none of its own, and products of f32 are faster.
+///
+/// # Examples
+/// ```
+/// assert!(vectors::fixed_point::instruction_set().is_none_or(|name| name.starts_with("AVX")));
+/// ```
+#[must_use]
+pub fn instruction_set() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if x86::Vnni::try_new().is_some() {
+            return Some("AVX-512 VNNI");
+        }
+        if pulp::x86::V3::try_new().is_some() {
+            return Some("AVX2");
+        }
+    }
+    None
+}
+
 /// Runs `op` with the best instruction set here: AVX-512 VNNI, AVX2, or none of its own.
 pub fn dispatch<O: WithIntegerSimd>(op: O) -> O::Output {
     #[cfg(target_arch = "x86_64")]
