@@ -1,10 +1,13 @@
 //! The `pretrain` command (feature `cli`).
 
+mod cell;
 mod compare;
 mod embed;
 mod eval;
+mod experiment;
 mod file_command;
 mod plan;
+mod recommend;
 mod run_command;
 mod vectors;
 
@@ -12,11 +15,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::cell::CellArgs;
 use self::compare::CompareArgs;
 use self::embed::EmbedArgs;
 use self::eval::EvalArgs;
+use self::experiment::ExperimentArgs;
 use self::file_command::FileCommand;
 use self::plan::PlanArgs;
+use self::recommend::RecommendArgs;
 use self::run_command::{ClustersArgs, MemberArgs, MineArgs, RunArgs, RunCommand, SearchArgs};
 use self::vectors::ClusterArgs;
 use crate::error::Result;
@@ -61,6 +67,13 @@ enum Command {
     /// Print how run files differ from the first of them, with intervals and tests
     #[command(override_usage = "pretrain compare [OPTIONS] --qrels <FILE> <RUN> <RUN>... [-m <MEASURE>...]")]
     Compare(CompareArgs),
+    /// Run the experiments of a study: arms in settings with several seeds, compared with intervals
+    Experiment(ExperimentArgs),
+    /// Write a study of which batches are best for some data, as far as a budget of time goes
+    Recommend(RecommendArgs),
+    /// Run one training of a study, and write its record
+    #[command(hide = true)]
+    Cell(CellArgs),
     /// Write what the run reached so far as one HTML page, report.html in its folder
     #[cfg(feature = "report")]
     Report(RunArgs),
@@ -101,6 +114,9 @@ impl Command {
             Self::Plan(PlanArgs::Labels(labels)) => return FileCommand::Plan(labels).run(),
             Self::Eval(EvalArgs::Alone(alone)) => return FileCommand::Eval(alone).run(),
             Self::Compare(compare) => return FileCommand::Compare(compare).run(),
+            Self::Experiment(experiment) => return experiment.run(),
+            Self::Recommend(recommend) => return recommend.run(),
+            Self::Cell(cell) => return cell.run(),
             Self::Run(run) => (run, RunCommand::Run),
             Self::Embed(EmbedArgs::Texts(texts)) => return FileCommand::Embed(texts).run(),
             Self::Embed(EmbedArgs::Run(run)) => (run, RunCommand::Embed),

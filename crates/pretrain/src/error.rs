@@ -113,6 +113,70 @@ pub enum PretrainError {
         /// The arm.
         arm: String,
     },
+    /// A key of an arm or a setting of a study is none.
+    #[error("`{variant}`: {key}: expected {expected}")]
+    StudyKey {
+        /// The arm or the setting.
+        variant: String,
+        /// The key.
+        key: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// A name in a study is none, or of nothing.
+    #[error("{what} `{name}`: {problem}")]
+    StudyName {
+        /// What is named.
+        what: String,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An experiment of a study is none.
+    #[error("experiment `{name}`")]
+    Experiment {
+        /// The experiment.
+        name: String,
+        /// What is wrong with it.
+        source: Box<PretrainError>,
+    },
+    /// A marked block of a page cannot be written.
+    #[error("{}:{line}: {problem}", path.display())]
+    StudyPage {
+        /// The page.
+        path: PathBuf,
+        /// The block's line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A training of a study ended with an error.
+    #[error("{title}: {message} ({})", log.display())]
+    CellFailed {
+        /// The training.
+        title: String,
+        /// The last line that it wrote.
+        message: String,
+        /// What it wrote.
+        log: PathBuf,
+    },
+    /// Some trainings of a study are not done.
+    #[error("{failed} of {cells} trainings failed; the same command tries them again")]
+    CellsFailed {
+        /// Those that failed.
+        failed: usize,
+        /// All of them.
+        cells: usize,
+    },
+    /// A study was interrupted.
+    #[error("stopped; {done} of {cells} trainings are done, and the same command goes on")]
+    StudyStopped {
+        /// Those that are done.
+        done: usize,
+        /// All of them.
+        cells: usize,
+    },
     /// A folder that is to be written holds something.
     #[error("{}: expected no folder or an empty one", path.display())]
     NotEmpty {

@@ -42,6 +42,7 @@ mod sentences;
 mod stale;
 mod stop;
 mod student;
+pub mod study;
 mod tensorboard;
 mod text_vectors;
 mod train;

@@ -37,7 +37,11 @@ pub fn start() {
 pub fn finish(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ (PretrainError::Stopped { .. } | PretrainError::StoppedAfter { .. })) => {
+        Err(
+            error @ (PretrainError::Stopped { .. }
+            | PretrainError::StoppedAfter { .. }
+            | PretrainError::StudyStopped { .. }),
+        ) => {
             eprintln!("{}", one_line(&error));
             ExitCode::from(STOPPED)
         }

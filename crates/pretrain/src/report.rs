@@ -9,6 +9,7 @@ mod curves;
 mod data;
 mod figure;
 mod format;
+mod gains;
 mod hardness;
 mod mark;
 mod masked;
@@ -29,5 +30,6 @@ pub use data::{
     ArmCurves, ClusterMap, ClusterNote, ClusterSet, Fact, GainInterval, MapPoint, MaskedNegative, MeasureScore,
     ReportData, Scoreboard, SeedCurves, Settings, StageFacts, StepPoint, StratumHardness, SystemScore, ValidationPoint,
 };
+pub(crate) use gains::{GainEnds, gain_curves, gain_rows};
 pub use page::render;
 pub use pca::{Plane, principal_plane};

@@ -82,10 +82,27 @@ impl Config {
     }
 
     fn parse_named(text: &str, name: &str, settings: &[String]) -> Result<Self> {
+        Self::over(text, name, &toml::Table::new(), settings)
+    }
+
+    /// The configuration in `text`, of the file `name`, with the keys of `sections` over it, and overrides over those.
+    ///
+    /// # Errors
+    /// A key is unknown, or a value is out of range.
+    pub(crate) fn over(text: &str, name: &str, sections: &toml::Table, settings: &[String]) -> Result<Self> {
         // First alone: errors of the file then carry its line.
         let in_file = |error: toml::de::Error| PretrainError::config(name, text, &error);
         toml::from_str::<Self>(text).map_err(in_file)?;
-        let table: toml::Table = toml::from_str(text).map_err(in_file)?;
+        let mut table: toml::Table = toml::from_str(text).map_err(in_file)?;
+        overrides::put_over(&mut table, sections);
+        Self::from_table(&table, settings)
+    }
+
+    /// The configuration in a table, with `section.key=value` overrides.
+    ///
+    /// # Errors
+    /// A key is unknown, or a value is out of range.
+    pub(crate) fn from_table(table: &toml::Table, settings: &[String]) -> Result<Self> {
         let with = |settings: &[String]| -> Result<toml::Table> {
             let mut table = table.clone();
             settings.iter().try_for_each(|setting| overrides::apply(&mut table, setting))?;
@@ -101,6 +118,23 @@ impl Config {
         })?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// The configuration with the keys of some sections replaced, as an arm replaces them, and `section.key=value` overrides.
+    ///
+    /// # Errors
+    /// A key is unknown, or a value is out of range.
+    pub(crate) fn with(&self, sections: &[(&str, &toml::Table)], settings: &[String]) -> Result<Self> {
+        let mut table = overrides::table_with(self, sections)?;
+        settings.iter().try_for_each(|setting| overrides::apply(&mut table, setting))?;
+        let config: Self = overrides::parse(table)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What decides what a run computes but for rounding, by key, each value as TOML.
+    pub(crate) fn identity(&self) -> std::collections::BTreeMap<String, String> {
+        overrides::identity(self)
     }
 
     /// The section `train`, with the student's learning rate where it names none.

@@ -38,22 +38,51 @@ pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     Ok(())
 }
 
-/// `config` with the keys of some sections replaced.
-pub(super) fn with_sections(config: &Config, sections: &[(&'static str, &Table)]) -> Result<Config> {
-    let mut whole = Table::try_from(config).map_err(|source| PretrainError::ConfigText { source: Box::new(source) })?;
-    for &(name, keys) in sections {
-        if let Some(Value::Table(section)) = whole.get_mut(name) {
-            for (given, replaced) in REPLACED {
-                if keys.contains_key(given) && !keys.contains_key(replaced) {
-                    section.remove(replaced);
-                }
+/// Puts the keys of `sections` over those of the same sections in `table`, and the sections that it lacks into it.
+pub(super) fn put_over(table: &mut Table, sections: &Table) {
+    for (name, keys) in sections {
+        match (table.get_mut(name), keys) {
+            (Some(Value::Table(section)), Value::Table(keys)) => replace_keys(section, keys),
+            _ => {
+                table.insert(name.clone(), keys.clone());
             }
-            section.extend(keys.clone());
         }
     }
-    whole.try_into().map_err(|error: toml::de::Error| PretrainError::ArmKeys {
+}
+
+/// `config` with the keys of some sections replaced.
+pub(super) fn with_sections(config: &Config, sections: &[(&str, &Table)]) -> Result<Config> {
+    parse(table_with(config, sections)?)
+}
+
+/// The table of `config` with the keys of some sections replaced.
+pub(super) fn table_with(config: &Config, sections: &[(&str, &Table)]) -> Result<Table> {
+    let mut whole = Table::try_from(config).map_err(|source| PretrainError::ConfigText { source: Box::new(source) })?;
+    for &(name, keys) in sections {
+        match whole.get_mut(name) {
+            Some(Value::Table(section)) => replace_keys(section, keys),
+            _ => {
+                whole.insert(name.to_owned(), Value::Table(keys.clone()));
+            }
+        }
+    }
+    Ok(whole)
+}
+
+/// The configuration of a table that is no file's.
+pub(super) fn parse(table: Table) -> Result<Config> {
+    table.try_into().map_err(|error: toml::de::Error| PretrainError::ArmKeys {
         message: error.to_string().trim().replace('\n', " "),
     })
+}
+
+fn replace_keys(section: &mut Table, keys: &Table) {
+    for (given, replaced) in REPLACED {
+        if keys.contains_key(given) && !keys.contains_key(replaced) {
+            section.remove(replaced);
+        }
+    }
+    section.extend(keys.clone());
 }
 
 /// A TOML value, or the text itself where it is none: paths and words need no quotes.
@@ -76,6 +105,12 @@ pub(super) fn differences(left: &Config, right: &Config) -> Vec<Difference> {
         .filter(|&key| left.get(key) != right.get(key))
         .map(|key| Difference { key: key.clone(), left: show(left.get(key)), right: show(right.get(key)) })
         .collect()
+}
+
+/// The keys that decide what a run computes, each value as TOML.
+pub(super) fn identity(config: &Config) -> std::collections::BTreeMap<String, String> {
+    let keys = flatten(config).into_iter().filter(|(key, _)| !WITHOUT_EFFECT.contains(&key.as_str()));
+    keys.map(|(key, value)| (key, value.to_string())).collect()
 }
 
 /// The value of `section.key` as TOML, if it has one.

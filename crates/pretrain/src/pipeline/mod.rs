@@ -4,6 +4,7 @@
 mod arctic;
 mod batch_plans;
 mod by_source;
+mod cell_record;
 mod checkpoints;
 mod cluster;
 mod compare;
@@ -186,6 +187,16 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The data.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
+    }
+
+    /// The parts that its stages use.
+    pub(crate) fn parts(&self) -> &P {
+        &self.parts
+    }
+
+    /// Where it computes.
+    pub(crate) fn device(&self) -> &B::Device {
+        &self.device
     }
 
     /// The run folder.

@@ -59,7 +59,7 @@ fn headline(board: &Scoreboard) -> Option<String> {
 }
 
 /// A chart of one interval a row, under the row's name.
-fn intervals<'a>(rows: &[Interval<'_>], x_title: &'a str, through: Option<f64>) -> Option<Chart<'a>> {
+pub(super) fn intervals<'a>(rows: &[Interval<'_>], x_title: &'a str, through: Option<f64>) -> Option<Chart<'a>> {
     let values = rows.iter().flat_map(|row| row.2).chain(through);
     let x = Scale::around(values, false)?;
     let start = x.range().start;

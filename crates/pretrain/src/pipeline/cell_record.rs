@@ -1,0 +1,85 @@
+//! What a run of one arm and one seed came to, as a study keeps it.
+
+use burn::tensor::backend::AutodiffBackend;
+use embed::Side;
+
+use super::Pipeline;
+use super::inspect_plan::guide_of;
+use crate::error::Result;
+use crate::parts::Parts;
+use crate::run_folder::{Member, Stage};
+use crate::study::{Cell, CellRecord, CellSeconds, DataFacts, Steps, TEST};
+
+/// Batches of the first epoch that are looked at.
+const BATCHES: usize = 40;
+
+impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
+    /// What the run of `cell` came to, after [`run`](Self::run).
+    ///
+    /// # Errors
+    /// A stage of it is not done.
+    pub fn cell_record(&self, cell: &Cell) -> Result<CellRecord> {
+        let member = self.run.members()[0];
+        let steps = Steps::read(&self.run.member(member).join("metrics.jsonl"))?;
+        let scores = vec![(TEST.to_owned(), self.scores(member)?)];
+        let mut baselines = Vec::new();
+        if self.config.eval.baselines {
+            for baseline in self.baselines() {
+                baselines.push((TEST.to_owned(), self.baseline_scores(baseline)?));
+            }
+        }
+        let vectors = [self.vectors(Side::Query)?, self.vectors(Side::Passage)?];
+        let inspector = self.inspector(&vectors, 0, BATCHES)?;
+        let labels = self.labels(member.arm)?;
+        let sampler = self.sampler(member)?;
+        let guide = guide_of(member.arm);
+        let mut plan =
+            inspector.inspect::<B>(member.arm.title.clone(), &*sampler, labels.as_deref(), guide, &self.device)?;
+        plan.by_stratum.clear();
+        let seconds = CellSeconds {
+            embed: self.seconds(&self.embed_stage()?),
+            cluster: self.seconds_before_training(member)?,
+            train: steps.seconds,
+        };
+        let threads = rayon::current_num_threads();
+        Ok(CellRecord {
+            cell: cell.id.clone(),
+            config: cell.config.to_toml()?,
+            judged_by: cell.judged_by(),
+            data: DataFacts { hash: self.data_hash.clone(), pairs: self.dataset.train.len() },
+            scores,
+            baselines,
+            plan,
+            first_steps: steps.first,
+            last_steps: steps.last,
+            steps: steps.count,
+            seconds,
+            machine: format!("{}, {threads} threads, {}", B::name(&self.device), processor()),
+        })
+    }
+
+    fn seconds(&self, stage: &Stage) -> f64 {
+        self.run.record(&stage.name).map_or(0.0, |record| record.seconds)
+    }
+
+    fn seconds_before_training(&self, member: Member<'_>) -> Result<f64> {
+        let mut seconds = 0.0;
+        for clusters in member.arm.clusters() {
+            seconds += self.seconds(&self.cluster_stage(self.stored_clusters(clusters)?)?);
+        }
+        for within in member.arm.draws.iter().filter_map(|draw| draw.sampler.consistent_within) {
+            seconds += self.seconds(&self.consistent_stage(within)?);
+        }
+        if member.arm.config.loss.hard_negatives > 0 {
+            seconds += self.seconds(&self.hard_negatives_stage(&member.arm.config.loss)?);
+        }
+        Ok(seconds)
+    }
+}
+
+/// The name of the processor.
+fn processor() -> String {
+    let mut system = sysinfo::System::new();
+    system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+    system.cpus().first().map_or_else(|| "unknown processor".to_owned(), |cpu| cpu.brand().trim().to_owned())
+}
