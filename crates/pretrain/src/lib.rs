@@ -61,7 +61,7 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Draw,
-    EmbedderConfig, EmbedderKind, EvalConfig, Keep, MlmConfig, NamedSource, PoolingKind, RateDecay, RunConfig,
+    EmbedderConfig, EmbedderKind, EvalConfig, Keep, MlmConfig, NamedSource, PoolingKind, Preset, RateDecay, RunConfig,
     SamplerConfig, SamplerKind, SamplerOverrides, SourceTable, SplitBy, StudentConfig, StudentKind, TrainConfig,
     UniqueKey,
 };

@@ -79,7 +79,9 @@ fn records(bench: &Bench) -> Vec<(String, std::time::SystemTime)> {
     let files = std::fs::read_dir(bench.path("study/cells")).unwrap().map(|entry| entry.unwrap().path());
     let records = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     let mut records: Vec<_> = records
-        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path.metadata().unwrap().modified().unwrap()))
+        .map(|path| {
+            (path.file_stem().unwrap().to_string_lossy().into_owned(), path.metadata().unwrap().modified().unwrap())
+        })
         .collect();
     records.sort();
     records
@@ -99,7 +101,8 @@ fn every_training_is_done_once_and_results_tables_figures_and_pages_say_what_cam
 
     let results = results(&bench);
     let of_study = &results["studies"][0];
-    let (relative, low) = (results["recommended"]["relative_gain"].as_f64().unwrap(), results["recommended"]["low"].as_f64());
+    let (relative, low) =
+        (results["recommended"]["relative_gain"].as_f64().unwrap(), results["recommended"]["low"].as_f64());
     let main = &of_study["experiments"][0]["settings"][0]["sets"][0];
     assert_eq!(main["arms"][1]["gain"]["relative"].as_f64().unwrap(), relative);
     assert!(low.unwrap() <= relative);
@@ -119,7 +122,10 @@ fn every_training_is_done_once_and_results_tables_figures_and_pages_say_what_cam
     assert_eq!(steps(0), steps(1));
 
     let page = bench.read("page.md");
-    assert!(page.starts_with("Before.\n<!-- study study: main, short -->\n\n|") && page.ends_with("After.\n"), "{page}");
+    assert!(
+        page.starts_with("Before.\n<!-- study study: main, short -->\n\n|") && page.ends_with("After.\n"),
+        "{page}"
+    );
     assert!(page.contains("| passage clusters |"), "{page}");
     for figure in ["study-main.svg", "study-sizes.svg"] {
         assert!(bench.read(&format!("study/figures/{figure}")).starts_with("<svg"), "{figure}");
@@ -158,7 +164,13 @@ fn weights_of_all(bench: &Bench) -> Vec<(std::path::PathBuf, std::time::SystemTi
     let runs = std::fs::read_dir(bench.path("study/runs")).unwrap();
     let mut files: Vec<_> = runs.map(|run| run.unwrap().path().join("model/model.safetensors")).collect();
     files.sort();
-    files.into_iter().map(|file| { let written = file.metadata().unwrap().modified().unwrap(); (file, written) }).collect()
+    files
+        .into_iter()
+        .map(|file| {
+            let written = file.metadata().unwrap().modified().unwrap();
+            (file, written)
+        })
+        .collect()
 }
 
 /// What `work` gives in the folder's place, on whose paths the study's are relative.
@@ -186,9 +198,13 @@ fn a_study_that_is_stopped_or_killed_goes_on_to_the_same_results() {
             .spawn()
             .unwrap();
         let begin = Instant::now();
-        let count = || std::fs::read_dir(broken.path("study/cells")).map_or(0, |files| {
-            files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "json")).count()
-        });
+        let count = || {
+            std::fs::read_dir(broken.path("study/cells")).map_or(0, |files| {
+                files
+                    .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "json"))
+                    .count()
+            })
+        };
         while count() < seen + 2 && child.try_wait().unwrap().is_none() {
             assert!(begin.elapsed() < Duration::from_secs(120));
             std::thread::sleep(Duration::from_millis(20));
@@ -230,10 +246,22 @@ fn mistakes_are_one_clear_error_before_anything_is_trained() {
         ("seeds = [0, 1]", "seed = 3", &["study.toml", "line 5", "seed"][..]),
         ("seeds = [0, 1]", "seeds = []", &["main", "seeds"]),
         ("arms = [\"none\", \"passages\"]", "arms = [\"passages\"]", &["experiment `main`", "baseline"]),
-        ("arms = [\"none\", \"passages\"]", "arms = [\"none\", \"none\"]", &["experiment `main`", "unclustered", "twice"]),
-        ("arms = [\"none\", \"passages\"]", "arms = [\"none\", { name = \"a\", clusters.k = 3 }]", &["`a`", "clusters"]),
+        (
+            "arms = [\"none\", \"passages\"]",
+            "arms = [\"none\", \"none\"]",
+            &["experiment `main`", "unclustered", "twice"],
+        ),
+        (
+            "arms = [\"none\", \"passages\"]",
+            "arms = [\"none\", { name = \"a\", clusters.k = 3 }]",
+            &["`a`", "clusters"],
+        ),
         ("arms = [\"none\", \"passages\"]", "arms = [\"none\", { name = \"a\", cluster.kk = 3 }]", &["`a`", "kk"]),
-        ("arms = [\"none\", \"passages\"]", "arms = [\"none\", { name = \"a\", grid = { k = [3] } }]", &["`a`", "section.key"]),
+        (
+            "arms = [\"none\", \"passages\"]",
+            "arms = [\"none\", { name = \"a\", grid = { k = [3] } }]",
+            &["`a`", "section.key"],
+        ),
         ("arm = \"passage clusters\"", "arm = \"fine\"", &["study.recommended", "fine"]),
         ("name = \"sizes\"", "name = \"main\"", &["experiments", "main", "twice"]),
         ("epochs = 3", "epochs = 0", &["train.epochs"]),

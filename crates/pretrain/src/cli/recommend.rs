@@ -71,7 +71,8 @@ impl RecommendArgs {
         if source.extension().is_some_and(|ending| ending == "toml") && source.is_file() {
             return Config::load(source, &self.settings);
         }
-        let mut settings = vec![format!("data.format={}", format_of(source)?), format!("data.path={}", source.display())];
+        let mut settings =
+            vec![format!("data.format={}", format_of(source)?), format!("data.path={}", source.display())];
         let stem = source.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
         settings.push(format!("run.dir=runs/recommend-{stem}"));
         settings.extend(self.settings.iter().cloned());

@@ -6,6 +6,7 @@ mod data;
 mod joined;
 mod masked;
 mod overrides;
+mod preset;
 mod sampler;
 mod sections;
 mod source;
@@ -20,6 +21,7 @@ pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use data::{DataConfig, DataFormat, NamedSource, SourceTable, SplitBy};
 pub use masked::MlmConfig;
+pub use preset::Preset;
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
     EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, StudentConfig, StudentKind,
@@ -43,6 +45,9 @@ use crate::error::{PretrainError, Result};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The settings that all else is put over, until they are: then none.
+    #[serde(skip_serializing)]
+    pub preset: Option<Preset>,
     /// Where pairs, corpus and test queries come from.
     pub data: DataConfig,
     /// The pretrained embedder whose vectors are clustered.
@@ -103,12 +108,23 @@ impl Config {
     /// # Errors
     /// A key is unknown, or a value is out of range.
     pub(crate) fn from_table(table: &toml::Table, settings: &[String]) -> Result<Self> {
+        let (preset, settings) = overrides::preset_of(table, settings)?;
+        let mut below =
+            preset.map(Preset::table).transpose().map_err(|error| PretrainError::config("preset", "", &error))?;
+        let table = match &mut below {
+            Some(below) => {
+                overrides::put_over(below, table);
+                below.remove("preset");
+                below
+            }
+            None => table,
+        };
         let with = |settings: &[String]| -> Result<toml::Table> {
             let mut table = table.clone();
             settings.iter().try_for_each(|setting| overrides::apply(&mut table, setting))?;
             Ok(table)
         };
-        let config: Self = with(settings)?.try_into().map_err(|error| {
+        let config: Self = with(&settings)?.try_into().map_err(|error| {
             // The setting that fails alone, since the message names no key.
             let fails = |setting: &&String| {
                 with(std::slice::from_ref(*setting)).is_ok_and(|table| table.try_into::<Self>().is_err())
@@ -188,6 +204,20 @@ mod tests {
         let config = Config::parse("", &[]).unwrap();
         let again = Config::parse(&config.to_toml().unwrap(), &[]).unwrap();
         assert_eq!(config, again);
+    }
+
+    #[test]
+    fn a_preset_is_below_the_file_and_the_file_below_settings() {
+        let text = "preset = \"paper\"\n[train]\nepochs = 1";
+        let config = Config::parse(text, &["sampler.batch_size=64".into()]).unwrap();
+        assert_eq!((config.train.epochs, config.sampler.batch_size, config.train.learning_rate), (1, 64, Some(2e-4)));
+        // The run's own file says it all.
+        assert_eq!(Config::parse(&config.to_toml().unwrap(), &[]).unwrap(), config);
+        let config = Config::parse("[cluster]\nk = 3", &["preset=paper".into()]).unwrap();
+        assert_eq!((config.cluster.kmeans.k, config.sampler.batch_size), (3, 4096));
+        let message = error("[data]\n", &["preset=papers"]);
+        assert!(message.starts_with("preset") && message.contains("papers"), "{message}");
+        assert!(error("preset = \"papers\"", &[]).contains("line 1"));
     }
 
     #[test]

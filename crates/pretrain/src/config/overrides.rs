@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Preset};
 use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
@@ -36,6 +36,21 @@ pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     }
     inner.insert(key.to_owned(), parse_value(value.trim()));
     Ok(())
+}
+
+/// The preset that the last setting `preset=NAME` names, else the table; and the settings without such.
+pub(super) fn preset_of(table: &Table, settings: &[String]) -> Result<(Option<Preset>, Vec<String>)> {
+    let of_preset = |setting: &String| {
+        setting.split_once('=').filter(|(key, _)| key.trim() == "preset").map(|of| of.1.trim().to_owned())
+    };
+    let (given, others): (Vec<String>, Vec<String>) =
+        settings.iter().cloned().partition(|setting| of_preset(setting).is_some());
+    let value = match given.last().and_then(of_preset) {
+        Some(name) => Some(parse_value(&name)),
+        None => table.get("preset").cloned(),
+    };
+    let preset = value.map(Value::try_into).transpose().map_err(|error| PretrainError::config("preset", "", &error))?;
+    Ok((preset, others))
 }
 
 /// Puts the keys of `sections` over those of the same sections in `table`, and the sections that it lacks into it.

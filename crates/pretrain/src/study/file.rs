@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use crate::config::{
-    ClusterConfig, ClusterOf, Config, DataConfig, EmbedderConfig, EvalConfig, SamplerConfig, StudentConfig, TrainConfig,
+    ClusterConfig, ClusterOf, Config, DataConfig, EmbedderConfig, EvalConfig, Preset, SamplerConfig, StudentConfig,
+    TrainConfig,
 };
 use crate::error::{PretrainError, Result};
 
@@ -166,6 +167,8 @@ impl<'de> Deserialize<'de> for VariantConfig {
 #[serde(deny_unknown_fields, default)]
 struct StudyFile {
     study: StudyConfig,
+    #[serde(rename = "preset")]
+    _preset: Option<Preset>,
     #[serde(alias = "experiment")]
     experiments: Vec<ExperimentConfig>,
     #[serde(rename = "data")]

@@ -146,7 +146,10 @@ fn arms(proposal: &Proposal, most_false: f64) -> Vec<VariantConfig> {
     let alike = f64::from(proposal.alike.hardness.accuracy);
     let hardest = chosen.map_or(alike, accuracy);
     let near = |to: f64| {
-        let others = proposal.candidates.iter().filter(|&other| chosen != Some(other) && !(other.clusters == 10 && other.group.is_none()));
+        let others = proposal
+            .candidates
+            .iter()
+            .filter(|&other| chosen != Some(other) && !(other.clusters == 10 && other.group.is_none()));
         others.min_by(|a, b| (accuracy(a) - to).abs().total_cmp(&(accuracy(b) - to).abs()))
     };
     let hardest_of_all = proposal.candidates.iter().filter(|other| other.false_in_cluster > most_false);
@@ -162,10 +165,8 @@ fn arms(proposal: &Proposal, most_false: f64) -> Vec<VariantConfig> {
 
 /// The arm of a candidate.
 fn arm(candidate: &Candidate, of: ClusterOf, margin: Option<f64>) -> VariantConfig {
-    let mut keys = vec![
-        ("cluster", "of", of.name().into()),
-        ("cluster", "k", Value::Integer(candidate.clusters as i64)),
-    ];
+    let mut keys =
+        vec![("cluster", "of", of.name().into()), ("cluster", "k", Value::Integer(candidate.clusters as i64))];
     let mut name = format!("{} clusters", candidate.clusters);
     if let Some(group) = candidate.group {
         name = format!("groups of {group} from {}", candidate.clusters);
@@ -174,7 +175,10 @@ fn arm(candidate: &Candidate, of: ClusterOf, margin: Option<f64>) -> VariantConf
     if let Some(margin) = margin {
         name += &format!(", guide at {:.2}", 1.0 - margin);
         let margin = (margin * 100.0).round() / 100.0;
-        let guide = Table::from_iter([("margin".to_owned(), Value::Float(margin)), ("relative".to_owned(), Value::Boolean(true))]);
+        let guide = Table::from_iter([
+            ("margin".to_owned(), Value::Float(margin)),
+            ("relative".to_owned(), Value::Boolean(true)),
+        ]);
         keys.push(("loss", "guide", Value::Table(guide)));
     }
     VariantConfig::Table(VariantTable { name, grid: BTreeMap::new(), sections: sections(&keys) })
@@ -205,7 +209,10 @@ fn extent(time: f64, arms: usize, steps: u64, cost: Cost) -> Extent {
 fn notes(proposal: &Proposal, extent: Extent, steps: u64, arms: usize) -> String {
     let mut notes = String::new();
     if extent.steps < steps {
-        notes += &format!("# The time does not suffice for {} steps each: which batches are best may change with more.\n", count(steps as usize));
+        notes += &format!(
+            "# The time does not suffice for {} steps each: which batches are best may change with more.\n",
+            count(steps as usize)
+        );
     }
     if extent.arms < arms {
         notes += &format!("# With more time {} arms are worth trying.\n", arms);
@@ -214,7 +221,10 @@ fn notes(proposal: &Proposal, extent: Extent, steps: u64, arms: usize) -> String
         notes += "# Plans call no batches promising: all draw too few pairs, or have too many negatives that may be false.\n";
     }
     let found = 100.0 * proposal.alike.hardness.accuracy;
-    notes + &format!("# The clustering embedder finds a pair's own passage nearest in {found:.0}% of cases among pairs alike.\n")
+    notes
+        + &format!(
+            "# The clustering embedder finds a pair's own passage nearest in {found:.0}% of cases among pairs alike.\n"
+        )
 }
 
 /// The file of a study of `config` with these arms.
@@ -224,7 +234,8 @@ fn study(config: &Config, arms: Vec<VariantConfig>, extent: Extent, steps: u64) 
     if extent.steps < steps {
         base.train.steps = Some(extent.steps);
     }
-    let (mut whole, default) = (Table::try_from(&base).map_err(text)?, Table::try_from(Config::default()).map_err(text)?);
+    let (mut whole, default) =
+        (Table::try_from(&base).map_err(text)?, Table::try_from(Config::default()).map_err(text)?);
     whole.remove("run");
     for (section, keys) in &mut whole {
         if let (Value::Table(keys), Some(Value::Table(default))) = (keys, default.get(section)) {

@@ -99,12 +99,12 @@ impl<'a> Jobs<'a> {
             of: left.len(),
             jobs: self.jobs.min(left.len()),
         };
-        // The first embeds for all; with several at once each would.
+        // The first embeds for all, with the cores of all: at once each would.
         let (first, rest) = left.split_at(1);
-        self.work(&Mutex::new(first.to_vec()), &progress, &stop);
-        let mut rest = rest.to_vec();
-        rest.reverse();
-        let queue = Mutex::new(rest);
+        let alone =
+            Jobs { jobs: 1, threads: self.jobs * self.threads, memory: self.jobs as f64 * self.memory, ..*self };
+        alone.work(&Mutex::new(first.to_vec()), &progress, &stop);
+        let queue = Mutex::new(rest.iter().rev().copied().collect());
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 scope.spawn(|| self.work(&queue, &progress, &stop));
