@@ -233,6 +233,16 @@ pub enum EvalError {
         /// The setting.
         key: &'static str,
     },
+    /// A number that a statistic cannot be asked for.
+    #[error("{key} is {value}, expected {expected}")]
+    OutOfRange {
+        /// What the number is.
+        key: &'static str,
+        /// The number.
+        value: f64,
+        /// What would be accepted.
+        expected: &'static str,
+    },
     /// A confidence level outside (0, 1).
     #[error("confidence level {level} is not between 0 and 1")]
     Level {

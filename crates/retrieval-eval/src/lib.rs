@@ -45,7 +45,7 @@ pub use search::DeviceSearcher;
 pub use search::{ClusteredSearcher, ExactSearcher, Hit, Searcher};
 pub use statistics::{
     Bootstrap, BootstrapConfig, Comparison, CrossedTTest, Interval, Outcomes, Paired, RandomisationConfig,
-    RandomisationTest, SeedValues, TTest, holm,
+    RandomisationTest, SeedValues, TTest, VarianceComponents, holm,
 };
 pub use summary::Summary;
 pub use table::{CorrectedComparison, RunRow, RunTable, TableFormat};

@@ -1,16 +1,37 @@
-//! t-tests, Holm's correction and effect sizes: values of SciPy and statsmodels
+//! t-tests, Holm's correction, effect sizes, components of variance and power: values of SciPy and statsmodels
 //! (`tools/golden/retrieval_eval_statistics.py`), and what holds for all values.
 
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use retrieval_eval::{Outcomes, Paired, TTest, holm};
+use retrieval_eval::{Outcomes, Paired, SeedValues, TTest, VarianceComponents, holm};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Golden {
     pairs: Vec<Pair>,
     families: Vec<Family>,
+    tables: Vec<Table>,
+    designs: Vec<Design>,
+}
+
+/// Differences by seed, and what is known of them.
+#[derive(Deserialize)]
+struct Table {
+    rows: Vec<Vec<f64>>,
+    mean_squares: VarianceComponents,
+    reml: Option<VarianceComponents>,
+}
+
+#[derive(Deserialize)]
+struct Design {
+    components: VarianceComponents,
+    difference: f64,
+    queries: usize,
+    seeds: usize,
+    alpha: f64,
+    integrated: f64,
+    simulated: f64,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +77,47 @@ fn corrected_p_values_are_those_of_statsmodels() {
     for family in golden().families {
         for (ours, theirs) in holm(&family.raw).unwrap().into_iter().zip(family.holm) {
             close(ours, theirs, 1e-15);
+        }
+    }
+}
+
+#[test]
+fn components_are_those_of_statsmodels() {
+    for Table { rows, mean_squares, reml } in golden().tables {
+        let (queries, seeds) = (rows[0].len() as f64, rows.len() as f64);
+        let ours = VarianceComponents::new(&SeedValues::new(&rows).unwrap()).unwrap();
+        let estimate = |square: f64, others: f64| ((square - mean_squares.residual) / others).max(0.0);
+        // The rounding of a least-squares fit.
+        close(ours.residual, mean_squares.residual, 1e-9);
+        close(ours.query, estimate(mean_squares.query, seeds), 1e-9);
+        close(ours.seed, estimate(mean_squares.seed, queries), 1e-9);
+        if let Some(reml) = reml {
+            // Where its optimiser stops.
+            close(ours.query, reml.query, 1e-3);
+            close(ours.seed, reml.seed, 1e-3);
+            close(ours.residual, reml.residual, 1e-3);
+        }
+    }
+}
+
+#[test]
+fn power_is_what_simulated_experiments_have() {
+    for Design { components, difference, queries, seeds, alpha, integrated, simulated } in golden().designs {
+        let ours = components.power(difference, queries, seeds, alpha).unwrap();
+        assert!((ours - integrated).abs() < 1e-3, "{ours}, by quadrature {integrated}");
+        // Four standard deviations of a share of 40,000 experiments.
+        assert!((ours - simulated).abs() < 0.01, "{ours}, of simulations {simulated}");
+        assert_eq!(components.power(-difference, queries, seeds, alpha).unwrap(), ours);
+    }
+}
+
+#[test]
+fn the_fewest_seeds_that_are_enough_are_found() {
+    for Design { components, difference, queries, alpha, .. } in golden().designs {
+        let power = |seeds| components.power(difference, queries, seeds, alpha).unwrap();
+        match components.seeds_for(difference, queries, 0.8, alpha).unwrap() {
+            Some(seeds) => assert!(power(seeds) >= 0.8 && (2..seeds).all(|fewer| power(fewer) < 0.8)),
+            None => assert!([2, 10, 100, 1000].into_iter().all(|seeds| power(seeds) < 0.8)),
         }
     }
 }
@@ -109,5 +171,23 @@ proptest! {
         if let (Some(near), Some(far)) = (test(&treatment), test(&moved)) {
             prop_assert!(far.p_value <= near.p_value * (1.0 + 1e-9));
         }
+    }
+
+    #[test]
+    fn power_grows_with_the_difference(
+        [query, seed, residual] in [0.0..1.0_f64, 0.0..1.0, 0.001..1.0],
+        (queries, seeds) in (2_usize..200, 2_usize..9),
+        alpha in 0.001..0.5_f64,
+        differences in prop::collection::vec(0.0..4.0_f64, 2..6),
+    ) {
+        let components = VarianceComponents { query, seed, residual };
+        let mut differences = differences;
+        differences.sort_by(f64::total_cmp);
+        let powers: Vec<f64> =
+            differences.iter().map(|&by| components.power(by, queries, seeds, alpha).unwrap()).collect();
+        prop_assert!(powers.iter().all(|power| (0.0..=1.0).contains(power)));
+        prop_assert!(powers.is_sorted_by(|one, other| *one <= other + 1e-9), "{powers:?}");
+        let (one, more) = (components.standard_error(queries, seeds).unwrap(), components.standard_error(2 * queries, 2 * seeds).unwrap());
+        prop_assert!(more < one);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod comparison;
+mod components;
 mod crossed;
 mod effect;
 mod holm;
@@ -13,6 +14,7 @@ mod t_test;
 
 pub use bootstrap::{Bootstrap, BootstrapConfig, Interval};
 pub use comparison::Comparison;
+pub use components::VarianceComponents;
 pub use crossed::CrossedTTest;
 pub use holm::holm;
 pub use outcomes::Outcomes;

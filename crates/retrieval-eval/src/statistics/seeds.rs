@@ -107,7 +107,8 @@ impl SeedValues {
         self.values.iter().fold(0.0, |largest, value| value.abs().max(largest))
     }
 
-    fn rows(&self) -> impl Iterator<Item = &[f64]> {
+    /// The values of each query, one a seed.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.values.chunks_exact(self.seeds)
     }
 
