@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::OtherData;
 use crate::data::DataError;
 use crate::difference::Difference;
 use crate::holder::RunHolder;
@@ -102,6 +103,14 @@ pub enum PretrainError {
         /// The source's name.
         name: String,
         /// What is wrong with them.
+        source: Box<PretrainError>,
+    },
+    /// Other data cannot be judged on.
+    #[error("eval.others `{name}`")]
+    Other {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
         source: Box<PretrainError>,
     },
     /// Some pairs are to be drawn oftener than others by batches that cannot do it.
@@ -602,6 +611,10 @@ pub enum PretrainError {
 impl PretrainError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn of_other(self, other: &OtherData) -> Self {
+        Self::Other { name: other.name.clone(), source: Box::new(self) }
     }
 
     pub(crate) fn json(path: &Path, source: serde_json::Error) -> Self {

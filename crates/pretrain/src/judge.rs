@@ -1,20 +1,36 @@
 //! Rankings of test queries, judged as BEIR does.
 
-use ndarray::ArrayView2;
-use retrieval_eval::{EvalOptions, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits};
+use std::path::Path;
 
-use crate::data::{TestQuery, Texts};
-use crate::error::Result;
+use embed::{Embedder, Side};
+use ndarray::ArrayView2;
+use retrieval_eval::{EvalError, EvalOptions, Hit, IndexedQrels, Metric, Report, Searcher, evaluate_hits};
+
+use crate::data::{Beir, Dataset, TestQuery};
+use crate::error::{PretrainError, Result};
+use crate::rows::{as_array, embed_to_scratch};
+
+/// The test split of a BEIR folder.
+///
+/// # Errors
+/// A file cannot be read, or there are no queries.
+pub(crate) fn test_split(source: &Beir) -> Result<Dataset> {
+    let dataset = source.load_test()?;
+    match dataset.test.is_empty() {
+        true => Err(PretrainError::NoTestQueries { path: source.path.clone() }),
+        false => Ok(dataset),
+    }
+}
 
 /// Test queries, the corpus they are searched in, and how deep.
 ///
 /// Equal scores are ordered by id, descending, as trec_eval does; judged documents that the corpus lacks count among those to
 /// be found; every query counts, whatever was found for it.
 pub(crate) struct Judge<'a> {
+    /// The texts of the queries, and the whole corpus.
+    pub(crate) dataset: &'a Dataset,
     /// The queries with their judgements.
     pub(crate) queries: &'a [TestQuery],
-    /// The whole corpus.
-    pub(crate) passages: &'a Texts,
     /// Passages of a ranking that are judged, the query's own not counted.
     pub(crate) depth: usize,
     /// Whether a query never finds the passage of its own id.
@@ -23,12 +39,31 @@ pub(crate) struct Judge<'a> {
     pub(crate) relevance_level: i32,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// How many passages a search has to give for each query: the depth, and a place for the query's own passage.
     pub(crate) fn search_depth(&self) -> usize {
         let own = self.ignore_identical_ids && self.queries.iter().any(|query| query.own.is_some());
         // A depth beyond the corpus would only cost a searcher memory.
-        self.depth.saturating_add(own.into()).min(self.passages.len())
+        self.depth.saturating_add(own.into()).min(self.dataset.passages.len())
+    }
+
+    /// The report on what `embedder` finds, whose vectors lie in files of `scratch` without a name.
+    pub(crate) fn embed_and_search<M: Metric>(
+        &self,
+        embedder: &dyn Embedder,
+        searcher: impl for<'v> FnOnce(ArrayView2<'v, f32>) -> Result<Box<dyn Searcher + 'v>, EvalError>,
+        measures: &[M],
+        scratch: &Path,
+    ) -> Result<Report<u32>> {
+        let passages = embed_to_scratch(embedder, &self.dataset.passage_texts(), Side::Passage, scratch)?;
+        let queries = embed_to_scratch(embedder, &self.query_texts(), Side::Query, scratch)?;
+        let searcher = searcher(as_array(&passages, scratch)?)?;
+        self.search(&*searcher, as_array(&queries, scratch)?, measures)
+    }
+
+    /// The texts of the queries.
+    pub(crate) fn query_texts(&self) -> Vec<&'a str> {
+        self.queries.iter().map(|query| self.dataset.queries.text(query.query)).collect()
     }
 
     /// The report on what a search of all passages finds, by the vectors of the queries.
@@ -49,7 +84,7 @@ impl Judge<'_> {
             }
             hits.truncate(self.depth);
         }
-        let ids: Vec<&str> = self.passages.iter().map(|passage| passage.id).collect();
+        let ids: Vec<&str> = self.dataset.passages.iter().map(|passage| passage.id).collect();
         let qrels = IndexedQrels::new(self.queries.iter().map(|query| query.relevant.clone()))?
             .with_absent(self.queries.iter().map(|query| query.missing.clone()))?
             .with_document_ids(&ids)?;
@@ -65,16 +100,17 @@ mod tests {
 
     use super::*;
 
-    fn passages() -> Texts {
-        ["a", "b", "c", "d"].map(|id| (id, format!("text {id}"))).into_iter().collect()
+    fn dataset() -> Dataset {
+        let passages = ["a", "b", "c", "d"].map(|id| (id, format!("text {id}")));
+        Dataset { passages: passages.into_iter().collect(), ..Dataset::default() }
     }
 
     fn query(own: Option<u32>, relevant: &[(u32, i32)], missing: &[i32]) -> TestQuery {
         TestQuery { query: 0, relevant: relevant.to_vec(), missing: missing.to_vec(), own }
     }
 
-    fn judge<'a>(queries: &'a [TestQuery], passages: &'a Texts, depth: usize) -> Judge<'a> {
-        Judge { queries, passages, depth, ignore_identical_ids: true, relevance_level: 1 }
+    fn judge<'a>(queries: &'a [TestQuery], dataset: &'a Dataset, depth: usize) -> Judge<'a> {
+        Judge { dataset, queries, depth, ignore_identical_ids: true, relevance_level: 1 }
     }
 
     /// The value of one measure for one query, whose vector is that of passage a; b is next, then c, then d.
@@ -86,8 +122,8 @@ mod tests {
 
     #[test]
     fn a_query_never_finds_its_own_passage_and_still_gets_the_whole_depth() {
-        let (passages, queries) = (passages(), [query(Some(0), &[(1, 1), (2, 1)], &[])]);
-        let mut judge = judge(&queries, &passages, 2);
+        let (dataset, queries) = (dataset(), [query(Some(0), &[(1, 1), (2, 1)], &[])]);
+        let mut judge = judge(&queries, &dataset, 2);
         assert_eq!((judge.search_depth(), value(&judge, Measure::recall(2))), (3, 1.0));
         judge.ignore_identical_ids = false;
         assert_eq!((judge.search_depth(), value(&judge, Measure::recall(2))), (2, 0.5));
@@ -95,28 +131,28 @@ mod tests {
 
     #[test]
     fn missing_passages_count_among_those_to_be_found() {
-        let (passages, queries) = (passages(), [query(None, &[(0, 1)], &[1, 2])]);
-        let judge = judge(&queries, &passages, 3);
+        let (dataset, queries) = (dataset(), [query(None, &[(0, 1)], &[1, 2])]);
+        let judge = judge(&queries, &dataset, 3);
         assert_eq!(value(&judge, Measure::recall(3)), 1.0 / 3.0);
         let ideal = 2.0 + 1.0 / 3f64.log2() + 0.5;
         assert!((value(&judge, Measure::ndcg(10)) - 1.0 / ideal).abs() < 1e-12);
         let queries = [query(None, &[], &[1])];
-        assert_eq!(value(&self::judge(&queries, &passages, 3), Measure::ndcg(10)), 0.0);
+        assert_eq!(value(&self::judge(&queries, &dataset, 3), Measure::ndcg(10)), 0.0);
     }
 
     #[test]
     fn ties_are_broken_by_id_as_trec_eval_does() {
-        let (passages, queries) = (passages(), [query(None, &[(1, 1)], &[])]);
+        let (dataset, queries) = (dataset(), [query(None, &[(1, 1)], &[])]);
         let hits = vec![vec![Hit { index: 0, score: 0.5 }, Hit { index: 1, score: 0.5 }]];
-        let report = judge(&queries, &passages, 2).judge(hits, &[Measure::mrr(10)]).unwrap();
+        let report = judge(&queries, &dataset, 2).judge(hits, &[Measure::mrr(10)]).unwrap();
         assert_eq!(report.mean("MRR@10"), Some(1.0));
     }
 
     #[test]
     fn what_is_below_the_depth_is_not_judged_and_a_depth_beyond_the_corpus_is_the_corpus() {
-        let (passages, queries) = (passages(), [query(None, &[(3, 1)], &[])]);
-        assert_eq!(value(&judge(&queries, &passages, 3), Measure::recall(100)), 0.0);
-        let deep = judge(&queries, &passages, usize::MAX);
+        let (dataset, queries) = (dataset(), [query(None, &[(3, 1)], &[])]);
+        assert_eq!(value(&judge(&queries, &dataset, 3), Measure::recall(100)), 0.0);
+        let deep = judge(&queries, &dataset, usize::MAX);
         assert_eq!((deep.search_depth(), value(&deep, Measure::recall(100))), (4, 1.0));
     }
 }

@@ -61,9 +61,9 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Draw,
-    EmbedderConfig, EmbedderKind, EvalConfig, Keep, MlmConfig, NamedSource, PoolingKind, Preset, RateDecay, RunConfig,
-    SamplerConfig, SamplerKind, SamplerOverrides, SourceTable, SplitBy, StudentConfig, StudentKind, TrainConfig,
-    UniqueKey,
+    EmbedderConfig, EmbedderKind, EvalConfig, Keep, MlmConfig, NamedSource, OtherData, PoolingKind, Preset, RateDecay,
+    RunConfig, SamplerConfig, SamplerKind, SamplerOverrides, SourceTable, SplitBy, StudentConfig, StudentKind,
+    TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};
 pub use difference::Difference;
@@ -72,7 +72,7 @@ pub use holder::RunHolder;
 pub use parts::{Configured, ConfiguredEncoder, Parts, Strata, TrainableEncoder};
 pub use pipeline::{
     ArmKeys, Candidate, ClusterSummary, Comparison, Found, FoundMargin, Gain, Hardness, Index, MineConfig, Mined,
-    Pipeline, PlanInspection, Proposal, ProposalConfig, ProposedMargin, Row, Scores, SourceQueries,
+    OtherComparison, Pipeline, PlanInspection, Proposal, ProposalConfig, ProposedMargin, Row, Scores, SourceQueries,
 };
 pub use plan_file::PlanFile;
 pub use run_folder::{Member, RunFolder, Stage, StageRecord};

@@ -160,7 +160,7 @@ impl Config {
     }
 
     fn arm_of_table(&self, arm: &ArmTable) -> Result<Arm> {
-        let name = folder_name(&arm.name)?;
+        let name = folder_name(&arm.name).ok_or_else(|| PretrainError::ArmName { arm: arm.name.clone() })?;
         if let Some(seed) = arm.train.get("seed") {
             return Err(PretrainError::OutOfRange {
                 key: "train.seed",
@@ -214,15 +214,13 @@ impl Config {
     }
 }
 
-/// The name with `-` for spaces, which is a folder's on every system.
-fn folder_name(name: &str) -> Result<String> {
+/// The name with `-` for spaces, which is a folder's on every system, if it can be one.
+pub(super) fn folder_name(name: &str) -> Option<String> {
     let good = |c: char| c.is_ascii_alphanumeric() || " -_.,=".contains(c);
     let edges =
         name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
-    match edges && name.chars().all(good) && name.len() <= 64 {
-        true => Ok(name.to_ascii_lowercase().replace(' ', "-")),
-        false => Err(PretrainError::ArmName { arm: name.to_owned() }),
-    }
+    let is_name = edges && name.chars().all(good) && name.len() <= 64;
+    is_name.then(|| name.to_ascii_lowercase().replace(' ', "-"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod cluster;
 mod data;
 mod joined;
 mod masked;
+mod others;
 mod overrides;
 mod preset;
 mod sampler;
@@ -21,6 +22,7 @@ pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use data::{DataConfig, DataFormat, NamedSource, SourceTable, SplitBy};
 pub use masked::MlmConfig;
+pub use others::OtherData;
 pub use preset::Preset;
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
@@ -252,6 +254,17 @@ mod tests {
             ("data.validation_split=dev", "data.validation_split"),
             ("eval.measures=[]", "eval.measures"),
             ("eval.measures=[\"nDCG@ten\"]", "eval.measures"),
+            ("eval.others=[{name=\"a/b\",path=\"x\"}]", "eval.others.name = a/b: expected a file's name"),
+            ("eval.others=[{name=\"\",path=\"x\"}]", "eval.others.name"),
+            (
+                "eval.others=[{name=\"a\",path=\"x\"},{name=\"A\",path=\"y\"}]",
+                "eval.others.name = A: expected each name once",
+            ),
+            ("eval.others=[{name=\"a\",path=\"\"}]", "eval.others.path"),
+            ("eval.others=[{name=\"a\",path=\"x\",split=\"\"}]", "eval.others.split"),
+            ("eval.others=[{name=\"a\",path=\"x\",max_query_tokens=1}]", "eval.others.max_query_tokens"),
+            ("eval.others=[{name=\"a\",path=\"x\",max_passage_tokens=1048577}]", "eval.others.max_passage_tokens"),
+            ("eval.others=[{name=\"a\",path=\"x\",depth=3}]", "depth"),
             ("run.arms=[\"none\",\"none\"]", "two arms"),
             ("sampler.kind=topic-aware", "sampler.group"),
             ("sampler.weights=equal", "sampler.weights"),

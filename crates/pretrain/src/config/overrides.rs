@@ -29,7 +29,9 @@ pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let inner = tables.split('.').try_fold(table, |table, name| {
         table.entry(name).or_insert_with(|| Value::Table(Table::new())).as_table_mut().ok_or_else(malformed)
     })?;
-    for (table, plural, singular) in [("run", "arms", "arm"), ("data", "sources", "source")] {
+    for (table, plural, singular) in
+        [("run", "arms", "arm"), ("data", "sources", "source"), ("eval", "others", "other")]
+    {
         if (tables, key) == (table, plural) {
             inner.remove(singular);
         }

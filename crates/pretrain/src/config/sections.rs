@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use embed::{Family, InferencePrecision, Precision};
 use serde::{Deserialize, Serialize};
 
-use super::{ArmConfig, MlmConfig};
+use super::{ArmConfig, MlmConfig, OtherData};
 
 /// The pretrained embedder whose vectors are clustered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -321,6 +321,9 @@ pub struct EvalConfig {
     pub baselines: bool,
     /// Resamples of the paired bootstrap.
     pub resamples: usize,
+    /// Other data on whose test splits all of them are judged too.
+    #[serde(alias = "other", skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherData>,
 }
 
 impl Default for EvalConfig {
@@ -333,6 +336,7 @@ impl Default for EvalConfig {
             max_passage_tokens: 128,
             baselines: true,
             resamples: 10_000,
+            others: Vec::new(),
         }
     }
 }

@@ -10,8 +10,8 @@ use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::{Leftovers, SamplerError, Weights};
 
 use super::{
-    Config, DataConfig, DataFormat, EmbedderKind, Keep, MlmConfig, NamedSource, RateDecay, SamplerKind, StudentKind,
-    overrides,
+    Config, DataConfig, DataFormat, EmbedderKind, Keep, MlmConfig, NamedSource, OtherData, RateDecay, SamplerKind,
+    StudentKind, arm::folder_name, overrides,
 };
 use crate::error::{PretrainError, Result};
 use crate::models;
@@ -325,8 +325,24 @@ impl Config {
         bootstrap.validate().map_err(|error| self.refused("eval.resamples", error))?;
         require(eval.resamples <= 10_000_000, "eval.resamples", eval.resamples, "1 to 10000000")?;
         tokens("eval.max_query_tokens", eval.max_query_tokens)?;
-        tokens("eval.max_passage_tokens", eval.max_passage_tokens)
+        tokens("eval.max_passage_tokens", eval.max_passage_tokens)?;
+        validate_others(&eval.others)
     }
+}
+
+fn validate_others(others: &[OtherData]) -> Result<()> {
+    let expected = "a file's name: letters, digits, spaces and any of -_.,= within, at most 64 in all";
+    for (at, OtherData { name, path, split, max_query_tokens, max_passage_tokens }) in others.iter().enumerate() {
+        let in_files = folder_name(name);
+        require(in_files.is_some(), "eval.others.name", name, expected)?;
+        let repeated = others[..at].iter().any(|before| folder_name(&before.name) == in_files);
+        require(!repeated, "eval.others.name", name, "each name once")?;
+        require(!path.as_os_str().is_empty(), "eval.others.path", "\"\"", "a folder")?;
+        require(!split.is_empty(), "eval.others.split", "\"\"", "a split's name")?;
+        tokens("eval.others.max_query_tokens", max_query_tokens.unwrap_or(MOST_TOKENS))?;
+        tokens("eval.others.max_passage_tokens", max_passage_tokens.unwrap_or(MOST_TOKENS))?;
+    }
+    Ok(())
 }
 
 /// Keys that a format does not read: of `columns`, `triples` and `sample` which are given.

@@ -150,6 +150,11 @@ impl Beir {
         self.load_splits(false)
     }
 
+    /// The files that the test split is read from.
+    pub(crate) fn test_files(&self) -> [PathBuf; 3] {
+        [self.path.join("corpus.jsonl"), self.path.join("queries.jsonl"), self.qrels(&self.test_split)]
+    }
+
     fn load_splits(&self, train: bool) -> Result<Dataset, DataError> {
         let (share, validation_split) = self.validation.of(&self.test_split)?;
         let mut builder = Builder::default();

@@ -95,6 +95,11 @@ impl Topics {
 }
 
 impl Dataset {
+    /// The text of every passage.
+    pub(crate) fn passage_texts(&self) -> Vec<&str> {
+        self.passages.iter().map(|passage| passage.text).collect()
+    }
+
     /// For each query its training passages, trained on or not, which are no negatives of it.
     pub fn positives(&self) -> Positives {
         Positives::new(self.queries.len(), self.train.iter().chain(&self.known).copied())

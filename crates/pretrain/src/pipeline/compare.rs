@@ -6,7 +6,9 @@ use retrieval_eval::{Bootstrap, BootstrapConfig, CrossedTTest, EvalError, SeedVa
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use crate::config::Arm;
+use super::evaluate::Scores;
+use super::others::System;
+use crate::config::{Arm, OtherData};
 use crate::data::Sources;
 use crate::difference::Difference;
 use crate::error::Result;
@@ -30,6 +32,22 @@ pub struct Comparison {
     /// The sources of the data, where it has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceQueries>,
+    /// What they reached on other data (`eval.others`), where there is any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherComparison>,
+}
+
+/// What every system reached on other data than the run's, arms first: zero-shot transfer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OtherComparison {
+    /// The data's name.
+    pub name: String,
+    /// The test queries behind every mean.
+    pub queries: usize,
+    /// The measures, by name; gains are of the first.
+    pub measures: Vec<String>,
+    /// One row a system; gains are over the unclustered arm, their p-values corrected for the number of arms on this data.
+    pub rows: Vec<Row>,
 }
 
 /// A source of several, and how many test queries are of it.
@@ -88,33 +106,59 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// # Errors
     /// An arm was not evaluated yet.
     pub fn compare(&self) -> Result<Comparison> {
-        let trained = !self.dataset.train.is_empty();
-        let arms = if trained { self.run.arms() } else { &[] };
-        let unclustered = arms.iter().find(|arm| arm.is_unclustered());
-        let baseline = unclustered.map(|arm| self.arm_values(arm, 0)).transpose()?;
-        let mut rows = Vec::new();
-        for arm in arms {
-            let against = baseline.as_ref().filter(|_| unclustered != Some(arm));
-            rows.push(self.arm_row(arm, against)?);
-        }
-        correct(&mut rows)?;
-        let baselines = if self.config.eval.baselines { self.baselines() } else { Vec::new() };
-        for system in baselines {
-            let scores = self.baseline_scores(system)?;
-            let by_source = self.by_source(&scores.per_query[0]);
-            let system = system.title().to_owned();
-            rows.push(Row { system, means: scores.means, deviations: None, gain: None, by_source });
-        }
+        let arms = self.trained_arms().iter().map(|arm| self.arm_keys(arm));
         let comparison = Comparison {
             measures: self.config.eval.measures.clone(),
             queries: self.dataset.test.len(),
             seeds: self.config.seeds(),
-            rows,
-            arms: arms.iter().map(|arm| self.arm_keys(arm)).filter(|arm| !arm.keys.is_empty()).collect(),
+            rows: self.rows(None)?,
+            arms: arms.filter(|arm| !arm.keys.is_empty()).collect(),
             sources: self.source_queries(),
+            others: self.config.eval.others.iter().map(|other| self.compare_on(other)).collect::<Result<_>>()?,
         };
         write_json(&self.run.file("compare.json"), &comparison)?;
         Ok(comparison)
+    }
+
+    fn compare_on(&self, other: &OtherData) -> Result<OtherComparison> {
+        let queries = match self.judged().first() {
+            Some(&system) => self.other_scores(system, other)?.per_query[0].len(),
+            None => 0,
+        };
+        let (name, measures) = (other.name.clone(), self.config.eval.measures.clone());
+        Ok(OtherComparison { name, queries, measures, rows: self.rows(Some(other))? })
+    }
+
+    fn trained_arms(&self) -> &[Arm] {
+        if self.dataset.train.is_empty() { &[] } else { self.run.arms() }
+    }
+
+    /// The rows of arms and baselines, on the run's data or on other.
+    fn rows(&self, on: Option<&OtherData>) -> Result<Vec<Row>> {
+        let arms = self.trained_arms();
+        let unclustered = arms.iter().find(|arm| arm.is_unclustered());
+        let baseline = unclustered.map(|arm| self.arm_values(arm, 0, on)).transpose()?;
+        let mut rows = Vec::new();
+        for arm in arms {
+            let against = baseline.as_ref().filter(|_| unclustered != Some(arm));
+            rows.push(self.arm_row(arm, against, on)?);
+        }
+        correct(&mut rows)?;
+        for baseline in self.judged_baselines() {
+            let scores = self.scores_on(System::Baseline(baseline), on)?;
+            let by_source = self.by_source(&scores.per_query[0], on);
+            let system = baseline.title().to_owned();
+            rows.push(Row { system, means: scores.means, deviations: None, gain: None, by_source });
+        }
+        Ok(rows)
+    }
+
+    fn scores_on(&self, system: System<'_>, on: Option<&OtherData>) -> Result<Scores> {
+        match (on, system) {
+            (Some(other), system) => self.other_scores(system, other),
+            (None, System::Student(member)) => self.scores(member),
+            (None, System::Baseline(baseline)) => self.baseline_scores(baseline),
+        }
     }
 
     fn source_queries(&self) -> Vec<SourceQueries> {
@@ -125,9 +169,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         named.map(|(name, queries)| SourceQueries { source: name.clone(), queries }).collect()
     }
 
-    /// The means over the queries of each source of values of all test queries.
-    fn by_source(&self, values: &[f64]) -> Vec<Option<f64>> {
-        let Some(Sources { names, of_test, .. }) = &self.dataset.sources else { return Vec::new() };
+    /// The means over the queries of each source of values of all test queries; other data has no sources.
+    fn by_source(&self, values: &[f64], on: Option<&OtherData>) -> Vec<Option<f64>> {
+        let (Some(Sources { names, of_test, .. }), None) = (&self.dataset.sources, on) else { return Vec::new() };
         let mean = |source: usize| {
             let of_source =
                 values.iter().zip(of_test).filter(|&(_, &of)| of as usize == source).map(|(value, _)| value);
@@ -143,23 +187,25 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     /// One measure of every test query, with every seed.
-    fn arm_values(&self, arm: &Arm, measure: usize) -> Result<SeedValues> {
-        let scores = self.config.seeds().into_iter().map(|seed| self.scores(Member { arm, seed }));
+    fn arm_values(&self, arm: &Arm, measure: usize, on: Option<&OtherData>) -> Result<SeedValues> {
+        let scores_of = |seed| self.scores_on(System::Student(Member { arm, seed }), on);
+        let scores = self.config.seeds().into_iter().map(scores_of);
         let rows: Vec<Vec<f64>> =
             scores.map(|scores| Ok(scores?.per_query.swap_remove(measure))).collect::<Result<_>>()?;
         Ok(SeedValues::new(&rows)?)
     }
 
-    fn arm_row(&self, arm: &Arm, against: Option<&SeedValues>) -> Result<Row> {
+    fn arm_row(&self, arm: &Arm, against: Option<&SeedValues>, on: Option<&OtherData>) -> Result<Row> {
         let measures = 0..self.config.eval.measures.len();
-        let values: Vec<SeedValues> = measures.map(|measure| self.arm_values(arm, measure)).collect::<Result<_>>()?;
+        let values: Vec<SeedValues> =
+            measures.map(|measure| self.arm_values(arm, measure, on)).collect::<Result<_>>()?;
         let bootstrap = BootstrapConfig::default().with_resamples(self.config.eval.resamples).build()?;
         Ok(Row {
             system: arm.title.clone(),
             means: values.iter().map(SeedValues::mean).collect(),
             deviations: values.iter().map(SeedValues::seed_deviation).collect(),
             gain: against.map(|baseline| Gain::new(&bootstrap, baseline, &values[0])).transpose()?.flatten(),
-            by_source: self.by_source(&values[0].query_means()),
+            by_source: self.by_source(&values[0].query_means(), on),
         })
     }
 }
@@ -190,33 +236,41 @@ fn correct(rows: &mut [Row]) -> Result<()> {
 
 impl std::fmt::Display for Comparison {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut table = Table::new();
-        table.load_preset(presets::ASCII_MARKDOWN);
-        let mut header = vec![String::new()];
-        header.extend(self.measures.iter().cloned());
-        header.extend([format!("gain in {} (95%)", self.measures[0]), "p (Holm)".to_owned()]);
-        table.set_header(header);
-        for row in &self.rows {
-            let mut cells = vec![row.system.clone()];
-            cells.extend((0..self.measures.len()).map(|measure| row.cell(measure)));
-            cells.push(row.gain.map_or_else(String::new, |gain| gain.to_string()));
-            cells.push(row.gain.and_then(|gain| gain.p_holm).map_or_else(String::new, probability));
-            table.add_row(cells);
-        }
-        for column in 1..=self.measures.len() + 2 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        write!(f, "{table}")?;
+        write!(f, "{}", table("", &self.measures, &self.rows))?;
         if !self.sources.is_empty() {
             write!(f, "\n\n{}", self.table_by_source())?;
+        }
+        for OtherComparison { name, queries, measures, rows } in &self.others {
+            write!(f, "\n\n{}", table(&format!("{name} ({queries} queries)"), measures, rows))?;
         }
         if !self.arms.is_empty() {
             writeln!(f)?;
         }
         self.arms.iter().try_for_each(|ArmKeys { arm, keys }| write!(f, "\n{arm}: {}", keys.join(", ")))
     }
+}
+
+/// What every row reached; `corner` says on what.
+fn table(corner: &str, measures: &[String], rows: &[Row]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    let mut header = vec![corner.to_owned()];
+    header.extend(measures.iter().cloned());
+    header.extend([format!("gain in {} (95%)", measures[0]), "p (Holm)".to_owned()]);
+    table.set_header(header);
+    for row in rows {
+        let mut cells = vec![row.system.clone()];
+        cells.extend((0..measures.len()).map(|measure| row.cell(measure)));
+        cells.push(row.gain.map_or_else(String::new, |gain| gain.to_string()));
+        cells.push(row.gain.and_then(|gain| gain.p_holm).map_or_else(String::new, probability));
+        table.add_row(cells);
+    }
+    for column in 1..=measures.len() + 2 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
 }
 
 impl Comparison {
@@ -280,6 +334,12 @@ mod tests {
             seeds: vec![0],
             arms: vec![ArmKeys { arm: "passage clusters".into(), keys: vec!["cluster.k = 3".into()] }],
             sources: vec![source("squad", 3), source("rome", 0)],
+            others: vec![OtherComparison {
+                name: "scifact".into(),
+                queries: 300,
+                measures: vec!["nDCG@10".into()],
+                rows: vec![Row { means: vec![0.125], by_source: Vec::new(), ..row("BM25", None) }],
+            }],
             rows: vec![
                 row("unclustered", None),
                 row(
@@ -290,6 +350,7 @@ mod tests {
         };
         let text = comparison.to_string();
         assert!(text.contains("unclustered") && text.contains("+2.00% (-1.00% to +5.00%) |    0.400"), "{text}");
+        assert!(text.contains("| scifact (300 queries) | nDCG@10 |") && text.contains("|  0.1250 |"), "{text}");
         assert!(text.contains("squad (3 queries)") && text.contains("|            0.2500 |"), "{text}");
     }
 

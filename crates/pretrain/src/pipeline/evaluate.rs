@@ -12,8 +12,8 @@ use super::Pipeline;
 use super::initial::Start;
 #[cfg(feature = "bm25")]
 use crate::bm25::Bm25;
-use crate::config::Config;
-use crate::data::TestQuery;
+use crate::config::{Config, EvalConfig};
+use crate::data::{Dataset, TestQuery};
 use crate::error::Result;
 use crate::files::{read_json, write_json};
 use crate::judge::Judge;
@@ -66,21 +66,26 @@ impl Baseline {
         }
     }
 
-    pub(super) fn file(self) -> &'static str {
+    /// The name in files.
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Untrained => "baselines/untrained.json",
+            Self::Untrained => "untrained",
             #[cfg(feature = "bm25")]
-            Self::Bm25 => "baselines/bm25.json",
-            Self::Embedder => "baselines/embedder.json",
+            Self::Bm25 => "bm25",
+            Self::Embedder => "embedder",
         }
+    }
+
+    pub(super) fn file(self) -> String {
+        format!("baselines/{}.json", self.name())
     }
 }
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
-    /// Judges every trained student, and the baselines where `eval.baselines` says so.
+    /// Judges every trained student, and the baselines where `eval.baselines` says so, on the run's data and on `eval.others`.
     ///
     /// # Errors
-    /// A model is missing, there are no test queries, or a vector is not finite.
+    /// A model or other data is missing, there are no test queries, or a vector is not finite.
     pub fn evaluate(&self) -> Result<()> {
         self.require_test()?;
         for member in self.trained_members() {
@@ -97,14 +102,14 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             let (dim, scores) = (NpyVectors::open(&folder.join("passages.npy"))?.dim(), self.scores(member)?);
             self.model_card(member, dim, Some(&scores)).write(&folder.join("model"))?;
         }
+        #[cfg(not(feature = "bm25"))]
         if self.config.eval.baselines {
-            #[cfg(not(feature = "bm25"))]
             tracing::warn!("BM25 is left out: it needs a build with --features bm25");
-            for baseline in self.baselines() {
-                self.evaluate_baseline(baseline)?;
-            }
         }
-        Ok(())
+        for baseline in self.judged_baselines() {
+            self.evaluate_baseline(baseline)?;
+        }
+        self.evaluate_others()
     }
 
     /// The arms and seeds that are trained; none where the data has no training pairs.
@@ -112,15 +117,18 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         if self.dataset.train.is_empty() { Vec::new() } else { self.run.members() }
     }
 
-    /// What the arms are judged against; a student needs training text for its vocabulary.
-    pub(super) fn baselines(&self) -> Vec<Baseline> {
+    /// What the arms are judged against, if anything; a student needs training text for its vocabulary.
+    pub(super) fn judged_baselines(&self) -> Vec<Baseline> {
+        if !self.config.eval.baselines {
+            return Vec::new();
+        }
         let student = &self.baseline_config().student;
         let untrained = !self.dataset.train.is_empty() || student.from.is_some() && student.mlm.is_none();
         Baseline::ALL.iter().copied().filter(|&baseline| untrained || baseline != Baseline::Untrained).collect()
     }
 
     fn evaluate_baseline(&self, baseline: Baseline) -> Result<()> {
-        let (path, stage) = (self.run.file(baseline.file()), self.baseline_stage(baseline)?);
+        let (path, stage) = (self.run.file(&baseline.file()), self.baseline_stage(baseline)?);
         // The corpus is a stage of its own, needed only where this is not done.
         let judged = match baseline {
             Baseline::Embedder if self.run.require(&stage).is_err() => Some(self.embedder_of_corpus()?),
@@ -129,18 +137,10 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.run.stage(&stage, || {
             let scores = match baseline {
                 Baseline::Untrained => {
-                    let embedder = self.untrained()?;
-                    let scratch = self.run.root();
-                    let passages = embed_to_scratch(&embedder, &self.passage_texts(), Side::Passage, scratch)?;
-                    self.score(&embedder, as_array(&passages, scratch)?, baseline.title())?
+                    self.score_all(&self.untrained(&self.config.eval)?, &self.dataset, baseline.title())?
                 }
                 #[cfg(feature = "bm25")]
-                Baseline::Bm25 => {
-                    let index = Bm25::new(&self.passage_texts())?;
-                    let judge = self.judge(&self.dataset.test);
-                    let found = index.search_all(&self.test_texts(), judge.search_depth())?;
-                    self.scores_of(baseline.title(), judge.judge(found, &self.measures()?)?)
-                }
+                Baseline::Bm25 => self.score_words(&self.dataset, baseline.title())?,
                 Baseline::Embedder => {
                     let (embedder, path) = judged.map_or_else(|| self.embedder_of_corpus(), Ok)?;
                     let passages = NpyVectors::open(&path)?;
@@ -160,32 +160,42 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The stored scores of a baseline.
     pub(super) fn baseline_scores(&self, baseline: Baseline) -> Result<Scores> {
         self.run.require(&self.baseline_stage(baseline)?)?;
-        read_json(&self.run.file(baseline.file()))
+        read_json(&self.run.file(&baseline.file()))
     }
 
     /// The trained student of a member, read from the folder that it was saved to.
     pub(super) fn trained(&self, member: Member<'_>) -> Result<Box<dyn Embedder>> {
+        self.trained_within(member, &self.config.eval)
+    }
+
+    /// The same with the limits of another section.
+    pub(super) fn trained_within(&self, member: Member<'_>, eval: &EvalConfig) -> Result<Box<dyn Embedder>> {
         self.run.require(&self.train_stage(member)?)?;
         let folder = self.run.member(member).join("model");
-        let eval = &self.config.eval;
         let options = FolderOptions::default().with_limits(eval.max_query_tokens, eval.max_passage_tokens);
         Ok(load_embedder::<B::InnerBackend>(&folder, &options, &self.device)?)
     }
 
-    fn untrained(&self) -> Result<NeuralEmbedder<B::InnerBackend, InnerEncoder<B, P>>> {
+    /// The student before its first step.
+    pub(super) fn untrained(&self, eval: &EvalConfig) -> Result<NeuralEmbedder<B::InnerBackend, InnerEncoder<B, P>>> {
         let mut start = None;
         let config = self.baseline_config();
         let start = Start::of_arm(&mut start, self, config)?;
         let encoder = self.initial_encoder(config, self.first_seed(), start)?;
-        self.embedder_of(encoder.valid(), start)
+        self.embedder_of(encoder.valid(), start, eval)
     }
 
     /// An encoder as evaluation asks it.
-    pub(super) fn embedder_of<E>(&self, encoder: E, start: &Start) -> Result<NeuralEmbedder<B::InnerBackend, E>>
+    pub(super) fn embedder_of<E>(
+        &self,
+        encoder: E,
+        start: &Start,
+        eval: &EvalConfig,
+    ) -> Result<NeuralEmbedder<B::InnerBackend, E>>
     where
         E: Encoder<B::InnerBackend>,
     {
-        let limits = TokenLimits::new(self.config.eval.max_query_tokens, self.config.eval.max_passage_tokens);
+        let limits = TokenLimits::new(eval.max_query_tokens, eval.max_passage_tokens);
         let embedder = NeuralEmbedder::new(encoder, start.tokenizer.clone(), limits, &self.device)?;
         Ok(embedder.with_prompts(start.prompts.clone()))
     }
@@ -200,13 +210,29 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         self.config.seeds()[0]
     }
 
-    fn test_texts(&self) -> Vec<&str> {
-        self.dataset.test.iter().map(|test| self.dataset.queries.text(test.query)).collect()
+    /// The scores on the test of `dataset`, of which nothing is embedded yet.
+    pub(super) fn score_all(&self, embedder: &dyn Embedder, dataset: &Dataset, system: &str) -> Result<Scores> {
+        let judge = self.judge(dataset, &dataset.test);
+        let (measures, scratch) = (self.measures()?, self.run.root());
+        let report =
+            judge.embed_and_search(embedder, |rows| self.parts.searcher(rows, &self.device), &measures, scratch)?;
+        Ok(self.scores_of(system, report))
     }
 
+    /// The scores of BM25 on the test of `dataset`.
+    #[cfg(feature = "bm25")]
+    pub(super) fn score_words(&self, dataset: &Dataset, system: &str) -> Result<Scores> {
+        let index = Bm25::new(&dataset.passage_texts())?;
+        let judge = self.judge(dataset, &dataset.test);
+        let found = index.search_all(&judge.query_texts(), judge.search_depth())?;
+        Ok(self.scores_of(system, judge.judge(found, &self.measures()?)?))
+    }
+
+    /// The scores on the run's test, by the vectors of all passages.
     fn score(&self, embedder: &dyn Embedder, passages: ArrayView2<'_, f32>, system: &str) -> Result<Scores> {
         let scratch = self.run.root();
-        let queries = embed_to_scratch(embedder, &self.test_texts(), Side::Query, scratch)?;
+        let texts = self.judge(&self.dataset, &self.dataset.test).query_texts();
+        let queries = embed_to_scratch(embedder, &texts, Side::Query, scratch)?;
         let queries = as_array(&queries, scratch)?;
         Ok(self.scores_of(system, self.search_and_judge(&self.dataset.test, queries, passages)?))
     }
@@ -219,15 +245,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         passages: ArrayView2<'_, f32>,
     ) -> Result<Report<u32>> {
         let searcher = self.parts.searcher(passages, &self.device)?;
-        self.judge(queries).search(&*searcher, vectors, &self.measures()?)
+        self.judge(&self.dataset, queries).search(&*searcher, vectors, &self.measures()?)
     }
 
-    /// What the system found for `queries` is judged by.
-    pub(super) fn judge<'a>(&'a self, queries: &'a [TestQuery]) -> Judge<'a> {
+    /// What the system found for `queries` of `dataset` is judged by.
+    fn judge<'a>(&self, dataset: &'a Dataset, queries: &'a [TestQuery]) -> Judge<'a> {
         let eval = &self.config.eval;
         Judge {
+            dataset,
             queries,
-            passages: &self.dataset.passages,
             depth: eval.depth,
             ignore_identical_ids: eval.ignore_identical_ids,
             relevance_level: 1,

@@ -19,6 +19,7 @@ mod inspect_plan;
 mod masked;
 mod mine;
 mod model_card;
+mod others;
 mod plan;
 mod propose;
 mod propose_margin;
@@ -41,7 +42,7 @@ use infonce::{InfoNceConfig, Prefix};
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterOf, Config, DataFormat, TrainConfig};
+use crate::config::{ClusterOf, Config, DataFormat, OtherData, TrainConfig};
 use crate::data::{Counts, Dataset};
 use crate::device::{beside, on_processor, require_precision};
 use crate::error::{PretrainError, Result};
@@ -53,7 +54,7 @@ use crate::progress::count;
 use crate::run_folder::RunFolder;
 use crate::stop::Stop;
 use crate::train::Masking;
-pub use compare::{ArmKeys, Comparison, Gain, Row, SourceQueries};
+pub use compare::{ArmKeys, Comparison, Gain, OtherComparison, Row, SourceQueries};
 pub use evaluate::Scores;
 pub use inspect::ClusterSummary;
 pub use inspect_plan::{Hardness, PlanInspection};
@@ -112,6 +113,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Those of [`create`](Pipeline::create).
     pub fn create_with(parts: P, config: Config, force: bool, device: B::Device) -> Result<Self> {
         let run = RunFolder::prepare(&config, force)?;
+        // Read last, and only where it is not judged on yet.
+        config.eval.others.iter().try_for_each(OtherData::check)?;
         let models = Models::of_run(&config, &run, force)?;
         let source = parts.source(&config.data)?;
         let dataset = source.load()?;
@@ -296,7 +299,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 
     fn passage_texts(&self) -> Vec<&str> {
-        self.dataset.passages.iter().map(|passage| passage.text).collect()
+        self.dataset.passage_texts()
     }
 }
 

@@ -5,8 +5,9 @@ use embed::{Precision, Side};
 use infonce::{Guide, InfoNceConfig};
 
 use super::evaluate::Baseline;
+use super::others::System;
 use super::{Pipeline, by_source};
-use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
+use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, OtherData, StudentConfig};
 use crate::error::Result;
 use crate::parts::Parts;
 use crate::run_folder::{Clusters, Member, Stage};
@@ -164,21 +165,45 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let stage = self
             .stage(format!("evaluate {}", baseline.title()), "eval")?
             .reading("data", &self.data_hash)
-            .writing([self.run.file(baseline.file())]);
-        let stage = match baseline {
+            .writing([self.run.file(&baseline.file())]);
+        self.with_judgement(self.with_baseline(stage, baseline)?)
+    }
+
+    /// The judgement of a system on other data, which depends on the files there and on what the system is.
+    pub(super) fn other_stage(&self, system: System<'_>, other: &OtherData) -> Result<Stage> {
+        let source = other.source();
+        let hash = self.run.files_hash(&source.path, source.test_files()).map_err(|error| error.of_other(other))?;
+        let stage = self
+            .stage(format!("evaluate {} on {}", system.name(), other.name), "eval")?
+            .reading(&format!("data of {}", other.name), hash)
+            .writing([self.other_file(system, other)]);
+        let stage = match system {
+            System::Student(member) => stage.after("model", self.train_stage(member)?),
+            System::Baseline(baseline) => {
+                // A vocabulary and the frequencies of words are of the run's data.
+                let of_data = baseline == Baseline::Untrained;
+                let stage = if of_data { stage.reading("data", &self.data_hash) } else { stage };
+                self.with_baseline(stage, baseline)?
+            }
+        };
+        with_judgement_by(stage, self.config.eval.on(other))
+    }
+
+    /// The stage with what makes a baseline.
+    fn with_baseline(&self, stage: Stage, baseline: Baseline) -> Result<Stage> {
+        match baseline {
             #[cfg(feature = "bm25")]
-            Baseline::Bm25 => stage,
-            Baseline::Embedder => stage.after("embeddings", self.embed_stage()?),
+            Baseline::Bm25 => Ok(stage),
+            Baseline::Embedder => Ok(stage.after("embeddings", self.embed_stage()?)),
             Baseline::Untrained => {
                 let config = self.baseline_config();
                 let train = &config.train;
                 let limits = [train.max_query_tokens, train.max_passage_tokens];
                 // Weights by document frequency are of texts as training cuts them.
                 let stage = stage.with_settings("train.limits", &limits)?.with_settings("seed", &self.first_seed())?;
-                self.with_student(stage, &config.student)?
+                self.with_student(stage, &config.student)
             }
-        };
-        self.with_judgement(stage)
+        }
     }
 
     /// A stage, with the parts that it is made by where they are not the configuration's.
@@ -204,9 +229,13 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
 
     /// The stage with what decides scores, which is less than the section `[eval]` says.
     fn with_judgement(&self, stage: Stage) -> Result<Stage> {
-        let EvalConfig { baselines, resamples, .. } = EvalConfig::default();
-        stage.with_settings("eval", &EvalConfig { baselines, resamples, ..self.config.eval.clone() })
+        with_judgement_by(stage, self.config.eval.clone())
     }
+}
+
+fn with_judgement_by(stage: Stage, eval: EvalConfig) -> Result<Stage> {
+    let EvalConfig { baselines, resamples, others, .. } = EvalConfig::default();
+    stage.with_settings("eval", &EvalConfig { baselines, resamples, others, ..eval })
 }
 
 /// What of a student its masked language model depends on.

@@ -53,7 +53,7 @@ impl<'a, B: AutodiffBackend, P: Parts<B>> Validation<'a, B, P> {
     {
         let start = Instant::now();
         let (pipeline, eval) = (self.pipeline, &self.pipeline.config.eval);
-        let embedder = pipeline.embedder_of(encoder, self.start)?;
+        let embedder = pipeline.embedder_of(encoder, self.start, &pipeline.config.eval)?;
         let scratch = pipeline.run.root();
         let embed = |texts: &[&str], side| embed_quietly(&embedder, texts, side, scratch, &mut |_| ());
         let (queries, passages) = (embed(&self.queries, Side::Query)?, embed(&self.passages, Side::Passage)?);

@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
-use embed::{FolderOptions, InferencePrecision, Side, load_embedder};
+use embed::{FolderOptions, InferencePrecision, load_embedder};
 use retrieval_eval::{ExactSearcher, MeasureAtLevel, Report};
 
 use super::report::ReportArgs;
-use crate::data::{Beir, Dataset, TestQuery};
+use crate::data::{Beir, Dataset};
 use crate::device::{BackendTask, DeviceKind};
-use crate::error::{PretrainError, Result};
-use crate::judge::Judge;
+use crate::error::Result;
+use crate::judge::{Judge, test_split};
 use crate::models::model_folder;
 use crate::progress::count;
-use crate::rows::{as_array, embed_to_scratch};
 
 /// The measures where none are asked for.
 const MEASURES: &str = "nDCG@10 MRR@10 recall@100";
@@ -65,10 +64,7 @@ impl ModelArgs {
     pub(super) fn evaluate(&self, device: DeviceKind, args: &ReportArgs) -> Result<()> {
         let measures = args.judging.measures(MEASURES)?;
         let folder = model_folder("--model", &self.model)?;
-        let dataset = Beir::new(&self.data).with_test_split(&self.split).load_test()?;
-        if dataset.test.is_empty() {
-            return Err(PretrainError::NoTestQueries { path: self.data.clone() });
-        }
+        let dataset = test_split(&Beir::new(&self.data).with_test_split(&self.split))?;
         tracing::info!("data: {} passages, {} queries", count(dataset.passages.len()), count(dataset.test.len()));
         let level = args.judging.level;
         let report =
@@ -104,22 +100,18 @@ impl BackendTask for Evaluation<'_> {
         let embedder = load_embedder::<B::InnerBackend>(folder, &args.options(), &device)?;
         let cuts = measures.iter().filter_map(|measure| measure.measure.cut());
         let judge = Judge {
+            dataset,
             queries: &dataset.test,
-            passages: &dataset.passages,
             depth: cuts.fold(DEPTH, usize::max),
             ignore_identical_ids: true,
             relevance_level: level,
         };
-        let query = |test: &TestQuery| dataset.queries.get(test.query);
-        let queries: Vec<&str> = dataset.test.iter().map(|test| query(test).text).collect();
-        let passages: Vec<&str> = dataset.passages.iter().map(|passage| passage.text).collect();
         let scratch = std::env::temp_dir();
-        let passages = embed_to_scratch(&*embedder, &passages, Side::Passage, &scratch)?;
-        let queries = embed_to_scratch(&*embedder, &queries, Side::Query, &scratch)?;
-        let searcher = ExactSearcher::new(as_array(&passages, &scratch)?)?;
-        let report = judge.search(&searcher, as_array(&queries, &scratch)?, measures)?;
+        let report =
+            judge.embed_and_search(&*embedder, |rows| Ok(Box::new(ExactSearcher::new(rows)?)), measures, &scratch)?;
+        let id = |&test: &u32| dataset.queries.get(dataset.test[test as usize].query).id.to_owned();
         Ok(Report {
-            queries: report.queries.iter().map(|&test| query(&dataset.test[test as usize]).id.to_owned()).collect(),
+            queries: report.queries.iter().map(id).collect(),
             measures: report.measures,
             without_judgements: report.without_judgements,
             without_results: report.without_results,
