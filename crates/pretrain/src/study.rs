@@ -119,6 +119,10 @@ impl Study {
         let cells = builder.cells;
         check_names("experiments", experiments.iter().map(|experiment| &experiment.name))?;
         let mut study = Self { config, dir, base, experiments, cells };
+        if study.base.eval.others.iter().any(|other| other.name == TEST) {
+            let (what, problem) = ("eval.others".to_owned(), "the study's own test split is called so");
+            return Err(PretrainError::StudyName { what, name: TEST.to_owned(), problem });
+        }
         study.sort_cells();
         study.check_recommended()?;
         Ok(study)

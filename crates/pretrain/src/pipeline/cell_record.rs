@@ -5,6 +5,7 @@ use embed::Side;
 
 use super::Pipeline;
 use super::inspect_plan::guide_of;
+use super::others::System;
 use crate::error::Result;
 use crate::parts::Parts;
 use crate::run_folder::{Member, Stage};
@@ -21,11 +22,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     pub fn cell_record(&self, cell: &Cell) -> Result<CellRecord> {
         let member = self.run.members()[0];
         let steps = Steps::read(&self.run.member(member).join("metrics.jsonl"))?;
-        let scores = vec![(TEST.to_owned(), self.scores(member)?)];
-        let mut baselines = Vec::new();
-        if self.config.eval.baselines {
-            for baseline in self.baselines() {
-                baselines.push((TEST.to_owned(), self.baseline_scores(baseline)?));
+        let (mut scores, mut baselines) = (Vec::new(), Vec::new());
+        for system in self.judged() {
+            let (sets, own) = match system {
+                System::Student(member) => (&mut scores, self.scores(member)?),
+                System::Baseline(baseline) => (&mut baselines, self.baseline_scores(baseline)?),
+            };
+            sets.push((TEST.to_owned(), own));
+            for other in &self.config.eval.others {
+                sets.push((other.name.clone(), self.other_scores(system, other)?));
             }
         }
         let vectors = [self.vectors(Side::Query)?, self.vectors(Side::Passage)?];

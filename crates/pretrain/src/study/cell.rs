@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, DataConfig, EmbedderKind, Keep};
+use crate::config::{Config, DataConfig, EmbedderKind, Keep, OtherData};
 use crate::data::Dataset;
 use crate::error::{PretrainError, Result};
 use crate::files::model_files;
@@ -51,10 +51,15 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The keys by which a student is judged, each with its value as TOML.
+    /// The keys by which a student is judged, each with its value as TOML; of other data their names and limits, wherever they lie.
     pub(crate) fn judged_by(&self) -> BTreeMap<String, String> {
         let mut keys = self.config.identity();
-        keys.retain(|key, _| key.starts_with("eval.") && !["eval.baselines", "eval.resamples"].contains(&key.as_str()));
+        let of_others = ["eval.baselines", "eval.resamples", "eval.others"];
+        keys.retain(|key, _| key.starts_with("eval.") && !of_others.contains(&key.as_str()));
+        for OtherData { name, split, max_query_tokens, max_passage_tokens, .. } in &self.config.eval.others {
+            let judged = format!("{split}, {max_query_tokens:?}, {max_passage_tokens:?}");
+            keys.insert(format!("eval.others.{name}"), judged);
+        }
         keys
     }
 }
