@@ -172,8 +172,11 @@ impl Default for StudentConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the pairs.
+    /// Passes over the pairs, where `steps` does not say how long training is.
     pub epochs: u64,
+    /// Optimiser steps, through as many epochs as that takes, the last of them cut short; absent: as many as `epochs` have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
     /// The peak learning rate; absent: 1e-2 for a static table from scratch, 5e-4 for one from a folder, 2e-4 for a BERT.
     pub learning_rate: Option<f64>,
     /// The share of the steps in which the rate rises linearly.
@@ -272,6 +275,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 3,
+            steps: None,
             learning_rate: None,
             warmup: 0.1,
             schedule: RateDecay::Linear,

@@ -6,7 +6,7 @@ use infonce::{Guide, InfoNceConfig};
 
 use super::evaluate::Baseline;
 use super::{Pipeline, by_source};
-use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig};
+use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig, TrainConfig};
 use crate::error::Result;
 use crate::parts::Parts;
 use crate::run_folder::{Clusters, Member, Stage};
@@ -112,6 +112,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         // What changes no weight but by rounding.
         (train.checkpoint_every, train.checkpoints, train.chunk_tokens, train.memory) = (0, 1, 0, 0.0);
         (train.devices, train.tensorboard) = (None, false);
+        if train.steps.is_some() {
+            train.epochs = TrainConfig::default().epochs;
+        }
         let renewed: Vec<_> = member.arm.clusters().filter(|cluster| cluster.of != ClusterOf::Random).collect();
         if renewed.is_empty() {
             train.recluster_every = None;
