@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(config, again);
         // What is absent by default is no setting of the stages of runs that were made before there was such a key.
         let text = config.to_toml().unwrap();
-        for absent in ["steps"] {
+        for absent in ["steps", "cache"] {
             assert!(!text.lines().any(|line| line.starts_with(&format!("{absent} ="))), "{absent}");
         }
     }
@@ -214,6 +214,7 @@ mod tests {
             ("cluster.balance={min=3,max=2}", "cluster.balance"),
             ("sampler.unique=[\"query\",\"query\"]", "sampler.unique"),
             ("embedder.kind=bert", "embedder.path"),
+            ("embedder.cache=", "embedder.cache"),
         ] {
             let message = error("", &[setting]);
             assert!(message.contains(key), "{setting}: {message}");
@@ -394,7 +395,8 @@ mod tests {
     #[test]
     fn only_keys_that_change_results_differ() {
         let a = Config::default();
-        let b = Config::parse("", &["run.threads=1".into(), "run.dir=elsewhere".into()]).unwrap();
+        let b = Config::parse("", &["run.threads=1".into(), "run.dir=elsewhere".into(), "embedder.cache=there".into()])
+            .unwrap();
         assert!(a.differences(&b).is_empty());
         let c = Config::parse("", &["student.layers=2".into()]).unwrap();
         assert_eq!(a.differences(&c)[0].to_string(), "student.layers = absent there, 2 here");

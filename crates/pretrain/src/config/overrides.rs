@@ -7,7 +7,8 @@ use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// Keys that say where, how fast and in what memory a run works, not what it computes but for rounding.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 9] = [
+    "embedder.cache",
     "run.dir",
     "run.threads",
     "train.checkpoint_every",

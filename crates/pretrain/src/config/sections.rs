@@ -31,6 +31,9 @@ pub struct EmbedderConfig {
     pub query_prompt: Option<String>,
     /// Text before every passage (`bert`, `static`); absent: as the folder says, empty: none.
     pub passage_prompt: Option<String>,
+    /// A folder in which runs share the vectors of texts; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
 }
 
 /// A kind of embedder.
@@ -57,6 +60,7 @@ impl Default for EmbedderConfig {
             precision: InferencePrecision::F32,
             query_prompt: None,
             passage_prompt: None,
+            cache: None,
         }
     }
 }

@@ -151,6 +151,8 @@ impl Config {
                 size("embedder.truncate_dim", embedder.truncate_dim.unwrap_or(1))?;
             }
         }
+        let named = embedder.cache.as_ref().is_none_or(|cache| !cache.as_os_str().is_empty());
+        require(named, "embedder.cache", "\"\"", "a folder")?;
         let products = embedder.precision == InferencePrecision::F32 || embedder.kind == EmbedderKind::Bert;
         require(products, "embedder.precision", self.shown("embedder.precision"), "f32, or embedder.kind = \"bert\"")?;
         for (key, limit) in [

@@ -6,7 +6,7 @@ use infonce::{Guide, InfoNceConfig};
 
 use super::evaluate::Baseline;
 use super::{Pipeline, by_source};
-use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, StudentConfig, TrainConfig};
+use crate::config::{ClusterOf, EmbedderConfig, EmbedderKind, EvalConfig, Keep, StudentConfig, TrainConfig};
 use crate::error::Result;
 use crate::parts::Parts;
 use crate::run_folder::{Clusters, Member, Stage};
@@ -14,10 +14,10 @@ use crate::student::begins_weighted;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     pub(super) fn embed_stage(&self) -> Result<Stage> {
-        let config = &self.config.embedder;
+        let config = EmbedderConfig { cache: None, ..self.config.embedder.clone() };
         let stage = self
             .stage("embed", "embed")?
-            .with_settings("embedder", config)?
+            .with_settings("embedder", &config)?
             .with_settings("texts", &"those that are trained on")?
             .reading("data", &self.data_hash)
             .writing([self.embeddings(Side::Query), self.embeddings(Side::Passage)]);
