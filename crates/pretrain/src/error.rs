@@ -606,6 +606,16 @@ pub enum PretrainError {
         /// Training pairs.
         pairs: usize,
     },
+    /// The sampler has no batch for the rest of a training of so many steps.
+    #[error("train.steps = {steps}: from epoch {epoch} on no batch can be drawn, after {step} steps")]
+    EmptyEpochs {
+        /// The first epoch without a batch, counted from 0.
+        epoch: u64,
+        /// Steps done.
+        step: usize,
+        /// Those of the whole training.
+        steps: usize,
+    },
 }
 
 impl PretrainError {

@@ -15,6 +15,7 @@ use self::hashes::FileHashes;
 use self::lock::RunLock;
 use self::records::Records;
 pub use self::records::StageRecord;
+pub(crate) use self::records::VERSION;
 pub use self::stage::Stage;
 use crate::config::{Arm, ClusterConfig, Config};
 use crate::error::{PretrainError, Result};

@@ -238,6 +238,94 @@ fn what_a_dead_process_left_half_written_is_removed() {
 }
 
 #[cfg(unix)]
+fn inode(bench: &Bench, file: &str) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(&bench.path(file).metadata().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn runs_share_vectors_in_a_cache_and_replace_their_own_alone() {
+    let bench = Bench::new();
+    let run = |dir: &str, more: &[&str]| {
+        let dir = format!("run.dir={dir}");
+        let settings = [dir.as_str(), "embedder.cache=cache", "run.arms=[\"passages\"]", "train.epochs=1"];
+        let mut arguments = vec!["run", "config.toml", "--force"];
+        settings.iter().chain(more).for_each(|setting| arguments.extend(["--set", setting]));
+        bench.succeed(&arguments).1
+    };
+    let entries =
+        || -> Vec<_> { std::fs::read_dir(bench.path("cache")).unwrap().map(|entry| entry.unwrap().path()).collect() };
+    let files = ["query.npy", "passage.npy", "corpus.npy"];
+    let inodes = |dir: &str| files.map(|file| inode(&bench, &format!("{dir}/embeddings/{file}")));
+    let taken = |stderr: &str| {
+        files.map(|file| stderr.lines().any(|line| line.contains(" vectors from ") && line.ends_with(file)))
+    };
+
+    assert_eq!(taken(&run("one", &[])), [false; 3]);
+    assert_eq!(taken(&run("two", &["cluster.k=3"])), [true; 3]);
+    assert_eq!(inodes("one"), inodes("two"));
+    let (entry, before) = (entries().remove(0), std::fs::read(bench.path("one/embeddings/query.npy")).unwrap());
+
+    // Vectors of other settings are others; the cache may be moved.
+    assert_eq!(taken(&run("two", &["embedder.dim=32"])), [false; 3]);
+    assert_eq!(entries().len(), 2);
+    assert_eq!(std::fs::read(bench.path("one/embeddings/query.npy")).unwrap(), before);
+    std::fs::rename(bench.path("cache"), bench.path("moved")).unwrap();
+    assert_eq!(taken(&run("two", &["embedder.cache=moved"])), [true; 3]);
+    std::fs::rename(bench.path("moved"), bench.path("cache")).unwrap();
+
+    // A foreign file is found, and the run that finds it puts it right.
+    std::fs::remove_file(entry.join("query.npy")).unwrap();
+    std::fs::write(entry.join("query.npy"), &before[..before.len() - 4]).unwrap();
+    let stderr = run("three", &[]);
+    assert_eq!(taken(&stderr), [false, true, true]);
+    assert!(stderr.contains("query.npy: not used, made anew"), "{stderr}");
+    assert_eq!(std::fs::read(bench.path("three/embeddings/query.npy")).unwrap(), before);
+    assert_eq!(taken(&run("four", &[])), [true; 3]);
+
+    let text = bench.read("data/corpus.jsonl");
+    bench.write("data/corpus.jsonl", &text.replacen("fluss", "strom", 1));
+    assert_eq!(taken(&run("five", &[])), [false; 3]);
+    assert_eq!(entries().len(), 3);
+    assert!(bench.leftovers().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_knows_a_model_by_its_files_wherever_they_are() {
+    let bench = Bench::new();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../embed/tests/golden/folders/st-6.2.0/prompts");
+    for copy in ["a", "b"] {
+        assert!(Command::new("cp").args(["-r", model]).arg(bench.path(copy)).status().unwrap().success());
+    }
+    let embed = |dir: &str, model: &str| {
+        let settings = [format!("run.dir={dir}"), format!("embedder.path={model}")];
+        let mut arguments =
+            vec!["embed", "config.toml", "--set", "embedder.kind=bert", "--set", "embedder.cache=cache"];
+        settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        bench.succeed(&arguments).1.matches(" vectors from cache/").count()
+    };
+    assert_eq!((embed("one", "a"), embed("two", "b")), (0, 2));
+    assert_eq!(inode(&bench, "one/embeddings/query.npy"), inode(&bench, "two/embeddings/query.npy"));
+    let config = bench.read("b/config.json");
+    bench.write("b/config.json", &(config + "\n"));
+    assert_eq!(embed("three", "b"), 0);
+}
+
+#[test]
+fn a_cache_is_no_part_of_what_a_run_is() {
+    let bench = finished();
+    let (_, stderr) = bench.succeed(&["run", "run", "--set", "embedder.cache=cache"]);
+    assert!(stderr.contains("embed: unchanged, skipped"), "{stderr}");
+    assert!(!bench.read("run/stages.json").contains("cache"));
+    // One that cannot be written costs no run.
+    bench.write("file", "");
+    let arguments = with(&["embed", "config.toml", "--set", "run.dir=other", "--set", "embedder.cache=file/cache"]);
+    let (_, stderr) = bench.succeed(&arguments);
+    assert!(stderr.contains("vectors are not kept there"), "{stderr}");
+}
+
+#[cfg(unix)]
 #[test]
 fn a_model_folder_of_links_as_a_hub_keeps_it_is_hashed_by_content() {
     use std::os::unix::fs::symlink;

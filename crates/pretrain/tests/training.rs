@@ -13,8 +13,8 @@ use common::Bench;
 use embed::{Prompts, StaticConfig, StaticEncoder, TextTokenizer, TokenLimits};
 use infonce::{ContrastiveLoss, InBatch, InfoNceConfig, LossAndGradients, Tiled};
 use pretrain::data::{Dataset, Pair};
-use pretrain::{Outcome, PairTokens, PretrainError, RateDecay, TrainConfig, Training};
-use stratified_sampler::{Uniform, UniformConfig};
+use pretrain::{Outcome, PairTokens, PretrainError, RateDecay, Schedule, TrainConfig, Training};
+use stratified_sampler::{BatchSampler, PlanHash, SamplerError, Uniform, UniformConfig};
 
 type B = Autodiff<Flex>;
 
@@ -168,6 +168,158 @@ fn a_schedule_that_stays_and_falls_reaches_the_steps() {
         })
         .unwrap();
     assert_eq!(rates, [0.5, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]);
+}
+
+/// So many steps of four batches an epoch.
+fn counted(steps: u64) -> TrainConfig {
+    TrainConfig { steps: Some(steps), epochs: 1, learning_rate: Some(0.05), ema: 0.5, ..TrainConfig::default() }
+}
+
+#[test]
+fn so_many_steps_go_through_as_many_epochs_as_it_takes() {
+    let parts = Parts::new();
+    let loss = parts.loss_config.build().unwrap();
+    let trained = |config: &TrainConfig| {
+        let (mut seen, training) = (Vec::new(), parts.training(&loss, config));
+        let trained = training.run(parts.encoder.clone(), &mut |report, _| {
+            seen.push((report.epoch, report.learning_rate));
+            Ok(())
+        });
+        (table(&trained.unwrap()), seen)
+    };
+    for steps in [1, 3, 4, 6, 9] {
+        let config = counted(steps);
+        let schedule = Schedule::new(&config, steps as usize);
+        let expected: Vec<(u64, f64)> = (0..steps).map(|step| (step / 4, schedule.rate(step as usize))).collect();
+        assert_eq!(trained(&config).1, expected);
+    }
+    // Whole epochs are those, to the bit.
+    assert_eq!(trained(&counted(8)), trained(&TrainConfig { steps: None, epochs: 2, ..counted(8) }));
+}
+
+#[test]
+fn a_training_of_so_many_steps_goes_on_to_the_same_bits() {
+    let parts = Parts::new();
+    let (loss, config) = (parts.loss_config.build().unwrap(), counted(6));
+    let training = parts.training(&loss, &config);
+    let whole = training.run(parts.encoder.clone(), &mut |_, _| Ok(())).unwrap();
+    for stop in 1..6 {
+        let mut state = training.start(parts.encoder.clone());
+        for _ in 0..stop {
+            state = training.step(state).unwrap().0;
+        }
+        let (saved, tensors) = state.save();
+        let fresh = training.start(parts.encoder.clone());
+        let (mut state, mut steps) = (fresh.restore(&config, saved, tensors, training.device).unwrap(), stop);
+        loop {
+            let (next, outcome) = training.step(state).unwrap();
+            state = next;
+            match outcome {
+                Some(_) => steps += 1,
+                None => break,
+            }
+        }
+        assert_eq!((steps, table(&state.into_encoder())), (6, table(&whole)));
+    }
+}
+
+/// The batches of another sampler in some epochs, none in the others.
+struct Sometimes<'a>(&'a Uniform, fn(u64) -> bool);
+
+impl BatchSampler for Sometimes<'_> {
+    fn len(&self, epoch: u64) -> usize {
+        if self.1(epoch) { self.0.len(epoch) } else { 0 }
+    }
+
+    fn batch(&self, epoch: u64, index: usize, out: &mut Vec<u32>) -> Result<(), SamplerError> {
+        self.0.batch(epoch, index, out)
+    }
+
+    fn batch_size(&self) -> usize {
+        self.0.batch_size()
+    }
+
+    fn pairs(&self) -> usize {
+        self.0.pairs()
+    }
+
+    fn plan_hash(&self) -> PlanHash {
+        self.0.plan_hash()
+    }
+}
+
+#[test]
+fn epochs_without_batches_are_passed_over_until_there_are_no_others() {
+    let parts = Parts::new();
+    let loss = parts.loss_config.build().unwrap();
+    let trained = |config: &TrainConfig, has_batches| {
+        let (mut epochs, sampler) = (Vec::new(), Sometimes(&parts.sampler, has_batches));
+        let training = Training { sampler: &sampler, ..parts.training(&loss, config) };
+        let trained = training.run(parts.encoder.clone(), &mut |report, _| {
+            epochs.push(report.epoch);
+            Ok(())
+        });
+        trained.map(|_| epochs)
+    };
+    assert_eq!(trained(&counted(6), |epoch| epoch % 4 == 3).unwrap(), [3, 3, 3, 3, 7, 7]);
+    let error = trained(&counted(6), |epoch| epoch < 1).unwrap_err();
+    assert!(matches!(error, PretrainError::EmptyEpochs { epoch: 1, step: 4, steps: 6 }), "{error}");
+    assert_eq!(error.to_string(), "train.steps = 6: from epoch 1 on no batch can be drawn, after 4 steps");
+    let error = trained(&counted(6), |_| false).unwrap_err();
+    assert!(matches!(error, PretrainError::EmptyEpochs { epoch: 0, step: 0, steps: 6 }), "{error}");
+    assert_eq!(trained(&TrainConfig { steps: None, epochs: 3, ..counted(6) }, |epoch| epoch < 1).unwrap(), [0; 4]);
+}
+
+const STEPS: &str = r#"
+[[run.arm]]
+name = "short"
+cluster.of = "none"
+
+[[run.arm]]
+name = "long"
+sampler.batch_size = 4
+train.recluster_every = 5
+
+[[run.arm]]
+name = "rising"
+sampler.curriculum = { clock = "epochs", starts = [0, 0.5], samplers = [{ sampler.kind = "uniform" }, { cluster.k = 3 }] }
+
+[[run.arm]]
+name = "by epochs"
+train.epochs = 1
+"#;
+
+#[test]
+fn arms_with_epochs_of_other_lengths_train_for_equally_many_steps_and_go_on() {
+    let bench = Bench::new();
+    let config = bench.read("config.toml").replace("arms = [\"none\", \"queries\", \"passages\"]", "");
+    bench.write("config.toml", &(config.replace("epochs = 8", "steps = 13\ncheckpoint_every = 4") + STEPS));
+    bench.succeed(&["run", "config.toml", "--set", "eval.baselines=false"]);
+    let arms = ["short", "long", "rising"];
+    let steps = |arm: &str| bench.read(&format!("run/arms/{arm}/metrics.jsonl")).lines().count();
+    assert_eq!(arms.map(steps), [13; 3]);
+    assert!(steps("by-epochs") < 13);
+    let epochs = arms.map(|arm| bench.read(&format!("run/arms/{arm}/metrics.jsonl")).contains("\"epoch\":2"));
+    assert_eq!(epochs, [true, false, true]);
+    let card = |arm: &str| bench.read(&format!("run/arms/{arm}/model/README.md"));
+    assert!(card("long").contains("| steps | 13 |") && card("by-epochs").contains("| epochs | 1 |"));
+
+    let weights = |arm: &str| bench.path(&format!("run/arms/{arm}/model/0_StaticEmbedding/model.safetensors"));
+    let whole = arms.map(|arm| std::fs::read(weights(arm)).unwrap());
+    arms.iter().for_each(|arm| std::fs::remove_file(weights(arm)).unwrap());
+    let (_, stderr) = bench.succeed(&["train", "run"]);
+    for (arm, whole) in arms.iter().zip(whole) {
+        assert!(stderr.contains(&format!("train {arm} seed 0: goes on after step 12")), "{stderr}");
+        assert!(std::fs::read(weights(arm)).unwrap() == whole, "{arm}");
+    }
+
+    // Epochs are of no effect beside steps, and end them alone.
+    let (_, stderr) = bench.succeed(&["train", "run", "--force", "--set", "train.steps=13", "--set", "train.epochs=5"]);
+    assert!(stderr.contains("train short seed 0: unchanged, skipped"), "{stderr}");
+    let (_, stderr) = bench.succeed(&["train", "run", "--force", "--set", "train.epochs=1"]);
+    assert!(stderr.contains("train.steps = 13, not absent"), "{stderr}");
+    assert!(stderr.contains("train by-epochs seed 0: unchanged, skipped"), "{stderr}");
+    assert_eq!(steps("short"), 5);
 }
 
 /// The paper's preset, at a width and a batch that a test has time for.

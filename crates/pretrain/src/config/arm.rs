@@ -290,16 +290,22 @@ mod tests {
             [sampler]
             kind = "topic-aware"
             group = 16
+            [train]
+            steps = 100
             [run]
             arms = [
                 { name = "flat", cluster = { k = 50 } },
                 { name = "few", sampler = { strata_per_batch = 8 } },
+                { name = "long", train = { epochs = 9 } },
+                { name = "short", train = { epochs = 9, steps = 10 } },
             ]
         "#;
         let arms = arms(text).unwrap();
         assert_eq!((arms[0].config.cluster.clusters(), arms[1].config.cluster.clusters()), (50, 100));
         assert_eq!(arms[0].config.sampler.topic_aware(0).strata_per_batch, 64);
         assert_eq!(arms[1].config.sampler.topic_aware(0).strata_per_batch, 8);
+        let steps = [0, 2, 3].map(|arm: usize| arms[arm].config.train.steps);
+        assert_eq!(steps, [Some(100), None, Some(10)]);
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Config {
         };
         let with = |settings: &[String]| -> Result<toml::Table> {
             let mut table = table.clone();
+            overrides::end_replaced(&mut table, settings);
             settings.iter().try_for_each(|setting| overrides::apply(&mut table, setting))?;
             Ok(table)
         };
@@ -206,6 +207,11 @@ mod tests {
         let config = Config::parse("", &[]).unwrap();
         let again = Config::parse(&config.to_toml().unwrap(), &[]).unwrap();
         assert_eq!(config, again);
+        // What is absent by default is no setting of the stages of runs that were made before there was such a key.
+        let text = config.to_toml().unwrap();
+        for absent in ["steps", "cache"] {
+            assert!(!text.lines().any(|line| line.starts_with(&format!("{absent} ="))), "{absent}");
+        }
     }
 
     #[test]
@@ -285,6 +291,7 @@ mod tests {
             ("cluster.balance={min=3,max=2}", "cluster.balance"),
             ("sampler.unique=[\"query\",\"query\"]", "sampler.unique"),
             ("embedder.kind=bert", "embedder.path"),
+            ("embedder.cache=", "embedder.cache"),
         ] {
             let message = error("", &[setting]);
             assert!(message.contains(key), "{setting}: {message}");
@@ -345,7 +352,7 @@ mod tests {
 
     #[test]
     fn every_number_that_would_break_later_is_refused_by_its_key() {
-        let more: [(&str, &[&str]); 19] = [
+        let more: [(&str, &[&str]); 20] = [
             ("student.mlm.weight_decay", &["-0.1", "1.1", "nan"]),
             ("student.mlm.dropout", &["-0.1", "1.0", "nan"]),
             ("student.mlm.steps", &["0"]),
@@ -353,6 +360,7 @@ mod tests {
             ("student.mlm.max_tokens", &["0", "2", "1048577"]),
             ("student.mlm.mask", &["0.0", "1.1", "nan"]),
             ("student.mlm.learning_rate", &["0.0", "inf"]),
+            ("train.steps", &["0", "-1", "100000001", "1000000000000000000"]),
             ("train.devices", &["0", "1025"]),
             ("train.precision", &["bf16", "fp16"]),
             ("train.recluster_every", &["0"]),
@@ -434,6 +442,21 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_ends_what_it_replaces_unless_another_gives_that_too() {
+        let text = "[train]\nsteps = 50\n[cluster]\nlevels = [2, 4]\n[sampler]\nkind = \"topic-aware\"\ngroup = 2";
+        let parse = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+            Config::parse(text, &settings).unwrap()
+        };
+        assert_eq!(parse(&["train.epochs=2"]).train.steps, None);
+        assert_eq!(parse(&["train.epochs=2", "train.steps=9"]).train.steps, Some(9));
+        assert_eq!(parse(&["train.steps=9", "train.epochs=2"]).train.steps, Some(9));
+        assert_eq!(parse(&["train.seed=2"]).train.steps, Some(50));
+        assert_eq!(parse(&["cluster.k=7"]).cluster.clusters(), 7);
+        assert_eq!(parse(&["sampler.strata_per_batch=8"]).sampler.group, None);
+    }
+
+    #[test]
     fn settings_take_bare_words_numbers_and_lists() {
         let settings =
             ["cluster.of=queries", "train.learning_rate=1e-3", "run.arms=[\"none\",\"both\"]", "data.path=../x y"]
@@ -449,7 +472,8 @@ mod tests {
     #[test]
     fn only_keys_that_change_results_differ() {
         let a = Config::default();
-        let b = Config::parse("", &["run.threads=1".into(), "run.dir=elsewhere".into()]).unwrap();
+        let b = Config::parse("", &["run.threads=1".into(), "run.dir=elsewhere".into(), "embedder.cache=there".into()])
+            .unwrap();
         assert!(a.differences(&b).is_empty());
         let c = Config::parse("", &["student.layers=2".into()]).unwrap();
         assert_eq!(a.differences(&c)[0].to_string(), "student.layers = absent there, 2 here");

@@ -7,7 +7,8 @@ use crate::difference::Difference;
 use crate::error::{PretrainError, Result};
 
 /// Keys that say where, how fast and in what memory a run works, not what it computes but for rounding.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 9] = [
+    "embedder.cache",
     "run.dir",
     "run.threads",
     "train.checkpoint_every",
@@ -19,8 +20,31 @@ const WITHOUT_EFFECT: [&str; 8] = [
 ];
 
 /// Keys that say the same thing in two ways: who gives the first, without the second, no longer wants the second.
-const REPLACED: [(&str, &str); 4] =
-    [("k", "levels"), ("group", "strata_per_batch"), ("strata_per_batch", "group"), ("kind", "curriculum")];
+const REPLACED: [(&str, &str); 5] = [
+    ("k", "levels"),
+    ("group", "strata_per_batch"),
+    ("strata_per_batch", "group"),
+    ("kind", "curriculum"),
+    ("epochs", "steps"),
+];
+
+/// Removes from a table what settings end: a key that one of them replaces and none of them gives.
+pub(super) fn end_replaced(table: &mut Table, settings: &[String]) {
+    let keys: Vec<(&str, &str)> = settings.iter().filter_map(|setting| section_and_key(setting)).collect();
+    for (given, replaced) in REPLACED {
+        for &(section, _) in keys.iter().filter(|(_, key)| *key == given) {
+            if let Some(Value::Table(table)) = table.get_mut(section).filter(|_| !keys.contains(&(section, replaced))) {
+                table.remove(replaced);
+            }
+        }
+    }
+}
+
+/// The section of a setting, and the key in it, within whose value the setting's may be.
+fn section_and_key(setting: &str) -> Option<(&str, &str)> {
+    let (section, keys) = setting.split_once('=')?.0.trim().split_once('.')?;
+    Some((section, keys.split('.').next()?))
+}
 
 pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let malformed = || PretrainError::Setting { setting: setting.to_owned() };

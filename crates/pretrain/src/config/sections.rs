@@ -31,6 +31,9 @@ pub struct EmbedderConfig {
     pub query_prompt: Option<String>,
     /// Text before every passage (`bert`, `static`); absent: as the folder says, empty: none.
     pub passage_prompt: Option<String>,
+    /// A folder in which runs share the vectors of texts; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
 }
 
 /// A kind of embedder.
@@ -57,6 +60,7 @@ impl Default for EmbedderConfig {
             precision: InferencePrecision::F32,
             query_prompt: None,
             passage_prompt: None,
+            cache: None,
         }
     }
 }
@@ -172,8 +176,11 @@ impl Default for StudentConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the pairs.
+    /// Passes over the pairs, where `steps` does not say how long training is.
     pub epochs: u64,
+    /// Optimiser steps, through as many epochs as that takes, the last of them cut short; absent: as many as `epochs` have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
     /// The peak learning rate; absent: 1e-2 for a static table from scratch, 5e-4 for one from a folder, 2e-4 for a BERT.
     pub learning_rate: Option<f64>,
     /// The share of the steps in which the rate rises linearly.
@@ -272,6 +279,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 3,
+            steps: None,
             learning_rate: None,
             warmup: 0.1,
             schedule: RateDecay::Linear,

@@ -151,6 +151,8 @@ impl Config {
                 size("embedder.truncate_dim", embedder.truncate_dim.unwrap_or(1))?;
             }
         }
+        let named = embedder.cache.as_ref().is_none_or(|cache| !cache.as_os_str().is_empty());
+        require(named, "embedder.cache", "\"\"", "a folder")?;
         let products = embedder.precision == InferencePrecision::F32 || embedder.kind == EmbedderKind::Bert;
         require(products, "embedder.precision", self.shown("embedder.precision"), "f32, or embedder.kind = \"bert\"")?;
         for (key, limit) in [
@@ -245,6 +247,8 @@ impl Config {
         let hard = loss.hard_negatives;
         require(hard <= MOST_HARD_NEGATIVES, "loss.hard_negatives", hard, "0 to 1024")?;
         require((1..=1_000_000).contains(&train.epochs), "train.epochs", train.epochs, "1 to 1000000")?;
+        let steps = train.steps.unwrap_or(1);
+        require((1..=100_000_000).contains(&steps), "train.steps", steps, "1 to 100000000")?;
         // A step of AdamW moves a value by up to the rate: below, f32 rounds it to nothing; above, nothing is learned.
         let rate = train.learning_rate.unwrap_or_else(|| self.student.learning_rate());
         require((1e-12..=10.0).contains(&rate), "train.learning_rate", rate, "1e-12 to 10")?;

@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use embed::{Embedder, Side};
 use ndarray::Axis;
 use vectors::{ArrayWriter, NpyVectors, replace_file};
 
 use super::Pipeline;
+use super::vector_cache::VectorCache;
+use crate::config::{EmbedderConfig, EmbedderKind};
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
 use crate::rows::{as_array, embed_to_file, embed_to_scratch, select};
+use crate::run_folder::VERSION;
 use crate::text_vectors::TextVectors;
 
 /// The rows of one side in a run's folder, and which texts they are of.
@@ -48,6 +51,23 @@ impl StoredVectors {
     }
 }
 
+/// Makes the vectors of so many texts at `path` by `make`, unless the cache has them, which else has them from now on.
+fn through(
+    cache: Option<&VectorCache<'_>>,
+    path: &Path,
+    texts: usize,
+    make: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    if cache.is_some_and(|cache| cache.take(path, texts)) {
+        return Ok(());
+    }
+    make()?;
+    if let Some(cache) = cache {
+        cache.keep(path);
+    }
+    Ok(())
+}
+
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// Embeds every distinct query and passage of the training pairs and their negatives; all texts where nothing is trained.
     ///
@@ -55,16 +75,36 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// The embedder cannot be read, or gives a vector that is not finite.
     pub fn embed(&self) -> Result<()> {
         self.run.stage(&self.embed_stage()?, || {
-            let embedder = self.clustering_embedder()?;
+            let (cache, mut embedder) = (self.vector_cache()?, None);
             for side in [Side::Passage, Side::Query] {
                 let texts = match self.trained_texts(side) {
                     None => self.texts(side),
                     Some(trained) => self.some_texts(side, &trained),
                 };
-                embed_to_file(&*embedder, &texts, side, &self.embeddings(side))?;
+                let path = self.embeddings(side);
+                through(cache.as_ref(), &path, texts.len(), || {
+                    let embedder = match &mut embedder {
+                        Some(embedder) => embedder,
+                        none => none.insert(self.clustering_embedder()?),
+                    };
+                    embed_to_file(&**embedder, &texts, side, &path)
+                })?;
             }
             Ok(())
         })
+    }
+
+    /// The cache's vectors that are made as this run's are: by its stage `embed`, this program and this kind of device.
+    fn vector_cache(&self) -> Result<Option<VectorCache<'_>>> {
+        let EmbedderConfig { kind, cache: Some(folder), .. } = &self.config.embedder else { return Ok(None) };
+        let program = format!("{} {VERSION}", env!("CARGO_PKG_VERSION"));
+        let stage = self.embed_stage()?.with_settings("program", &program)?;
+        let mut stage = stage.with_settings("device", &B::InnerBackend::name(&self.device))?;
+        if *kind != EmbedderKind::Lexical {
+            // Its hash is read, wherever it is.
+            stage = stage.with_settings("embedder.path", &"")?;
+        }
+        Ok(Some(VectorCache::new(&self.run, folder.join(self.run.identity(&stage)?))))
     }
 
     /// The embedder that `[embedder]` names.
@@ -95,21 +135,24 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         };
         let path = self.corpus_embeddings();
         self.run.stage(&self.embed_corpus_stage()?, || {
-            let passages = 0..self.dataset.passages.len() as u32;
-            let others: Vec<u32> = passages.clone().filter(|passage| trained.binary_search(passage).is_err()).collect();
-            let scratch = self.run.root();
-            let made = embed_to_scratch(embedder, &self.some_texts(side, &others), side, scratch)?;
-            let found = self.vectors(side)?;
-            let (found, made) = (found.by_text()?, TextVectors::of(as_array(&made, scratch)?, &others));
-            let written = replace_file(&path, |out| {
-                let mut out = ArrayWriter::new(out, &[passages.len(), made.dim()])?;
-                for passage in passages {
-                    let row = found.row(passage).or_else(|| made.row(passage)).expect("a row of either");
-                    out.write_rows(row.insert_axis(Axis(0)))?;
-                }
-                out.finish()
-            });
-            written.map_err(|source| PretrainError::io(&path, source))
+            through(self.vector_cache()?.as_ref(), &path, self.dataset.passages.len(), || {
+                let passages = 0..self.dataset.passages.len() as u32;
+                let others: Vec<u32> =
+                    passages.clone().filter(|passage| trained.binary_search(passage).is_err()).collect();
+                let scratch = self.run.root();
+                let made = embed_to_scratch(embedder, &self.some_texts(side, &others), side, scratch)?;
+                let found = self.vectors(side)?;
+                let (found, made) = (found.by_text()?, TextVectors::of(as_array(&made, scratch)?, &others));
+                let written = replace_file(&path, |out| {
+                    let mut out = ArrayWriter::new(out, &[passages.len(), made.dim()])?;
+                    for passage in passages {
+                        let row = found.row(passage).or_else(|| made.row(passage)).expect("a row of either");
+                        out.write_rows(row.insert_axis(Axis(0)))?;
+                    }
+                    out.finish()
+                });
+                written.map_err(|source| PretrainError::io(&path, source))
+            })
         })?;
         Ok(path)
     }

@@ -33,6 +33,7 @@ mod step_memory;
 mod train_arm;
 mod training_search;
 mod validation;
+mod vector_cache;
 
 use std::sync::Arc;
 

@@ -145,7 +145,10 @@ impl ModelCard<'_> {
         if loss.hard_negatives > 0 {
             rows.push(("hard negatives", format!("{} of each pair", loss.hard_negatives)));
         }
-        rows.push(("epochs", train.epochs.to_string()));
+        rows.push(match train.steps {
+            Some(steps) => ("steps", count(steps as usize)),
+            None => ("epochs", train.epochs.to_string()),
+        });
         rows.push(("loss", format!("InfoNCE, temperature {}", loss.temperature)));
         if let Some(guide) = loss.guide {
             let kind = if guide.relative { "relative" } else { "absolute" };

@@ -7,7 +7,7 @@ use infonce::{Guide, InfoNceConfig};
 use super::evaluate::Baseline;
 use super::others::System;
 use super::{Pipeline, by_source};
-use crate::config::{ClusterOf, EmbedderKind, EvalConfig, Keep, OtherData, StudentConfig};
+use crate::config::{ClusterOf, EmbedderConfig, EmbedderKind, EvalConfig, Keep, OtherData, StudentConfig, TrainConfig};
 use crate::error::Result;
 use crate::parts::Parts;
 use crate::run_folder::{Clusters, Member, Stage};
@@ -15,10 +15,10 @@ use crate::student::begins_weighted;
 
 impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     pub(super) fn embed_stage(&self) -> Result<Stage> {
-        let config = &self.config.embedder;
+        let config = EmbedderConfig { cache: None, ..self.config.embedder.clone() };
         let stage = self
             .stage("embed", "embed")?
-            .with_settings("embedder", config)?
+            .with_settings("embedder", &config)?
             .with_settings("texts", &"those that are trained on")?
             .reading("data", &self.data_hash)
             .writing([self.embeddings(Side::Query), self.embeddings(Side::Passage)]);
@@ -113,6 +113,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         // What changes no weight but by rounding.
         (train.checkpoint_every, train.checkpoints, train.chunk_tokens, train.memory) = (0, 1, 0, 0.0);
         (train.devices, train.tensorboard) = (None, false);
+        if train.steps.is_some() {
+            train.epochs = TrainConfig::default().epochs;
+        }
         let renewed: Vec<_> = member.arm.clusters().filter(|cluster| cluster.of != ClusterOf::Random).collect();
         if renewed.is_empty() {
             train.recluster_every = None;

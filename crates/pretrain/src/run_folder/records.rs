@@ -14,7 +14,7 @@ use crate::stale::Stale;
 const FILE: &str = "stages.json";
 
 /// Moves when records of before say too little, or other code makes other files of the same inputs.
-const VERSION: u64 = 2;
+pub(crate) const VERSION: u64 = 2;
 
 /// What a finished stage read and wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

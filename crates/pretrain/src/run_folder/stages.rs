@@ -121,6 +121,14 @@ impl RunFolder {
         Ok(hash.finalize().to_hex().to_string())
     }
 
+    /// The BLAKE3 hash of a file's content, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn file_hash(&self, file: &Path) -> Result<String> {
+        self.hashes.of(file)
+    }
+
     /// What tells the stage from all others, whether it is finished or not: a hash of its settings and of the content that it reads.
     ///
     /// # Errors

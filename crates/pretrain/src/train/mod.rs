@@ -164,9 +164,12 @@ pub enum Outcome<R = StepReport> {
 }
 
 impl<B: AutodiffBackend> Training<'_, B> {
-    /// The steps of the whole training, for which the sampler may have to plan every epoch.
+    /// The steps of the whole training; where the configuration counts epochs, the sampler may have to plan each of them.
     pub fn steps(&self) -> usize {
-        (0..self.config.epochs).map(|epoch| self.sampler.len(epoch)).sum()
+        match self.config.steps {
+            Some(steps) => steps as usize,
+            None => (0..self.config.epochs).map(|epoch| self.sampler.len(epoch)).sum(),
+        }
     }
 
     /// The trained encoder, or the average of its weights where the configuration asks for one. `observe` sees every step that moved the
@@ -201,8 +204,8 @@ impl<B: AutodiffBackend> Training<'_, B> {
     /// The training after the next step, and what became of that; as it was, and `None`, after the last one.
     ///
     /// # Errors
-    /// The sampler's, and [`PretrainError::Diverged`] for a step that is not finite after as many as may be skipped in a row, or after no step that
-    /// was.
+    /// The sampler's, [`PretrainError::EmptyEpochs`] if it has too few batches for the steps that are wanted, and [`PretrainError::Diverged`] for a step that
+    /// is not finite after as many as may be skipped in a row, or after no step that was.
     pub fn step<E>(&self, state: TrainingState<B, E>) -> Result<(TrainingState<B, E>, Option<Outcome>)>
     where
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
@@ -220,10 +223,7 @@ impl<B: AutodiffBackend> Training<'_, B> {
         E: Encoder<B> + AutodiffModule<B, InnerModule: Encoder<B::InnerBackend>>,
     {
         let Drawn { sampler, strata } = drawn;
-        while state.epoch < self.config.epochs && state.index == sampler.len(state.epoch) {
-            (state.epoch, state.index) = (state.epoch + 1, 0);
-        }
-        if state.epoch >= self.config.epochs {
+        if !self.find_batch(sampler, &mut state)? {
             return Ok((state, None));
         }
         let start = Instant::now();
@@ -253,6 +253,20 @@ impl<B: AutodiffBackend> Training<'_, B> {
         report.waiting += drawn;
         report.seconds = start.elapsed().as_secs_f64();
         Ok((state, Some(Outcome::Trained(report))))
+    }
+
+    /// Goes on to the epoch of the next batch; whether there is one.
+    fn find_batch<E>(&self, sampler: &dyn BatchSampler, state: &mut TrainingState<B, E>) -> Result<bool> {
+        let (first, is_counted) = (state.epoch + u64::from(state.index > 0), self.config.steps.is_some());
+        let is_over = |epoch| if is_counted { state.step >= state.steps } else { epoch >= self.config.epochs };
+        while !is_over(state.epoch) && state.index == sampler.len(state.epoch) {
+            (state.epoch, state.index) = (state.epoch + 1, 0);
+            // Who carries a pair over from each epoch, or more, has a batch within so many.
+            if is_counted && state.epoch - first >= sampler.batch_size() as u64 {
+                return Err(PretrainError::EmptyEpochs { epoch: first, step: state.step, steps: state.steps });
+            }
+        }
+        Ok(!is_over(state.epoch))
     }
 
     /// The gradients of one batch of pairs, with the dropout of step `step`, at a temperature other than the configuration's if one is given.
