@@ -61,9 +61,9 @@ pub mod tensor {
 pub use bm25::Bm25;
 pub use config::{
     Arm, ArmConfig, ArmTable, ClusterConfig, ClusterOf, Config, CurriculumSection, DataConfig, DataFormat, Draw,
-    EmbedderConfig, EmbedderKind, EvalConfig, Keep, MlmConfig, NamedSource, OtherData, PoolingKind, Preset, RateDecay,
-    RunConfig, SamplerConfig, SamplerKind, SamplerOverrides, SourceTable, SplitBy, StudentConfig, StudentKind,
-    TrainConfig, UniqueKey,
+    EmbedderConfig, EmbedderKind, EvalConfig, JudgedSplit, Keep, MlmConfig, NamedSource, OtherData, PoolingKind,
+    Preset, RateDecay, RunConfig, SamplerConfig, SamplerKind, SamplerOverrides, SourceTable, SplitBy, StudentConfig,
+    StudentKind, TrainConfig, UniqueKey,
 };
 pub use device::{BackendTask, DeviceKind};
 pub use difference::Difference;

@@ -25,6 +25,7 @@ recommended = { experiment = "main", arm = "passage clusters" }
 const EXPERIMENTS: &str = r#"
 [train]
 epochs = 3
+learning_rate = 2e-3
 
 [eval]
 resamples = 200
@@ -58,12 +59,13 @@ fn results(bench: &Bench) -> Value {
     serde_json::from_str(&bench.read("study/results.json")).unwrap()
 }
 
-/// The results without what a clock says.
+/// The results without what a clock says, and with how many threads they were computed.
 fn timeless(mut results: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
                 map.remove("seconds");
+                map.remove("machine");
                 map.values_mut().for_each(strip);
             }
             Value::Array(all) => all.iter_mut().for_each(strip),
@@ -126,7 +128,7 @@ fn every_training_is_done_once_and_results_tables_figures_and_pages_say_what_cam
         page.starts_with("Before.\n<!-- study study: main, short -->\n\n|") && page.ends_with("After.\n"),
         "{page}"
     );
-    assert!(page.contains("| passage clusters |"), "{page}");
+    assert!(page.contains("| passage clusters "), "{page}");
     for figure in ["study-main.svg", "study-sizes.svg"] {
         assert!(bench.read(&format!("study/figures/{figure}")).starts_with("<svg"), "{figure}");
     }
@@ -216,7 +218,7 @@ fn a_study_that_is_stopped_or_killed_goes_on_to_the_same_results() {
     }
     assert!(seen >= 4, "{seen}");
     broken.succeed(&RUN);
-    assert_eq!(timeless(results(&whole)), timeless(results(&broken)));
+    assert!(timeless(results(&whole)) == timeless(results(&broken)));
     assert_eq!(broken.leftovers(), [] as [std::path::PathBuf; 0]);
 }
 

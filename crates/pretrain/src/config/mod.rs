@@ -26,8 +26,8 @@ pub use others::OtherData;
 pub use preset::Preset;
 pub use sampler::{CurriculumSection, SamplerConfig, SamplerKind, SamplerOverrides, UniqueKey};
 pub use sections::{
-    EmbedderConfig, EmbedderKind, EvalConfig, Keep, PoolingKind, RateDecay, RunConfig, StudentConfig, StudentKind,
-    TrainConfig,
+    EmbedderConfig, EmbedderKind, EvalConfig, JudgedSplit, Keep, PoolingKind, RateDecay, RunConfig, StudentConfig,
+    StudentKind, TrainConfig,
 };
 
 use crate::difference::Difference;

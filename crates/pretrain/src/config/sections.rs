@@ -315,6 +315,9 @@ impl Default for TrainConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
+    /// The queries that students are judged on.
+    #[serde(skip_serializing_if = "JudgedSplit::is_test")]
+    pub split: JudgedSplit,
     /// Measures by name; the first is the one that gains are reported of.
     pub measures: Vec<String>,
     /// How many passages are retrieved for a query: at least the cut of every measure.
@@ -334,9 +337,27 @@ pub struct EvalConfig {
     pub others: Vec<OtherData>,
 }
 
+/// Queries that students are judged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgedSplit {
+    /// The test split.
+    #[default]
+    Test,
+    /// The validation split: what is chosen by it has not seen the test split.
+    Validation,
+}
+
+impl JudgedSplit {
+    fn is_test(&self) -> bool {
+        *self == Self::Test
+    }
+}
+
 impl Default for EvalConfig {
     fn default() -> Self {
         Self {
+            split: JudgedSplit::Test,
             measures: ["nDCG@10", "MRR@10", "recall@100"].map(String::from).to_vec(),
             depth: 100,
             ignore_identical_ids: true,

@@ -10,8 +10,8 @@ use retrieval_eval::{BootstrapConfig, Measure};
 use stratified_sampler::{Leftovers, SamplerError, Weights};
 
 use super::{
-    Config, DataConfig, DataFormat, EmbedderKind, Keep, MlmConfig, NamedSource, OtherData, RateDecay, SamplerKind,
-    StudentKind, arm::folder_name, overrides,
+    Config, DataConfig, DataFormat, EmbedderKind, JudgedSplit, Keep, MlmConfig, NamedSource, OtherData, RateDecay,
+    SamplerKind, StudentKind, arm::folder_name, overrides,
 };
 use crate::error::{PretrainError, Result};
 use crate::models;
@@ -313,6 +313,8 @@ impl Config {
 
     fn validate_eval(&self) -> Result<()> {
         let eval = &self.eval;
+        let one = eval.split == JudgedSplit::Test || self.data.sources.is_empty();
+        require(one, "eval.split", "validation", "test, with data.sources")?;
         require(!eval.measures.is_empty(), "eval.measures", "[]", "one measure or more")?;
         for name in &eval.measures {
             let known = name.parse::<Measure>().is_ok();

@@ -43,7 +43,7 @@ use infonce::{InfoNceConfig, Prefix};
 use kmeans::KMeansError;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterOf, Config, DataFormat, OtherData, TrainConfig};
+use crate::config::{ClusterOf, Config, DataFormat, JudgedSplit, OtherData, TrainConfig};
 use crate::data::{Counts, Dataset};
 use crate::device::{beside, on_processor, require_precision};
 use crate::error::{PretrainError, Result};
@@ -118,7 +118,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         config.eval.others.iter().try_for_each(OtherData::check)?;
         let models = Models::of_run(&config, &run, force)?;
         let source = parts.source(&config.data)?;
-        let dataset = source.load()?;
+        let dataset = judged_on(&config, source.load()?)?;
         release_freed_blocks();
         describe(&dataset);
         run.write_config(&config)?;
@@ -150,7 +150,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let snapshot = run.file(SNAPSHOT);
         let dataset = match snapshot.exists() {
             true => read_json(&snapshot)?,
-            false => parts.source(&config.data)?.load()?,
+            false => judged_on(&config, parts.source(&config.data)?.load()?)?,
         };
         release_freed_blocks();
         let data_hash = dataset.content_hash();
@@ -302,6 +302,17 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     fn passage_texts(&self) -> Vec<&str> {
         self.dataset.passage_texts()
     }
+}
+
+/// The data with the queries that students are judged on in the place of the test's.
+fn judged_on(config: &Config, mut dataset: Dataset) -> Result<Dataset> {
+    if config.eval.split == JudgedSplit::Validation {
+        if dataset.validation.is_empty() {
+            return Err(PretrainError::NoValidation { path: config.data.place() });
+        }
+        dataset.test.clone_from(&dataset.validation);
+    }
+    Ok(dataset)
 }
 
 /// Whether a student of this dimension has the columns of every prefix.
