@@ -164,7 +164,8 @@ fn study_with(from: &str, to: &str) -> String {
 /// When each model was written.
 fn weights_of_all(bench: &Bench) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
     let runs = std::fs::read_dir(bench.path("study/runs")).unwrap();
-    let mut files: Vec<_> = runs.map(|run| run.unwrap().path().join("model/model.safetensors")).collect();
+    let mut files: Vec<_> =
+        runs.map(|run| run.unwrap().path().join("model/0_StaticEmbedding/model.safetensors")).collect();
     files.sort();
     files
         .into_iter()
