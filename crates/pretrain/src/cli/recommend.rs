@@ -63,7 +63,8 @@ impl RecommendArgs {
         let budget = Budget { time: Duration::from_secs_f64(3600.0 * self.budget), proposal };
         let RecommendedStudy { toml, trainings, seconds } = self.device.run(Task { config, budget })?;
         write_whole(&self.out, |out| out.write_all(toml.as_bytes()))?;
-        print(&format!("{toml}\n{}: {trainings} trainings, about {}\n", self.out.display(), duration(seconds)))
+        let (out, time) = (self.out.display(), duration(seconds));
+        print(&format!("{toml}\n{trainings} trainings, about {time}: pretrain experiment {out}\n"))
     }
 
     fn config(&self) -> Result<Config> {

@@ -1,7 +1,7 @@
 //! A study of which batches are best for some data: what plans say is worth trying, as far as a budget of time goes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use burn::tensor::backend::AutodiffBackend;
 use toml::{Table, Value};
@@ -21,6 +21,8 @@ const LEAST_ARMS: usize = 3;
 const LEAST_SEEDS: usize = 3;
 /// More seeds than these tell little more.
 const MOST_SEEDS: usize = 5;
+/// The paper's number of clusters.
+const PAPER: usize = 10;
 /// Fewer steps than these train nothing.
 const LEAST_STEPS: u64 = 50;
 
@@ -86,7 +88,7 @@ impl<B: AutodiffBackend, P: Parts<B> + Clone> Pipeline<B, P> {
         let seconds = trainings as f64 * cost.of(extent.steps);
         let head = format!(
             "# Which batches are best for these {} pairs: {} arms with {} seeds of {} steps, in about {} on this machine\n\
-             # ({} a step, {} beside them). Run it with\n#\n#     pretrain experiment THIS-FILE\n#\n{}",
+             # ({} a step, {} beside them).\n{}",
             count(pairs),
             extent.arms,
             extent.seeds,
@@ -110,15 +112,13 @@ impl<B: AutodiffBackend, P: Parts<B> + Clone> Pipeline<B, P> {
         config.sampler.curriculum = None;
         config.train.steps = Some(TRIAL);
         config.eval.baselines = false;
+        let begun = Instant::now();
         let run = Self::create_with(self.parts().clone(), config, true, self.device().clone())?;
         run.run()?;
+        let seconds = begun.elapsed().as_secs_f64();
         let member = run.folder().members()[0];
         let steps = Steps::read(&run.folder().member(member).join("metrics.jsonl"))?;
-        let seconds = |stage: &str| {
-            let record = run.folder().record(&format!("{stage} {member}"));
-            record.map_or(0.0, |record| record.seconds)
-        };
-        let rest = (seconds("train") - steps.seconds).max(0.0) + seconds("evaluate");
+        let rest = (seconds - steps.seconds).max(0.0);
         drop(run);
         std::fs::remove_dir_all(&dir).map_err(|source| PretrainError::io(&dir, source))?;
         Ok(Cost { step: steps.pace, rest })
@@ -132,12 +132,12 @@ fn arms(proposal: &Proposal, most_false: f64) -> Vec<VariantConfig> {
     if let Some(chosen) = chosen {
         arms.push(arm(chosen, proposal.of, None));
     }
-    let paper = VariantTable {
-        name: "10 clusters, the paper's".to_owned(),
-        grid: BTreeMap::new(),
-        sections: sections(&[("cluster", "of", proposal.of.name().into()), ("cluster", "k", Value::Integer(10))]),
-    };
-    arms.push(VariantConfig::Table(paper));
+    // The paper's, unless it is that.
+    if !chosen.is_some_and(|chosen| chosen.clusters == PAPER && chosen.group.is_none()) {
+        let keys = [("cluster", "of", proposal.of.name().into()), ("cluster", "k", Value::Integer(PAPER as i64))];
+        let (name, grid) = (format!("{PAPER} clusters"), BTreeMap::new());
+        arms.push(VariantConfig::Table(VariantTable { name, grid, sections: sections(&keys) }));
+    }
     if let (Some(chosen), FoundMargin::Margin(found)) = (chosen, proposal.margin) {
         arms.push(arm(chosen, proposal.of, Some(f64::from(found.guide.margin))));
     }
@@ -149,7 +149,7 @@ fn arms(proposal: &Proposal, most_false: f64) -> Vec<VariantConfig> {
         let others = proposal
             .candidates
             .iter()
-            .filter(|&other| chosen != Some(other) && !(other.clusters == 10 && other.group.is_none()));
+            .filter(|&other| chosen != Some(other) && !(other.clusters == PAPER && other.group.is_none()));
         others.min_by(|a, b| (accuracy(a) - to).abs().total_cmp(&(accuracy(b) - to).abs()))
     };
     let hardest_of_all = proposal.candidates.iter().filter(|other| other.false_in_cluster > most_false);
@@ -242,13 +242,13 @@ fn study(config: &Config, arms: Vec<VariantConfig>, extent: Extent, steps: u64) 
             keys.retain(|key, value| default.get(key) != Some(value));
         }
     }
-    whole.retain(|_, keys| keys.as_table().is_some_and(|keys| !keys.is_empty()));
     // What an arm says, and what only this machine's trial needed.
     for (section, key) in [("cluster", "of"), ("embedder", "cache")] {
         if let Some(Value::Table(keys)) = whole.get_mut(section) {
             keys.remove(key);
         }
     }
+    whole.retain(|_, keys| keys.as_table().is_some_and(|keys| !keys.is_empty()));
     let seeds: Vec<u64> = (0..extent.seeds as u64).collect();
     let section = StudyConfig { seeds, ..StudyConfig::default() };
     let experiment = ExperimentConfig {
@@ -265,7 +265,7 @@ fn study(config: &Config, arms: Vec<VariantConfig>, extent: Extent, steps: u64) 
     let mut document = Table::from_iter([("study".to_owned(), Value::Table(seeds))]);
     document.extend(whole);
     document.insert("experiment".to_owned(), Value::Array(vec![Value::try_from(experiment).map_err(text)?]));
-    toml::to_string(&document).map_err(text)
+    toml::to_string_pretty(&document).map_err(text)
 }
 
 #[cfg(test)]
