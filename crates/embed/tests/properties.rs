@@ -29,6 +29,34 @@ fn assert_unit(rows: &Array2<f32>) {
     }
 }
 
+/// The tokenizers of all families that transformers wrote, without special tokens.
+fn tokenizers() -> Vec<(String, TextTokenizer)> {
+    let folders = std::fs::read_dir(golden("families")).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.map(|folder| folder.join("tokenizer.json")).filter(|file| file.exists());
+    files
+        .map(|file| (file.display().to_string(), TextTokenizer::from_file(&file).unwrap().with_special_tokens(false)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Of a long text only the beginning is split, which must not be seen.
+    #[test]
+    fn the_first_tokens_of_a_long_text_are_those_of_the_whole(
+        words in prop::collection::vec("[a-f\u{e9}\u{4e2d}.,'-]{0,30}|[a-f]{60}|<mask>|\\[MASK\\]", 0..400),
+        spaces in prop::collection::vec("[ \u{a0}\n\t]{1,3}", 400),
+        tokens in 0_usize..40,
+    ) {
+        let text: String = words.iter().zip(&spaces).flat_map(|(word, space)| [word.as_str(), space]).collect();
+        for (name, tokenizer) in tokenizers() {
+            let begun = tokenizer.encode(&[&text], tokens).unwrap();
+            let whole = tokenizer.encode(&[&text], 1 << 20).unwrap().truncated(tokens);
+            prop_assert_eq!(begun.ids(), whole.ids(), "{}", name);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

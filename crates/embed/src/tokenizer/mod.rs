@@ -1,5 +1,6 @@
 //! Texts to token ids: by the files of a folder, or by a vocabulary trained here.
 
+mod beginning;
 mod folder;
 mod train;
 
@@ -9,8 +10,9 @@ use std::path::Path;
 use rayon::prelude::*;
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::utils::truncation::{TruncationDirection, TruncationParams};
-use tokenizers::{NormalizerWrapper, PostProcessor, PostProcessorWrapper, Tokenizer};
+use tokenizers::{Encoding, NormalizerWrapper, PostProcessor, PostProcessorWrapper, Tokenizer};
 
+use self::beginning::{MARGIN, beginnings, is_by_words};
 use crate::{EmbedError, TokenBatch};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -113,12 +115,13 @@ impl TextTokenizer {
 
     /// The rows, and how many texts were longer.
     fn encode_counted(&self, texts: &[&str], max_tokens: usize) -> Result<(TokenBatch, u64), EmbedError> {
+        let by_words = is_by_words(&self.inner);
         let rows = texts
             .par_iter()
             .enumerate()
             .with_min_len(16)
             .map(|(index, text)| {
-                self.encode_one(text, max_tokens).map_err(|source| EmbedError::Tokenize { index, source })
+                self.encode_one(text, max_tokens, by_words).map_err(|source| EmbedError::Tokenize { index, source })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let cut = rows.iter().filter(|(_, cut)| *cut).count() as u64;
@@ -164,25 +167,36 @@ impl TextTokenizer {
     }
 
     fn prompt_tokens(&self, prompt: &str, max_tokens: usize) -> Result<usize, Cause> {
-        let (ids, _) = self.encode_one(prompt, max_tokens)?;
+        let (ids, _) = self.encode_one(prompt, max_tokens, false)?;
         let added = self.inner.get_added_tokens_decoder();
         let special = |id| added.get(id).is_some_and(|token| token.special);
         Ok(ids.len() - usize::from(ids.last().is_some_and(special)))
     }
 
-    /// The ids, and whether the text is longer.
-    fn encode_one(&self, text: &str, max_tokens: usize) -> Result<(Vec<u32>, bool), Cause> {
-        let mut encoding = self.inner.encode_fast(text, false)?;
-        let mut cut = encoding.len() > max_tokens;
+    /// The ids, and whether the text is longer. Of a long text that is split `by_words` only the beginning is.
+    fn encode_one(&self, text: &str, max_tokens: usize, by_words: bool) -> Result<(Vec<u32>, bool), Cause> {
+        let post_processor = self.inner.get_post_processor().filter(|_| self.special_tokens);
+        let room = max_tokens.saturating_sub(post_processor.map_or(0, |p| p.added_tokens(false)));
+        let mut encoding = self.split(text, room, by_words)?;
+        let cut = encoding.len() > room;
         if self.special_tokens {
-            let added = self.inner.get_post_processor().map_or(0, |p| p.added_tokens(false));
-            cut = encoding.len() > max_tokens.saturating_sub(added);
-            encoding.truncate(max_tokens.saturating_sub(added), 0, TruncationDirection::Right);
+            encoding.truncate(room, 0, TruncationDirection::Right);
             encoding = self.inner.post_process(encoding, None, true)?;
         }
         let mut ids = encoding.get_ids().to_vec();
         ids.truncate(max_tokens);
         Ok((ids, cut))
+    }
+
+    /// The text without special tokens; or, `by_words`, a beginning of it that has more than `tokens`.
+    fn split(&self, text: &str, tokens: usize, by_words: bool) -> Result<Encoding, Cause> {
+        for beginning in beginnings(text, tokens).take_while(|_| by_words) {
+            let encoding = self.inner.encode_fast(beginning, false)?;
+            if encoding.len() > tokens.saturating_add(MARGIN) {
+                return Ok(encoding);
+            }
+        }
+        self.inner.encode_fast(text, false)
     }
 
     /// Nothing, after writing `tokenizer.json` to `path`.

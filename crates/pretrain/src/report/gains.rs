@@ -38,10 +38,12 @@ pub(crate) fn gain_curves(curves: &[(String, Vec<(f64, GainEnds)>)], x_title: &s
     let furthest = places().fold(f64::NEG_INFINITY, f64::max);
     let nearest = places().fold(f64::INFINITY, f64::min);
     let spreads = nearest > 0.0 && furthest / nearest >= 10.0;
-    // Room for the names.
-    let room =
-        if spreads { furthest * (furthest / nearest).powf(0.35) } else { furthest + 0.35 * (furthest - nearest) };
-    let x = Scale::around(places().chain([room]), spreads)?;
+    let named = curves.iter().any(|(name, _)| !name.is_empty());
+    let room = match spreads {
+        true => furthest * (furthest / nearest).powf(0.35),
+        false => furthest + 0.35 * (furthest - nearest),
+    };
+    let x = Scale::around(places().chain(named.then_some(room)), spreads)?;
     let ends = curves.iter().flat_map(|(_, points)| points.iter().flat_map(|(_, ends)| [ends.low, ends.high]));
     let y = Scale::around(ends.chain([0.0]), false)?;
     let (from, to) = (x.range().start, x.range().end);
@@ -54,7 +56,7 @@ pub(crate) fn gain_curves(curves: &[(String, Vec<(f64, GainEnds)>)], x_title: &s
         for (x, ends) in points {
             marks.push(Mark::Dot { ink, at: (*x, ends.middle), radius: 2 * UNIT, title: String::new() });
         }
-        if let Some((x, ends)) = points.last() {
+        if let Some((x, ends)) = points.last().filter(|_| !name.is_empty()) {
             let beside = if spreads { x * 1.06 } else { x + 0.02 * (to - from) };
             marks.push(Mark::Name { at: (beside, ends.middle), text: name.clone() });
         }

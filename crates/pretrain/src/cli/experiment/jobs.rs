@@ -37,7 +37,9 @@ pub(super) struct Jobs<'a> {
 /// How far the trainings are.
 struct Progress {
     bar: indicatif::ProgressBar,
+    /// When those began whose pace foretells the rest, and how many had ended before.
     begun: Instant,
+    before: usize,
     done: AtomicUsize,
     failed: AtomicUsize,
     stopped: AtomicBool,
@@ -90,9 +92,10 @@ impl<'a> Jobs<'a> {
         }
         let stop = stop_on_signals()?;
         let _heeding = stop.heed();
-        let progress = Progress {
+        let mut progress = Progress {
             bar: bar(left.len() as u64, &self.study.config.name),
             begun: Instant::now(),
+            before: 0,
             done: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -104,6 +107,7 @@ impl<'a> Jobs<'a> {
         let alone =
             Jobs { jobs: 1, threads: self.jobs * self.threads, memory: self.jobs as f64 * self.memory, ..*self };
         alone.work(&Mutex::new(first.to_vec()), &progress, &stop);
+        (progress.begun, progress.before) = (Instant::now(), 1);
         let queue = Mutex::new(rest.iter().rev().copied().collect());
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
@@ -241,7 +245,7 @@ impl Progress {
             Err(_) => self.done.load(Ordering::SeqCst) + failed,
         };
         let left = self.of - ended;
-        let pace = self.begun.elapsed().as_secs_f64() / ended as f64;
+        let pace = self.begun.elapsed().as_secs_f64() / (ended - self.before) as f64;
         let about = if left == 0 { String::new() } else { format!("; about {} left", duration(pace * left as f64)) };
         self.bar.suspend(|| match ran {
             Ok(Some(record)) => {
