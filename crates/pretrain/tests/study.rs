@@ -292,3 +292,37 @@ fn results_of_a_study_of_which_nothing_is_done_are_empty_and_say_so() {
     assert_eq!((of_study.done.0, of_study.runs.len(), of_study.best), (0, 0, None));
     assert!(document["recommended"].is_null());
 }
+
+#[test]
+fn a_recommended_study_fits_its_budget_and_runs() {
+    let bench = Bench::new();
+    let (stdout, _) = bench.succeed(&["recommend", "config.toml", "--budget", "0.02", "--out", "advice.toml"]);
+    assert!(stdout.contains("pretrain experiment advice.toml"), "{stdout}");
+    let text = bench.read("advice.toml");
+    assert!(text.starts_with("# Which batches are best for these "), "{text}");
+    let (stdout, _) = bench.succeed(&["experiment", "advice.toml", "--no-training"]);
+    let trainings: usize = text.matches("name = ").count();
+    assert!(trainings >= 3 && stdout.contains("0 of "), "{stdout}");
+    assert!(bench.fail(&["recommend", "config.toml", "--out", "advice.toml"]).contains("advice.toml"));
+    assert!(bench.fail(&["recommend", "config.toml", "--budget", "0", "--out", "b.toml"]).contains("--budget"));
+    // The same of the data alone, by what its folder holds.
+    let settings = ["--set", "sampler.batch_size=16", "--set", "student.dim=32", "--set", "student.vocab_size=400"];
+    bench.succeed(&[&["recommend", "data", "--budget", "0.001", "--out", "c.toml"][..], &settings].concat());
+    let text = bench.read("c.toml");
+    assert!(
+        text.contains("format = \"beir\"") && text.contains("batch_size = 16") && text.contains("does not suffice"),
+        "{text}"
+    );
+}
+
+#[test]
+fn students_are_judged_on_the_validation_split_where_that_is_asked_for() {
+    let bench = Bench::new();
+    let arguments = ["run", "config.toml", "--set", "run.arms=[\"none\"]", "--set", "eval.split=validation"];
+    assert!(bench.fail(&arguments).contains("validation"));
+    bench.succeed(&[&arguments[..], &["--set", "data.validation_share=0.3"]].concat());
+    let comparison: Value = serde_json::from_str(&bench.read("run/compare.json")).unwrap();
+    let pairs: Value = serde_json::from_str(&bench.read("run/pairs.json")).unwrap();
+    assert_eq!(comparison["queries"], pairs["counts"]["validation_queries"]);
+    assert_ne!(comparison["queries"], pairs["counts"]["test_queries"]);
+}

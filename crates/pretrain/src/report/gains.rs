@@ -26,6 +26,9 @@ pub(crate) fn gain_rows(rows: &[(String, usize, GainEnds)], title: &str) -> Opti
         (name.clone(), Ink::Arm(*colour), [ends.low, ends.middle, ends.high])
     };
     let rows: Vec<(String, Ink, [f64; 3])> = rows.iter().map(row).collect();
+    if rows.is_empty() {
+        return None;
+    }
     let rows: Vec<(&str, Ink, [f64; 3])> = rows.iter().map(|(name, ink, ends)| (name.as_str(), *ink, *ends)).collect();
     let mut chart = intervals(&rows, title, Some(0.0))?;
     chart.width = WIDTH;

@@ -222,3 +222,123 @@ pub(super) fn correct(settings: &mut [SettingOutcome]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{Hardness, PlanInspection, Scores};
+    use crate::study::record::TEST;
+    use crate::study::{CellSeconds, DataFacts, StepMeans};
+
+    fn record(values: &[f64]) -> CellRecord {
+        let scores = Scores {
+            system: "arm".into(),
+            measures: vec!["nDCG@10".into()],
+            means: vec![values.iter().sum::<f64>() / values.len() as f64],
+            per_query: vec![values.to_vec()],
+        };
+        let plan = PlanInspection {
+            name: String::new(),
+            batches: 1,
+            of: 1,
+            batch_size: 2,
+            strata: None,
+            repeated: [0.0; 2],
+            hardness: Hardness::default(),
+            by_stratum: Vec::new(),
+        };
+        CellRecord {
+            cell: String::new(),
+            config: String::new(),
+            judged_by: Default::default(),
+            data: DataFacts { hash: String::new(), pairs: 2 },
+            scores: vec![(TEST.into(), scores)],
+            baselines: Vec::new(),
+            plan,
+            first_steps: StepMeans::default(),
+            last_steps: StepMeans::default(),
+            steps: 7,
+            seconds: CellSeconds { embed: 100.0, cluster: 1.0, train: 2.0 },
+            machine: String::new(),
+        }
+    }
+
+    fn arm(name: &str) -> StudyArm {
+        StudyArm { name: name.into(), replicates: Vec::new(), along: None }
+    }
+
+    fn outcome_of(plain: &[(u64, CellRecord)], clustered: &[(u64, CellRecord)]) -> SettingOutcome {
+        let arms = vec![arm("plain"), arm("clustered")];
+        let setting = Setting { name: String::new(), arms, baseline: 0 };
+        let finished = [(0, plain), (1, clustered)].map(|(place, records)| Finished {
+            arm: &setting.arms[place],
+            records: records.iter().map(|(seed, record)| (*seed, record)).collect(),
+        });
+        outcome(&setting, &finished, 500).unwrap()
+    }
+
+    /// Seeds 0 and 2 are paired; what seed 1 of the one and seed 3 of the other reached is no part of the gain.
+    #[test]
+    fn a_gain_is_over_the_seeds_that_both_have() {
+        let plain = [(0, record(&[0.4, 0.6])), (1, record(&[0.9, 0.9])), (2, record(&[0.5, 0.5]))];
+        let clustered = [(2, record(&[0.6, 0.5])), (0, record(&[0.5, 0.6])), (3, record(&[0.1, 0.1]))];
+        let outcome = outcome_of(&plain, &clustered);
+        let arms = &outcome.sets[0].arms;
+        let gain = arms[1].gain.unwrap();
+        assert_eq!((gain.seeds, arms[1].seeds.len(), outcome.sets[0].queries), (2, 3, 2));
+        assert!((gain.relative - 0.1).abs() < 1e-12 && gain.low <= 0.1 && gain.high >= 0.1, "{gain:?}");
+        assert!((arms[0].means[0] - 19.0 / 30.0).abs() < 1e-12);
+        assert_eq!((arms[1].seconds, arms[1].steps), (3.0, 7));
+        assert!(arms[0].gain.is_none());
+    }
+
+    #[test]
+    fn what_is_not_done_is_left_out_and_one_seed_says_nothing_of_more() {
+        let plain = [(0, record(&[0.4, 0.6]))];
+        assert_eq!(outcome_of(&plain, &[]).sets[0].arms.len(), 1);
+        assert_eq!(outcome_of(&[], &[]).sets, []);
+        let alone = outcome_of(&[], &plain);
+        assert!(alone.sets[0].arms[0].gain.is_none());
+        let gain = outcome_of(&plain, &[(0, record(&[0.5, 0.6]))]).sets[0].arms[1].gain.unwrap();
+        assert_eq!((gain.needed, gain.seeds), (None, 1));
+        assert!(outcome_of(&plain, &[(1, record(&[0.5, 0.6]))]).sets[0].arms[1].gain.is_none());
+    }
+
+    #[test]
+    fn p_values_are_corrected_over_all_settings_of_an_experiment() {
+        let gain = StudyGain {
+            relative: 0.1,
+            low: 0.0,
+            high: 0.2,
+            seeds: 2,
+            p: Some(0.02),
+            p_holm: None,
+            p_randomised: 0.01,
+            p_randomised_holm: None,
+            needed: None,
+        };
+        let arm = |gain| ArmOutcome {
+            arm: String::new(),
+            along: None,
+            seeds: vec![0],
+            means: vec![0.5],
+            deviations: None,
+            gain,
+            seconds: 0.0,
+            steps: 0,
+        };
+        let set = |gains: &[Option<StudyGain>]| Judged {
+            set: TEST.into(),
+            queries: 2,
+            arms: gains.iter().map(|gain| arm(*gain)).collect(),
+            baselines: Vec::new(),
+        };
+        let setting = |gains: &[Option<StudyGain>]| SettingOutcome { name: String::new(), sets: vec![set(gains)] };
+        let without = StudyGain { p: None, ..gain };
+        let mut settings = [setting(&[None, Some(gain)]), setting(&[Some(gain), Some(without)])];
+        correct(&mut settings).unwrap();
+        let all: Vec<StudyGain> = settings.iter().flat_map(|of| &of.sets[0].arms).filter_map(|arm| arm.gain).collect();
+        assert_eq!(all.iter().map(|gain| gain.p_holm).collect::<Vec<_>>(), [Some(0.04), Some(0.04), None]);
+        assert!(all.iter().all(|gain| (gain.p_randomised_holm.unwrap() - 0.03).abs() < 1e-12));
+    }
+}
