@@ -18,8 +18,7 @@ impl StudyResults {
     pub fn write_figures(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         for of in &self.experiments {
-            let sets = of.settings.first().map_or(&[][..], |setting| &setting.sets);
-            for set in sets {
+            for set in of.sets() {
                 let Some(svg) = self.figure(of, &set.set) else { continue };
                 let of_set = if set.set == TEST { String::new() } else { format!("-{}", set.set) };
                 let path = folder.join(format!("{}-{}{of_set}.svg", self.study, of.name.replace(' ', "-")));

@@ -23,9 +23,8 @@ impl StudyResults {
 
     /// The tables of an experiment, one for each data set, and what its batches were like.
     pub fn experiment(&self, of: &ExperimentOutcome) -> String {
-        let sets = of.settings.first().map_or(&[][..], |setting| &setting.sets);
         let mut parts: Vec<String> = Vec::new();
-        for Judged { set, queries, .. } in sets {
+        for Judged { set, queries, .. } in of.sets() {
             let table = self.table(of, set, false);
             match set == TEST {
                 true => parts.push(table),

@@ -204,8 +204,9 @@ fn needed(differences: &SeedValues, baseline: f64) -> Result<Option<Needed>> {
 
 /// Corrects the p-values of an experiment, by data set, for the number of its arms.
 pub(super) fn correct(settings: &mut [SettingOutcome]) -> Result<()> {
-    let sets: Vec<String> =
-        settings.first().map_or_else(Vec::new, |of| of.sets.iter().map(|set| set.set.clone()).collect());
+    let mut sets: Vec<String> = settings.iter().flat_map(|of| &of.sets).map(|set| set.set.clone()).collect();
+    sets.sort_unstable();
+    sets.dedup();
     for name in sets {
         let judged = settings.iter_mut().flat_map(|setting| &mut setting.sets).filter(|set| set.set == name);
         let mut gains: Vec<&mut StudyGain> =

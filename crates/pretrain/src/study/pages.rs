@@ -70,7 +70,7 @@ impl StudyResults {
         }
         let (name, set) = what.split_once(", on ")?;
         let of = experiment(name)?;
-        let known = of.settings.first()?.sets.iter().any(|judged| judged.set == set);
+        let known = of.sets().iter().any(|judged| judged.set == set);
         known.then(|| self.table(of, set, true))
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::correlation::spearman;
-use super::outcome::{Finished, SettingOutcome, StudyGain, correct, outcome};
+use super::outcome::{Finished, Judged, SettingOutcome, StudyGain, correct, outcome};
 use super::record::{CellRecord, StepMeans, TEST};
 use super::{Experiment, Recommended, Setting, Study};
 use crate::error::Result;
@@ -66,6 +66,13 @@ pub struct ExperimentOutcome {
     pub settings: Vec<SettingOutcome>,
     /// What the arms' batches were like, by setting and arm.
     pub plans: Vec<ArmPlan>,
+}
+
+impl ExperimentOutcome {
+    /// The data sets that its arms are judged on, as the first setting has them of which anything is done.
+    pub fn sets(&self) -> &[Judged] {
+        self.settings.iter().map(|setting| setting.sets.as_slice()).find(|sets| !sets.is_empty()).unwrap_or_default()
+    }
 }
 
 /// What the batches of an arm were like: means over its seeds.
