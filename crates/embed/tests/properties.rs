@@ -1,5 +1,7 @@
 //! What holds for any texts.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use burn_flex::{Flex, FlexDevice};

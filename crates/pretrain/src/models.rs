@@ -26,7 +26,6 @@ pub(crate) fn check(key: &'static str, path: &Path) -> Result<()> {
 }
 
 /// The folder that `path`, the value of `key`, names: of a hub's model after what is missing of it was downloaded.
-#[cfg(feature = "cli")]
 pub(crate) fn model_folder(key: &'static str, path: &Path) -> Result<PathBuf> {
     if !is_of_hub(path) {
         return Ok(path.to_owned());

@@ -5,6 +5,7 @@
 //! trained once, and what is done stays done whatever is added to the file. [`CellRecord`] says what came of a cell, and [`StudyResults`] what
 //! came of the study.
 
+mod builder;
 mod cell;
 mod correlation;
 #[cfg(feature = "report")]
@@ -21,17 +22,16 @@ mod variant;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use self::builder::Builder;
 pub use self::cell::{Cell, DataFacts};
-use self::cell::{ModelHashes, cell_id};
 use self::file::Given;
 pub use self::file::{Equal, ExperimentConfig, Kept, Recommended, StudyConfig, VariantConfig, VariantTable};
 pub use self::outcome::{ArmOutcome, Judged, Needed, SettingOutcome, StudyGain};
 pub use self::recommend::{Budget, RecommendedStudy};
 pub(crate) use self::record::Steps;
 pub use self::record::{CellRecord, CellSeconds, StepMeans, TEST};
-pub use self::results::{ArmPlan, Best, CellResult, ExperimentOutcome, Prediction, StudyResults};
-use self::variant::Variant;
-use crate::config::{ClusterConfig, ClusterOf, Config, DataConfig, SamplerKind};
+pub use self::results::{ArmGain, ArmPlan, CellResult, ExperimentOutcome, Prediction, StudyResults};
+use crate::config::{Config, DataConfig, folder_name};
 use crate::error::{PretrainError, Result};
 use crate::files::{make_folder_of, read_json, write_json};
 
@@ -91,38 +91,33 @@ impl Study {
     /// # Errors
     /// A key is unknown, a value is out of range, a name is there twice or not at all, or data or a model cannot be read.
     pub fn load(path: &Path, settings: &[String]) -> Result<Self> {
-        Self::load_with(path, settings, &mut DataFacts::of_source)
+        Self::load_with(path, settings, "", &mut DataFacts::of_source)
     }
 
-    /// [`load`](Self::load), with facts of data that come from elsewhere than its configuration: of a source of one's own.
+    /// [`load`](Self::load) for parts of one's own: their [version](crate::Parts::version), and facts of data that come from elsewhere than their
+    /// configuration.
     ///
     /// # Errors
     /// Those of [`load`](Self::load), and of `facts`.
     pub fn load_with(
         path: &Path,
         settings: &[String],
+        parts: &str,
         facts: &mut dyn FnMut(&DataConfig) -> Result<DataFacts>,
     ) -> Result<Self> {
         let Given { study: config, experiments, base } = Given::load(path, settings)?;
-        let dir = config.dir.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
-        let mut builder = Builder {
-            config: &config,
-            dir: &dir,
-            base: &base,
-            facts,
-            known: Vec::new(),
-            models: ModelHashes::default(),
-            cells: Vec::new(),
-        };
-        let experiments: Vec<Experiment> =
-            experiments.iter().map(|experiment| builder.experiment(experiment)).collect::<Result<_>>()?;
-        let cells = builder.cells;
-        check_names("experiments", experiments.iter().map(|experiment| &experiment.name))?;
-        let mut study = Self { config, dir, base, experiments, cells };
-        if study.base.eval.others.iter().any(|other| other.name == TEST) {
-            let (what, problem) = ("eval.others".to_owned(), "the study's own test split is called so");
+        file_name("study", &config.name)?;
+        if base.eval.others.iter().any(|other| other.name == TEST) {
+            let (what, problem) = ("eval.others".to_owned(), "the study's own queries are called so");
             return Err(PretrainError::StudyName { what, name: TEST.to_owned(), problem });
         }
+        let dir = config.dir.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
+        let mut builder = Builder::new(&config, &dir, &base, parts, facts);
+        let experiments: Vec<Experiment> =
+            experiments.iter().map(|experiment| builder.experiment(experiment)).collect::<Result<_>>()?;
+        let cells = builder.cells();
+        check_names("experiments", experiments.iter().map(|experiment| &experiment.name))?;
+        let mut study = Self { config, dir, base, experiments, cells };
         study.sort_cells();
         study.check_recommended()?;
         Ok(study)
@@ -148,7 +143,8 @@ impl Study {
             return Ok(None);
         }
         let record: CellRecord = read_json(&path)?;
-        Ok(record.is_of(cell).then_some(record))
+        let lacks = cell.config.eval.baselines && self.judges_baselines(cell) && record.baselines.is_empty();
+        Ok((record.is_of(cell) && !lacks).then_some(record))
     }
 
     /// Whether the run of a cell judges the baselines too: one of each experiment does.
@@ -204,146 +200,29 @@ impl Study {
     }
 
     fn check_recommended(&self) -> Result<()> {
-        let Some(Recommended { experiment, arm }) = &self.config.recommended else { return Ok(()) };
+        let Some(Recommended { experiment, setting, arm }) = &self.config.recommended else { return Ok(()) };
         let named = self.experiments.iter().filter(|of| of.name == *experiment);
-        let mut arms = named.flat_map(|of| &of.settings).flat_map(|of| &of.arms);
-        match arms.any(|of| of.name == *arm) {
+        let settings = named.flat_map(|of| &of.settings).filter(|of| of.name == *setting);
+        let mut arms =
+            settings.flat_map(|of| of.arms.iter().enumerate().map(move |(place, arm)| (place != of.baseline, arm)));
+        match arms.any(|(gains, of)| gains && of.name == *arm) {
             true => Ok(()),
             false => Err(PretrainError::StudyName {
                 what: "study.recommended".to_owned(),
-                name: format!("{experiment}, {arm}"),
-                problem: "no arm of an experiment is called so",
+                name: [experiment, setting, arm].map(String::as_str).join(", "),
+                problem: "no arm of an experiment and its setting that may gain is called so",
             }),
         }
     }
 }
 
-/// What is gathered while a study's experiments are read.
-struct Builder<'a> {
-    config: &'a StudyConfig,
-    dir: &'a Path,
-    base: &'a Config,
-    facts: &'a mut dyn FnMut(&DataConfig) -> Result<DataFacts>,
-    /// What is known of data already.
-    known: Vec<(DataConfig, DataFacts)>,
-    models: ModelHashes,
-    cells: Vec<Cell>,
-}
-
-impl Builder<'_> {
-    fn experiment(&mut self, config: &ExperimentConfig) -> Result<Experiment> {
-        let seeds = config.seeds.as_ref().unwrap_or(&self.config.seeds);
-        let vary = config.vary.as_ref().unwrap_or(&self.config.vary);
-        let in_experiment = |error| PretrainError::Experiment { name: config.name.clone(), source: Box::new(error) };
-        if seeds.is_empty() || config.name.is_empty() || config.arms.is_empty() {
-            let problem = "an experiment needs a name, arms and seeds";
-            return Err(PretrainError::StudyName { what: "experiment".into(), name: config.name.clone(), problem });
-        }
-        let variants = |all: &[VariantConfig]| -> Result<Vec<Variant>> {
-            let all: Vec<Vec<Variant>> = all.iter().map(Variant::all_of).collect::<Result<_>>()?;
-            Ok(all.into_iter().flatten().collect())
-        };
-        let (arms, mut settings) =
-            (variants(&config.arms).map_err(in_experiment)?, variants(&config.settings).map_err(in_experiment)?);
-        check_names("arms", arms.iter().map(|arm| &arm.name)).map_err(in_experiment)?;
-        check_names("settings", settings.iter().map(|setting| &setting.name)).map_err(in_experiment)?;
-        if settings.is_empty() {
-            settings.push(Variant::default());
-        }
-        let settings = settings.iter().map(|setting| {
-            let arms = arms.iter().map(|arm| self.arm(config, setting, arm, seeds, vary));
-            let arms: Vec<(StudyArm, bool)> = arms.collect::<Result<_>>().map_err(in_experiment)?;
-            let is_baseline = |(arm, unclustered): &(StudyArm, bool)| match &config.baseline {
-                Some(name) => arm.name == *name,
-                None => *unclustered,
-            };
-            let baseline = arms.iter().position(is_baseline).ok_or_else(|| {
-                let problem = "no arm is called so; gains are over the baseline, by default the arm without clusters";
-                let name = config.baseline.clone().unwrap_or_default();
-                in_experiment(PretrainError::StudyName { what: "baseline".to_owned(), name, problem })
-            })?;
-            let arms = arms.into_iter().map(|(arm, _)| arm).collect();
-            Ok(Setting { name: setting.name.clone(), arms, baseline })
-        });
-        let settings = settings.collect::<Result<_>>()?;
-        let title = if config.title.is_empty() { &config.name } else { &config.title }.clone();
-        Ok(Experiment { name: config.name.clone(), title, settings, along: config.along.clone() })
+/// Refuses a name that files and blocks of pages cannot have.
+fn file_name(what: &str, name: &str) -> Result<()> {
+    let problem = "a name has letters, digits, spaces and any of -_.,= within, at most 64 in all";
+    match folder_name(name) {
+        Some(_) => Ok(()),
+        None => Err(PretrainError::StudyName { what: what.to_owned(), name: name.to_owned(), problem }),
     }
-
-    /// An arm in a setting, and whether its batches look at no clusters.
-    fn arm(
-        &mut self,
-        experiment: &ExperimentConfig,
-        setting: &Variant,
-        arm: &Variant,
-        seeds: &[u64],
-        vary: &[String],
-    ) -> Result<(StudyArm, bool)> {
-        let sections: Vec<_> = setting.sections().into_iter().chain(arm.sections()).collect();
-        let varied = vary.iter().filter(|key| !setting.gives(key) && !arm.gives(key));
-        let varied: Vec<&String> = varied.collect();
-        let (mut replicates, mut unclustered, mut along) = (Vec::new(), false, None);
-        for &seed in seeds {
-            let seeded: Vec<String> = varied.iter().map(|key| format!("{key}={seed}")).collect();
-            let config = self.base.with(&sections, &seeded);
-            let config =
-                config.map_err(|source| PretrainError::Arm { arm: arm.name.clone(), source: Box::new(source) })?;
-            let config = self.of_one_arm(config)?;
-            unclustered = is_unclustered(&config);
-            along = experiment.along.as_ref().and_then(|key| config.identity().get(key)?.parse().ok());
-            let title =
-                [experiment.name.as_str(), &setting.name, &arm.name].into_iter().filter(|name| !name.is_empty());
-            let title = format!("{} seed {seed}", title.collect::<Vec<_>>().join(", "));
-            replicates.push((seed, self.cell(config, title)?));
-        }
-        Ok((StudyArm { name: arm.name.clone(), replicates, along }, unclustered))
-    }
-
-    /// The configuration as that of a run of one arm and one seed, without keys that are of no effect in it.
-    fn of_one_arm(&mut self, mut config: Config) -> Result<Config> {
-        (config.run.arms, config.run.seeds) = (Vec::new(), Vec::new());
-        if is_unclustered(&config) {
-            // Seeds and numbers of clusters that are never made would tell equal trainings apart.
-            config.cluster = ClusterConfig { of: ClusterOf::None, ..ClusterConfig::default() };
-        }
-        let pairs = self.facts(&config.data)?.pairs;
-        let size = config.sampler.batch_size;
-        let an_epoch = if config.sampler.drop_last { pairs / size } else { pairs.div_ceil(size) } as u64;
-        if self.config.equal == Equal::Steps && config.train.steps.is_none() && an_epoch > 0 {
-            config.train.steps = Some(config.train.epochs * an_epoch);
-        }
-        Ok(config)
-    }
-
-    fn facts(&mut self, data: &DataConfig) -> Result<DataFacts> {
-        if let Some((_, facts)) = self.known.iter().find(|(known, _)| known == data) {
-            return Ok(facts.clone());
-        }
-        let facts = (self.facts)(data)?;
-        self.known.push((data.clone(), facts.clone()));
-        Ok(facts)
-    }
-
-    /// The place of the cell of a configuration, which is added where it is new.
-    fn cell(&mut self, mut config: Config, title: String) -> Result<usize> {
-        let data = self.facts(&config.data)?;
-        let id = cell_id(&config, &data, &mut self.models)?;
-        if let Some(place) = self.cells.iter().position(|cell| cell.id == id) {
-            return Ok(place);
-        }
-        config.run.dir = self.dir.join("runs").join(&id);
-        if config.embedder.cache.is_none() {
-            config.embedder.cache = Some(self.dir.join("embeddings"));
-        }
-        self.cells.push(Cell { id, config, title });
-        Ok(self.cells.len() - 1)
-    }
-}
-
-/// Whether the batches of a configuration without arms look at no clusters.
-fn is_unclustered(config: &Config) -> bool {
-    config.sampler.curriculum.is_none()
-        && (config.cluster.of == ClusterOf::None || config.sampler.kind == SamplerKind::Uniform)
 }
 
 fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::config::Config;
 use crate::device::{BackendTask, DeviceKind};
 use crate::error::Result;
-use crate::files::write_json;
+use crate::files::{read_json, write_json};
 use crate::pipeline::Pipeline;
 use crate::program::{start_threads, stop_on_signals};
 use crate::study::Cell;
@@ -16,11 +16,11 @@ use crate::study::Cell;
 /// Which training, and where its record goes.
 #[derive(Debug, Args)]
 pub(super) struct CellArgs {
-    /// Its configuration
+    /// Its configuration, as it is run here
     config: PathBuf,
-    /// What the study knows it by
+    /// What the study knows of it
     #[arg(long)]
-    id: String,
+    cell: PathBuf,
     /// The record to write
     #[arg(long)]
     record: PathBuf,
@@ -33,7 +33,7 @@ impl CellArgs {
     pub(super) fn run(self) -> Result<()> {
         let config = Config::load(&self.config, &[])?;
         start_threads(config.run.threads)?;
-        let cell = Cell { id: self.id, config, title: String::new() };
+        let cell = Cell { config, ..read_json(&self.cell)? };
         self.device.run(Task { cell, record: self.record })
     }
 }
@@ -47,8 +47,10 @@ impl BackendTask for Task {
     type Output = ();
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+        let config = self.cell.config.clone();
         // A folder of the same cell holds the same training, judged otherwise perhaps.
-        let pipeline = Pipeline::<B>::create(self.cell.config.clone(), true, device)?.stopped_by(stop_on_signals()?);
+        let pipeline = Pipeline::<B>::create(config, true, device)?.stopped_by(stop_on_signals()?);
+        pipeline.check_data_of(&self.cell)?;
         pipeline.run()?;
         write_json(&self.record, &pipeline.cell_record(&self.cell)?)
     }

@@ -11,7 +11,8 @@ use self::jobs::Jobs;
 use crate::device::DeviceKind;
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;
-use crate::program::print;
+use crate::program::{print, stop_on_signals};
+use crate::stop::Stop;
 use crate::study::{Study, StudyResults};
 
 /// Which studies, and how their trainings are run.
@@ -42,24 +43,26 @@ pub(super) struct ExperimentArgs {
 
 impl ExperimentArgs {
     pub(super) fn run(self) -> Result<()> {
-        self.studies.iter().try_for_each(|path| self.run_study(path))
+        let stop = stop_on_signals()?;
+        self.studies.iter().try_for_each(|path| self.run_study(path, &stop))
     }
 
-    fn run_study(&self, path: &Path) -> Result<()> {
+    fn run_study(&self, path: &Path, stop: &Stop) -> Result<()> {
         let study = Study::load(path, &self.settings)?;
         if let Some(name) = self.only.iter().find(|name| study.experiments.iter().all(|of| of.name != **name)) {
             let (what, problem) = ("--only".to_owned(), "no experiment is called so");
             return Err(PretrainError::StudyName { what, name: name.clone(), problem });
         }
+        study.check_pages()?;
         let trained = match self.no_training {
             true => Ok(()),
-            false => Jobs::new(&study, self.device, self.jobs, self.threads).run(&self.wanted(&study)),
+            false => Jobs::new(&study, self.device, self.jobs, self.threads).run(&self.wanted(&study), stop),
         };
         // What is done is worth reading, however the rest ended.
         let results = StudyResults::of(&study)?;
-        publish(&study, &results)?;
         print(&results.to_markdown())?;
-        trained
+        let published = publish(&study, &results);
+        trained.and(published)
     }
 
     /// The places of the cells of the experiments that are asked for.

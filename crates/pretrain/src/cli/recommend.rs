@@ -69,16 +69,21 @@ impl RecommendArgs {
 
     fn config(&self) -> Result<Config> {
         let source = &self.source;
-        if source.extension().is_some_and(|ending| ending == "toml") && source.is_file() {
-            return Config::load(source, &self.settings);
-        }
-        let mut settings =
-            vec![format!("data.format={}", format_of(source)?), format!("data.path={}", source.display())];
         let stem = source.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
-        settings.push(format!("run.dir=runs/recommend-{stem}"));
-        settings.extend(self.settings.iter().cloned());
-        Config::parse("", &settings)
+        // Not the configuration's own folder, where a finished run may be.
+        let dir = format!("run.dir={}", quoted(&format!("runs/recommend-{stem}")));
+        if source.extension().is_some_and(|ending| ending == "toml") && source.is_file() {
+            return Config::load(source, &[std::slice::from_ref(&dir), self.settings.as_slice()].concat());
+        }
+        let format = format!("data.format={}", format_of(source)?);
+        let path = format!("data.path={}", quoted(&source.display().to_string()));
+        Config::parse("", &[&[format, path, dir], self.settings.as_slice()].concat())
     }
+}
+
+/// The text as TOML.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
 }
 
 /// How the data at a path are laid out, by the files that are there.
@@ -86,8 +91,8 @@ fn format_of(path: &Path) -> Result<&'static str> {
     let has = |name: &str| path.join(name).exists();
     let metadata = std::fs::metadata(path).map_err(|source| PretrainError::io(path, source))?;
     Ok(match metadata.is_dir() {
-        true if has("corpus.jsonl") || has("corpus.jsonl.gz") => "beir",
-        true if has("collection.tsv") || has("collection.tsv.gz") => "ms-marco",
+        true if has("corpus.jsonl") => "beir",
+        true if ["", ".gz", ".zst"].iter().any(|ending| has(&format!("collection.tsv{ending}"))) => "ms-marco",
         true if has("Cargo.toml") => "rust-docs",
         _ => "pairs",
     })

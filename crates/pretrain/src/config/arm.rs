@@ -120,7 +120,7 @@ impl Config {
     /// [`parse`](Self::parse), which have looked.
     pub fn arms(&self) -> Result<Vec<Arm>> {
         let arms = match self.run.arms.as_slice() {
-            [] => vec![self.arm_of(self.cluster.of)?],
+            [] => vec![self.arm_alone()?],
             arms => arms.iter().map(|arm| self.arm(arm)).collect::<Result<_>>()?,
         };
         let repeated = |(at, arm): &(usize, &Arm)| {
@@ -146,6 +146,12 @@ impl Config {
                 source => PretrainError::Arm { arm: table.name.clone(), source: Box::new(source) },
             }),
         }
+    }
+
+    /// The only arm: the configuration as it is.
+    fn arm_alone(&self) -> Result<Arm> {
+        let (of, draws) = (self.cluster.of, self.draws()?);
+        Ok(Arm { name: of.name().to_owned(), title: of.title().to_owned(), config: self.clone(), draws })
     }
 
     fn arm_of(&self, of: ClusterOf) -> Result<Arm> {
@@ -215,7 +221,7 @@ impl Config {
 }
 
 /// The name with `-` for spaces, which is a folder's on every system, if it can be one.
-pub(super) fn folder_name(name: &str) -> Option<String> {
+pub(crate) fn folder_name(name: &str) -> Option<String> {
     let good = |c: char| c.is_ascii_alphanumeric() || " -_.,=".contains(c);
     let edges =
         name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());

@@ -18,6 +18,7 @@ use std::path::Path;
 use infonce::InfoNceConfig;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use arm::folder_name;
 pub use arm::{Arm, ArmConfig, ArmTable, Draw};
 pub use cluster::{ClusterConfig, ClusterOf};
 pub use data::{DataConfig, DataFormat, NamedSource, SourceTable, SplitBy};

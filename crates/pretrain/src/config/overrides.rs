@@ -53,13 +53,7 @@ pub(super) fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let inner = tables.split('.').try_fold(table, |table, name| {
         table.entry(name).or_insert_with(|| Value::Table(Table::new())).as_table_mut().ok_or_else(malformed)
     })?;
-    for (table, plural, singular) in
-        [("run", "arms", "arm"), ("data", "sources", "source"), ("eval", "others", "other")]
-    {
-        if (tables, key) == (table, plural) {
-            inner.remove(singular);
-        }
-    }
+    end_other_name(inner, key);
     inner.insert(key.to_owned(), parse_value(value.trim()));
     Ok(())
 }
@@ -123,7 +117,19 @@ fn replace_keys(section: &mut Table, keys: &Table) {
             section.remove(replaced);
         }
     }
+    keys.keys().for_each(|key| end_other_name(section, key));
     section.extend(keys.clone());
+}
+
+/// Removes from a section a list of tables under its other name.
+fn end_other_name(section: &mut Table, key: &str) {
+    for (plural, singular) in [("arms", "arm"), ("sources", "source"), ("others", "other")] {
+        for (given, other) in [(plural, singular), (singular, plural)] {
+            if key == given {
+                section.remove(other);
+            }
+        }
+    }
 }
 
 /// A TOML value, or the text itself where it is none: paths and words need no quotes.

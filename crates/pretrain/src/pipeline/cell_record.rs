@@ -4,12 +4,12 @@ use burn::tensor::backend::AutodiffBackend;
 use embed::Side;
 
 use super::Pipeline;
-use super::inspect_plan::guide_of;
+use super::inspect_plan::DEFAULT_GUIDE;
 use super::others::System;
-use crate::error::Result;
+use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
 use crate::run_folder::{Member, Stage};
-use crate::study::{Cell, CellRecord, CellSeconds, DataFacts, Steps, TEST};
+use crate::study::{Cell, CellRecord, CellSeconds, Steps, TEST};
 
 /// Batches of the first epoch that are looked at.
 const BATCHES: usize = 40;
@@ -18,8 +18,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     /// What the run of `cell` came to, after [`run`](Self::run).
     ///
     /// # Errors
-    /// A stage of it is not done.
+    /// A stage of it is not done, or the data are others than the study was read with.
     pub fn cell_record(&self, cell: &Cell) -> Result<CellRecord> {
+        self.check_data_of(cell)?;
         let member = self.run.members()[0];
         let steps = Steps::read(&self.run.member(member).join("metrics.jsonl"))?;
         let (mut scores, mut baselines) = (Vec::new(), Vec::new());
@@ -37,9 +38,9 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let inspector = self.inspector(&vectors, 0, BATCHES)?;
         let labels = self.labels(member.arm)?;
         let sampler = self.sampler(member)?;
-        let guide = guide_of(member.arm);
-        let mut plan =
-            inspector.inspect::<B>(member.arm.title.clone(), &*sampler, labels.as_deref(), guide, &self.device)?;
+        // Of all arms by the same, whatever their loss masks.
+        let (name, guide) = (member.arm.title.clone(), DEFAULT_GUIDE);
+        let mut plan = inspector.inspect::<B>(name, &*sampler, labels.as_deref(), guide, &self.device)?;
         plan.by_stratum.clear();
         let seconds = CellSeconds {
             embed: self.seconds(&self.embed_stage()?),
@@ -50,8 +51,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         Ok(CellRecord {
             cell: cell.id.clone(),
             config: cell.config.to_toml()?,
-            judged_by: cell.judged_by(),
-            data: DataFacts { hash: self.data_hash.clone(), pairs: self.dataset.train.len() },
+            judged_by: cell.judged_by.clone(),
+            data: cell.data.clone(),
             scores,
             baselines,
             plan,
@@ -61,6 +62,17 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
             seconds,
             machine: format!("{}, {threads} threads, {}", B::name(&self.device), processor()),
         })
+    }
+
+    /// Nothing, where the data are those that the study of `cell` was read with.
+    pub(crate) fn check_data_of(&self, cell: &Cell) -> Result<()> {
+        match self.data_hash == cell.data.hash {
+            true => Ok(()),
+            false => {
+                let run = self.run.root().to_owned();
+                Err(PretrainError::DataChanged { path: self.config.data.place(), run })
+            }
+        }
     }
 
     fn seconds(&self, stage: &Stage) -> f64 {

@@ -21,7 +21,7 @@ use crate::train::PairGuide;
 
 /// Where the loss has no guide: a passage that the embedder finds at least 95% as near as the query's own is taken for a false negative, as
 /// NV-Retriever (Moreira et al. 2024, arXiv 2407.15831) does where it mines.
-const DEFAULT_GUIDE: Guide = Guide { margin: 0.05, relative: true };
+pub(super) const DEFAULT_GUIDE: Guide = Guide { margin: 0.05, relative: true };
 
 /// What some batches of an arm hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -118,7 +118,8 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         config.eval.others.iter().try_for_each(OtherData::check)?;
         let models = Models::of_run(&config, &run, force)?;
         let source = parts.source(&config.data)?;
-        let dataset = judged_on(&config, source.load()?)?;
+        let dataset = source.load()?;
+        check_split(&config, &dataset)?;
         release_freed_blocks();
         describe(&dataset);
         run.write_config(&config)?;
@@ -132,6 +133,7 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let hash = dataset.content_hash();
         let summary = Summary { hash: hash.clone(), counts: dataset.counts.clone(), notes: dataset.notes.clone() };
         write_json(&run.file(SUMMARY), &summary)?;
+        let dataset = judged_on(&config, dataset);
         Ok(Self { config, parts, run, models, dataset, data_hash: hash, device, stop: Arc::default(), force })
     }
 
@@ -150,13 +152,15 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
         let snapshot = run.file(SNAPSHOT);
         let dataset = match snapshot.exists() {
             true => read_json(&snapshot)?,
-            false => judged_on(&config, parts.source(&config.data)?.load()?)?,
+            false => parts.source(&config.data)?.load()?,
         };
         release_freed_blocks();
         let data_hash = dataset.content_hash();
         if data_hash != summary.hash {
             return Err(PretrainError::DataChanged { path: config.data.place(), run: run.root().to_owned() });
         }
+        check_split(&config, &dataset)?;
+        let dataset = judged_on(&config, dataset);
         Ok(Self { config, parts, run, models, dataset, data_hash, device, stop: Arc::default(), force: false })
     }
 
@@ -304,15 +308,20 @@ impl<B: AutodiffBackend, P: Parts<B>> Pipeline<B, P> {
     }
 }
 
+/// Nothing, where the data have the split that students are judged on.
+fn check_split(config: &Config, dataset: &Dataset) -> Result<()> {
+    match config.eval.split == JudgedSplit::Validation && dataset.validation.is_empty() {
+        true => Err(PretrainError::NoValidation { path: config.data.place() }),
+        false => Ok(()),
+    }
+}
+
 /// The data with the queries that students are judged on in the place of the test's.
-fn judged_on(config: &Config, mut dataset: Dataset) -> Result<Dataset> {
+fn judged_on(config: &Config, mut dataset: Dataset) -> Dataset {
     if config.eval.split == JudgedSplit::Validation {
-        if dataset.validation.is_empty() {
-            return Err(PretrainError::NoValidation { path: config.data.place() });
-        }
         dataset.test.clone_from(&dataset.validation);
     }
-    Ok(dataset)
+    dataset
 }
 
 /// Whether a student of this dimension has the columns of every prefix.

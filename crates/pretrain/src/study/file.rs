@@ -96,6 +96,9 @@ pub enum Kept {
 pub struct Recommended {
     /// The experiment's name.
     pub experiment: String,
+    /// The setting's name; empty where the experiment has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub setting: String,
     /// The arm's name in it.
     pub arm: String,
 }

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::outcome::{ArmOutcome, Judged, StudyGain};
 use super::record::TEST;
-use super::results::{Best, ExperimentOutcome, Prediction, StudyResults};
+use super::results::{ArmGain, ExperimentOutcome, Prediction, StudyResults};
 use crate::progress::duration;
 
 impl StudyResults {
@@ -72,7 +72,7 @@ impl StudyResults {
 
     /// What the study comes to, in a sentence or two.
     pub fn verdict(&self) -> String {
-        let shown = |Best { experiment, setting, arm, gain }: &Best| {
+        let shown = |ArmGain { experiment, setting, arm, gain }: &ArmGain| {
             let within = [experiment.as_str(), setting].into_iter().filter(|name| !name.is_empty());
             format!("{arm} ({}), {}", within.collect::<Vec<_>>().join(", "), percent(gain))
         };
@@ -85,9 +85,11 @@ impl StudyResults {
                 "No arm is told from its baseline by both tests: take unclustered batches, or more seeds.".to_owned()
             }
         };
+        let (done, all) = self.done;
+        let so_far = if done < all { format!("So far, {done} of {all} trainings: ") } else { String::new() };
         match &self.recommended {
-            Some(of) => format!("{best} Recommended: {}.", shown(of)),
-            None => best,
+            Some(of) => format!("{so_far}{best} Recommended: {}.", shown(of)),
+            None => so_far + &best,
         }
     }
 }

@@ -22,7 +22,9 @@ const DIFFERENCE: f64 = 0.01;
 pub struct SettingOutcome {
     /// Its name; empty where the experiment has no settings.
     pub name: String,
-    /// On the test split first, then on each of `eval.others`.
+    /// The arm that gains are over.
+    pub baseline: String,
+    /// On the study's own queries first, then on each of `eval.others`.
     pub sets: Vec<Judged>,
 }
 
@@ -78,7 +80,7 @@ pub struct StudyGain {
     pub high: f64,
     /// Seeds behind it.
     pub seeds: usize,
-    /// By a t-test over queries and seeds, two-sided: of trainings and clusterings as these.
+    /// By a t-test over queries and seeds, two-sided: of trainings and clusterings as these; absent with one seed.
     pub p: Option<f64>,
     /// That, corrected for the arms of the experiment (Holm).
     pub p_holm: Option<f64>,
@@ -109,9 +111,13 @@ pub(super) struct Finished<'a> {
 }
 
 impl Finished<'_> {
+    /// The values of these seeds, in their order.
     fn values(&self, seeds: &[u64], set: &str, measure: usize) -> Result<SeedValues> {
-        let rows = self.records.iter().filter(|(seed, _)| seeds.contains(seed));
-        let rows: Vec<&[f64]> = rows.filter_map(|(_, record)| record.values(set, measure)).collect();
+        let of_seed = |seed: &u64| {
+            let record = self.records.iter().find(|(of, _)| of == seed);
+            record.and_then(|(_, record)| record.values(set, measure))
+        };
+        let rows: Vec<&[f64]> = seeds.iter().filter_map(of_seed).collect();
         Ok(SeedValues::new(&rows)?)
     }
 
@@ -125,7 +131,8 @@ pub(super) fn outcome(setting: &Setting, arms: &[Finished<'_>], resamples: usize
     let first = arms.iter().find_map(|arm| arm.records.first());
     let sets = first.map_or(&[][..], |(_, record)| &record.scores);
     let sets = sets.iter().map(|(set, scores)| judged(setting, arms, set, scores.measures.len(), resamples));
-    Ok(SettingOutcome { name: setting.name.clone(), sets: sets.collect::<Result<_>>()? })
+    let baseline = setting.arms[setting.baseline].name.clone();
+    Ok(SettingOutcome { name: setting.name.clone(), baseline, sets: sets.collect::<Result<_>>()? })
 }
 
 fn judged(setting: &Setting, arms: &[Finished<'_>], set: &str, measures: usize, resamples: usize) -> Result<Judged> {
@@ -184,7 +191,7 @@ fn gain(
         low: interval.lower,
         high: interval.upper,
         seeds: seeds.len(),
-        p: CrossedTTest::new(&differences).map(|test| test.p_value),
+        p: CrossedTTest::new(&differences).filter(|_| seeds.len() > 1).map(|test| test.p_value),
         p_holm: None,
         p_randomised: exchanged.p_value(Paired::new(&means[0], &means[1])?),
         p_randomised_holm: None,
@@ -252,7 +259,7 @@ mod tests {
             cell: String::new(),
             config: String::new(),
             judged_by: Default::default(),
-            data: DataFacts { hash: String::new(), pairs: 2 },
+            data: DataFacts { hash: String::new(), judged: String::new(), pairs: 2 },
             scores: vec![(TEST.into(), scores)],
             baselines: Vec::new(),
             plan,
@@ -288,6 +295,8 @@ mod tests {
         let gain = arms[1].gain.unwrap();
         assert_eq!((gain.seeds, arms[1].seeds.len(), outcome.sets[0].queries), (2, 3, 2));
         assert!((gain.relative - 0.1).abs() < 1e-12 && gain.low <= 0.1 && gain.high >= 0.1, "{gain:?}");
+        // Each seed gains .05 in the mean over its queries: paired otherwise, one would gain .1 and one nothing.
+        assert!(gain.needed.unwrap().of_seed < 0.2, "{gain:?}");
         assert!((arms[0].means[0] - 19.0 / 30.0).abs() < 1e-12);
         assert_eq!((arms[1].seconds, arms[1].steps), (3.0, 7));
         assert!(arms[0].gain.is_none());
@@ -334,7 +343,11 @@ mod tests {
             arms: gains.iter().map(|gain| arm(*gain)).collect(),
             baselines: Vec::new(),
         };
-        let setting = |gains: &[Option<StudyGain>]| SettingOutcome { name: String::new(), sets: vec![set(gains)] };
+        let setting = |gains: &[Option<StudyGain>]| SettingOutcome {
+            name: String::new(),
+            baseline: String::new(),
+            sets: vec![set(gains)],
+        };
         let without = StudyGain { p: None, ..gain };
         let mut settings = [setting(&[None, Some(gain)]), setting(&[Some(gain), Some(without)])];
         correct(&mut settings).unwrap();

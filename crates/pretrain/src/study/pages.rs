@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use super::Study;
+use super::markdown::prediction;
+use super::record::TEST;
 use super::results::StudyResults;
 use crate::error::{PretrainError, Result};
 use crate::files::write_whole;
@@ -10,6 +13,24 @@ use crate::files::write_whole;
 const BEGIN: &str = "<!-- study ";
 /// What ends it.
 const END: &str = "<!-- end of study -->";
+
+impl Study {
+    /// Nothing, where the pages of the study can be read and ask for what it has, before anything is trained.
+    ///
+    /// # Errors
+    /// A page cannot be read, a block has no end, or asks for what the study has not.
+    pub fn check_pages(&self) -> Result<()> {
+        let empty = StudyResults::empty(self);
+        let sets = self.base.eval.others.iter().map(|other| other.name.as_str());
+        let sets: Vec<&str> = sets.chain([TEST]).collect();
+        for path in &self.config.pages {
+            let text = std::fs::read_to_string(path).map_err(|source| PretrainError::io(path, source))?;
+            blocks(&text, &self.config.name, |what| empty.has(what, &sets).then(String::new))
+                .map_err(|(line, problem)| PretrainError::StudyPage { path: path.clone(), line, problem })?;
+        }
+        Ok(())
+    }
+}
 
 impl StudyResults {
     /// Writes the blocks of this study in the Markdown file `path` anew: what is between `<!-- study NAME: WHAT -->` and
@@ -20,94 +41,94 @@ impl StudyResults {
     /// The file cannot be read or written, a block has no end, or asks for what the study has not.
     pub fn write_page(&self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path).map_err(|source| PretrainError::io(path, source))?;
-        let page = self.page(&text).map_err(|(line, problem)| PretrainError::StudyPage {
-            path: path.to_owned(),
-            line,
-            problem,
-        })?;
+        let page = blocks(&text, &self.study, |what| self.block(what))
+            .map_err(|(line, problem)| PretrainError::StudyPage { path: path.to_owned(), line, problem })?;
         match page == text {
             true => Ok(()),
             false => write_whole(path, |out| out.write_all(page.as_bytes())),
         }
     }
 
-    /// The text with this study's blocks anew; else the line of a block, and what is wrong with it.
-    fn page(&self, text: &str) -> Result<String, (usize, String)> {
-        let mut page = String::with_capacity(text.len());
-        let mut lines = text.lines().enumerate();
-        while let Some((at, line)) = lines.next() {
-            page.push_str(line);
-            page.push('\n');
-            let Some(what) = self.block_of(line) else { continue };
-            let block = self.block(what).ok_or_else(|| (at + 1, format!("{} has no {what}", self.study)))?;
-            page += &format!("\n{}\n\n{END}\n", block.trim_end());
-            if !lines.any(|(_, line)| line.trim() == END) {
-                return Err((at + 1, format!("expected {END} after it")));
-            }
+    /// Whether a block may ask for this, of a study that is judged on `sets`.
+    fn has(&self, what: &str, sets: &[&str]) -> bool {
+        let (name, of) = what.split_once(", ").unwrap_or((what, ""));
+        let known = self.experiments.iter().any(|experiment| experiment.name == name);
+        match of {
+            "" => known || ["predictions", "verdict"].contains(&what),
+            "short" => known,
+            of => known && of.strip_prefix("on ").is_some_and(|set| sets.contains(&set)),
         }
-        Ok(page)
     }
 
-    /// What a block of this study that begins with `line` is to hold.
-    fn block_of<'a>(&self, line: &'a str) -> Option<&'a str> {
-        let inner = line.trim().strip_prefix(BEGIN)?.strip_suffix("-->")?;
-        let (name, what) = inner.split_once(':')?;
-        (name.trim() == self.study).then_some(what.trim())
-    }
-
+    /// What a block holds; empty where nothing is done of what it asks for.
     fn block(&self, what: &str) -> Option<String> {
         match what {
-            "predictions" => return Some(super::markdown::prediction(&self.predictions)),
+            "predictions" => return Some(prediction(&self.predictions)),
             "verdict" => return Some(self.verdict()),
             _ => {}
         }
-        let experiment = |name: &str| self.experiments.iter().find(|of| of.name == name);
-        if let Some(of) = experiment(what) {
-            return Some(self.experiment(of));
+        let (name, of) = what.split_once(", ").unwrap_or((what, ""));
+        let experiment = self.experiments.iter().find(|experiment| experiment.name == name)?;
+        match of {
+            "" => Some(self.experiment(experiment)),
+            "short" => Some(self.table(experiment, TEST, true)),
+            of => Some(self.table(experiment, of.strip_prefix("on ")?, true)),
         }
-        if let Some(name) = what.strip_suffix(", short") {
-            return Some(self.table(experiment(name)?, super::record::TEST, true));
-        }
-        let (name, set) = what.split_once(", on ")?;
-        let of = experiment(name)?;
-        let known = of.sets().iter().any(|judged| judged.set == set);
-        known.then(|| self.table(of, set, true))
     }
+}
+
+/// The text with the blocks of a study anew, as `block` has them; else the line of a block, and what is wrong with it.
+fn blocks(
+    text: &str,
+    study: &str,
+    block: impl Fn(&str) -> Option<String>,
+) -> std::result::Result<String, (usize, String)> {
+    let mut page = String::with_capacity(text.len());
+    let mut lines = text.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        page.push_str(line);
+        page.push('\n');
+        let Some(what) = block_of(line, study) else { continue };
+        let block = block(what).ok_or_else(|| (at + 1, format!("{study} has no {what}")))?;
+        page += &format!("\n{}\n\n{END}\n", block.trim_end());
+        if !lines.any(|(_, line)| line.trim() == END) {
+            return Err((at + 1, format!("expected {END} after it")));
+        }
+    }
+    Ok(page)
+}
+
+/// What a block of a study that begins with `line` is to hold.
+fn block_of<'a>(line: &'a str, study: &str) -> Option<&'a str> {
+    let inner = line.trim().strip_prefix(BEGIN)?.strip_suffix("-->")?;
+    let (name, what) = inner.split_once(':')?;
+    (name.trim() == study).then_some(what.trim())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn results() -> StudyResults {
-        StudyResults {
-            study: "squad".into(),
-            measures: vec!["nDCG@10".into()],
-            config: Default::default(),
-            done: (0, 0),
-            experiments: Vec::new(),
-            runs: Vec::new(),
-            predictions: Vec::new(),
-            best: None,
-            recommended: None,
-        }
+    fn page(text: &str) -> std::result::Result<String, (usize, String)> {
+        blocks(text, "squad", |what| (what == "verdict").then(|| "No arm\n".to_owned()))
     }
 
     #[test]
     fn a_block_is_written_anew_and_all_else_stays() {
         let text = "# A\n\n<!-- study squad: verdict -->\nold\n<!-- end of study -->\n\n<!-- study other: verdict -->\nkept\n<!-- end of study -->\n";
-        let page = results().page(text).unwrap();
-        assert!(page.starts_with("# A\n\n<!-- study squad: verdict -->\n\nNo arm is told"), "{page}");
+        let written = page(text).unwrap();
+        assert!(written.starts_with("# A\n\n<!-- study squad: verdict -->\n\nNo arm\n\n<!-- end"), "{written}");
         assert!(
-            page.ends_with("\n<!-- end of study -->\n\n<!-- study other: verdict -->\nkept\n<!-- end of study -->\n")
+            written
+                .ends_with("\n<!-- end of study -->\n\n<!-- study other: verdict -->\nkept\n<!-- end of study -->\n")
         );
-        assert_eq!(results().page(&page).unwrap(), page);
+        assert_eq!(page(&written).unwrap(), written);
     }
 
     #[test]
     fn a_block_without_an_end_and_one_of_nothing_are_named_by_their_line() {
-        assert_eq!(results().page("\n<!-- study squad: verdict -->\n").unwrap_err().0, 2);
-        let (line, problem) = results().page("<!-- study squad: main -->\n<!-- end of study -->").unwrap_err();
+        assert_eq!(page("\n<!-- study squad: verdict -->\n").unwrap_err().0, 2);
+        let (line, problem) = page("<!-- study squad: main -->\n<!-- end of study -->").unwrap_err();
         assert_eq!((line, problem.as_str()), (1, "squad has no main"));
     }
 }

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::file::{ExperimentConfig, StudyConfig, VariantConfig, VariantTable};
 use super::record::Steps;
-use crate::config::{ClusterOf, Config};
+use crate::config::{ClusterOf, Config, SamplerConfig};
 use crate::error::{PretrainError, Result};
 use crate::parts::Parts;
 use crate::pipeline::{Candidate, FoundMargin, Pipeline, Proposal, ProposalConfig};
@@ -112,6 +112,10 @@ impl<B: AutodiffBackend, P: Parts<B> + Clone> Pipeline<B, P> {
         config.sampler.curriculum = None;
         config.train.steps = Some(TRIAL);
         config.eval.baselines = false;
+        // What a trial that was killed left would make this one look quick.
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).map_err(|source| PretrainError::io(&dir, source))?;
+        }
         let begun = Instant::now();
         let run = Self::create_with(self.parts().clone(), config, true, self.device().clone())?;
         run.run()?;
@@ -134,7 +138,11 @@ fn arms(proposal: &Proposal, most_false: f64) -> Vec<VariantConfig> {
     }
     // The paper's, unless it is that.
     if !chosen.is_some_and(|chosen| chosen.clusters == PAPER && chosen.group.is_none()) {
-        let keys = [("cluster", "of", proposal.of.name().into()), ("cluster", "k", Value::Integer(PAPER as i64))];
+        let keys = [
+            ("cluster", "of", proposal.of.name().into()),
+            ("cluster", "k", Value::Integer(PAPER as i64)),
+            ("sampler", "kind", "stratified".into()),
+        ];
         let (name, grid) = (format!("{PAPER} clusters"), BTreeMap::new());
         arms.push(VariantConfig::Table(VariantTable { name, grid, sections: sections(&keys) }));
     }
@@ -168,9 +176,15 @@ fn arm(candidate: &Candidate, of: ClusterOf, margin: Option<f64>) -> VariantConf
     let mut keys =
         vec![("cluster", "of", of.name().into()), ("cluster", "k", Value::Integer(candidate.clusters as i64))];
     let mut name = format!("{} clusters", candidate.clusters);
-    if let Some(group) = candidate.group {
-        name = format!("groups of {group} from {}", candidate.clusters);
-        keys.extend([("sampler", "kind", "topic-aware".into()), ("sampler", "group", Value::Integer(group as i64))]);
+    match candidate.group {
+        None => keys.push(("sampler", "kind", "stratified".into())),
+        Some(group) => {
+            name = format!("groups of {group} from {}", candidate.clusters);
+            keys.extend([
+                ("sampler", "kind", "topic-aware".into()),
+                ("sampler", "group", Value::Integer(group as i64)),
+            ]);
+        }
     }
     if let Some(margin) = margin {
         name += &format!(", guide at {:.2}", 1.0 - margin);
@@ -231,6 +245,10 @@ fn notes(proposal: &Proposal, extent: Extent, steps: u64, arms: usize) -> String
 fn study(config: &Config, arms: Vec<VariantConfig>, extent: Extent, steps: u64) -> Result<String> {
     let text = |source| PretrainError::ConfigText { source: Box::new(source) };
     let mut base = config.clone();
+    // How batches are drawn every arm says.
+    let drawn = SamplerConfig::default();
+    (base.sampler.kind, base.sampler.curriculum) = (drawn.kind, drawn.curriculum);
+    (base.sampler.group, base.sampler.strata_per_batch) = (drawn.group, drawn.strata_per_batch);
     if extent.steps < steps {
         base.train.steps = Some(extent.steps);
     }
@@ -242,11 +260,9 @@ fn study(config: &Config, arms: Vec<VariantConfig>, extent: Extent, steps: u64) 
             keys.retain(|key, value| default.get(key) != Some(value));
         }
     }
-    // What an arm says, and what only this machine's trial needed.
-    for (section, key) in [("cluster", "of"), ("embedder", "cache")] {
-        if let Some(Value::Table(keys)) = whole.get_mut(section) {
-            keys.remove(key);
-        }
+    // What is clustered every arm says too.
+    if let Some(Value::Table(keys)) = whole.get_mut("cluster") {
+        keys.remove("of");
     }
     whole.retain(|_, keys| keys.as_table().is_some_and(|keys| !keys.is_empty()));
     let seeds: Vec<u64> = (0..extent.seeds as u64).collect();

@@ -27,7 +27,7 @@ pub struct CellRecord {
     pub cell: String,
     /// The configuration, as TOML.
     pub config: String,
-    /// The keys by which the student was judged, each with its value as TOML.
+    /// What decided its scores ([`Cell::judged_by`]).
     pub judged_by: BTreeMap<String, String>,
     /// What it was trained on.
     pub data: DataFacts,
@@ -90,7 +90,7 @@ pub struct StepMeans {
 impl CellRecord {
     /// Whether it is that of `cell`, judged as the cell asks.
     pub fn is_of(&self, cell: &Cell) -> bool {
-        self.cell == cell.id && self.judged_by == cell.judged_by()
+        self.cell == cell.id && self.data == cell.data && self.judged_by == cell.judged_by
     }
 
     /// The values of one measure of every query of a data set.

@@ -31,15 +31,15 @@ pub struct StudyResults {
     /// How well each statistic of the batches orders the arms, before anything is trained.
     pub predictions: Vec<Prediction>,
     /// Of all arms the one whose interval of the gain on the test split begins highest, if above 0 and significant by both tests.
-    pub best: Option<Best>,
+    pub best: Option<ArmGain>,
     /// The gain of the arm that the study names (`study.recommended`), on the test split.
-    pub recommended: Option<Best>,
+    pub recommended: Option<ArmGain>,
 }
 
-/// An arm and its gain.
+/// An arm and its gain over the baseline of its setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Best {
+pub struct ArmGain {
     /// The experiment's name.
     pub experiment: String,
     /// The setting's name.
@@ -83,7 +83,7 @@ pub struct ArmPlan {
     pub setting: String,
     /// The arm's name.
     pub arm: String,
-    /// By the clustering embedder, before training: each statistic by name.
+    /// By the clustering embedder, before training: each statistic by name; none of a curriculum.
     pub plan: BTreeMap<String, f64>,
     /// By the student, over its first steps.
     pub first_steps: StepMeans,
@@ -142,8 +142,11 @@ impl StudyResults {
         let experiments: Vec<ExperimentOutcome> =
             study.experiments.iter().map(|of| experiment(study, of, &records)).collect::<Result<_>>()?;
         let runs = study.experiments.iter().flat_map(|of| runs(study, of, &records)).collect();
-        let named = |Recommended { experiment, arm }: &Recommended| {
-            gains(&experiments).find(|best| best.experiment == *experiment && best.arm == *arm)
+        let named = |named: &Recommended| {
+            let is_it = |of: &ArmGain| {
+                (&of.experiment, &of.setting, &of.arm) == (&named.experiment, &named.setting, &named.arm)
+            };
+            gains(&experiments).find(is_it)
         };
         Ok(Self {
             study: study.config.name.clone(),
@@ -156,6 +159,28 @@ impl StudyResults {
             experiments,
             runs,
         })
+    }
+
+    /// Those of a study of which nothing is done.
+    pub(super) fn empty(study: &Study) -> Self {
+        let experiment = |of: &Experiment| ExperimentOutcome {
+            name: of.name.clone(),
+            title: of.title.clone(),
+            along: of.along.clone(),
+            settings: Vec::new(),
+            plans: Vec::new(),
+        };
+        Self {
+            study: study.config.name.clone(),
+            measures: study.base.eval.measures.clone(),
+            config: BTreeMap::new(),
+            done: (0, study.cells.len()),
+            experiments: study.experiments.iter().map(experiment).collect(),
+            runs: Vec::new(),
+            predictions: Vec::new(),
+            best: None,
+            recommended: None,
+        }
     }
 
     /// Writes the results into the file `path`, in the place of those of the same study there.
@@ -202,13 +227,16 @@ fn experiment(study: &Study, of: &Experiment, records: &[Option<CellRecord>]) ->
     for setting in &of.settings {
         let arms = finished(setting, records);
         settings.push(outcome(setting, &arms, study.base.eval.resamples)?);
-        plans.extend(arms.iter().filter_map(|arm| plan(setting, arm)));
+        plans.extend(arms.iter().filter_map(|arm| plan(study, setting, arm)));
     }
     correct(&mut settings)?;
     Ok(ExperimentOutcome { name: of.name.clone(), title: of.title.clone(), along: of.along.clone(), settings, plans })
 }
 
-fn plan(setting: &Setting, arm: &Finished<'_>) -> Option<ArmPlan> {
+/// What an arm's batches were like. The first epoch, which plans are of, stands for no curriculum.
+fn plan(study: &Study, setting: &Setting, arm: &Finished<'_>) -> Option<ArmPlan> {
+    let &(_, cell) = arm.arm.replicates.first()?;
+    let is_alike = study.cells[cell].config.sampler.curriculum.is_none();
     let of = |value: &dyn Fn(&CellRecord) -> Option<f64>| mean(arm.records.iter().map(|(_, record)| value(record)));
     let hardness = |name: &str, value: &dyn Fn(&CellRecord) -> Option<f64>| Some((name.to_owned(), of(value)?));
     let plan = [
@@ -229,7 +257,7 @@ fn plan(setting: &Setting, arm: &Finished<'_>) -> Option<ArmPlan> {
     (!arm.records.is_empty()).then(|| ArmPlan {
         setting: setting.name.clone(),
         arm: arm.arm.name.clone(),
-        plan: plan.into_iter().flatten().collect(),
+        plan: plan.into_iter().flatten().filter(|_| is_alike).collect(),
         first_steps: steps(&|record| record.first_steps),
         last_steps: steps(&|record| record.last_steps),
     })
@@ -277,21 +305,22 @@ fn differing(of: &BTreeMap<String, String>, from: &BTreeMap<String, String>) -> 
 }
 
 /// The gains of all arms on the test split.
-fn gains(experiments: &[ExperimentOutcome]) -> impl Iterator<Item = Best> {
+fn gains(experiments: &[ExperimentOutcome]) -> impl Iterator<Item = ArmGain> {
     let settings = experiments.iter().flat_map(|of| of.settings.iter().map(move |setting| (of, setting)));
     settings.flat_map(|(of, setting)| {
         let arms = setting.sets.iter().filter(|set| set.set == TEST).flat_map(|set| &set.arms);
         arms.filter_map(move |arm| {
             let (experiment, setting) = (of.name.clone(), setting.name.clone());
-            Some(Best { experiment, setting, arm: arm.arm.clone(), gain: arm.gain? })
+            Some(ArmGain { experiment, setting, arm: arm.arm.clone(), gain: arm.gain? })
         })
     })
 }
 
-fn best(experiments: &[ExperimentOutcome]) -> Option<Best> {
+fn best(experiments: &[ExperimentOutcome]) -> Option<ArmGain> {
     let significant = |p: Option<f64>| p.is_some_and(|p| p < 0.05);
-    let real =
-        |best: &Best| best.gain.low > 0.0 && significant(best.gain.p_holm) && significant(best.gain.p_randomised_holm);
+    let real = |best: &ArmGain| {
+        best.gain.low > 0.0 && significant(best.gain.p_holm) && significant(best.gain.p_randomised_holm)
+    };
     gains(experiments).filter(real).max_by(|a, b| a.gain.low.total_cmp(&b.gain.low))
 }
 
@@ -302,10 +331,10 @@ fn predictions(experiments: &[ExperimentOutcome]) -> Vec<Prediction> {
         for setting in &of.settings {
             let Some(judged) = setting.sets.iter().find(|set| set.set == TEST) else { continue };
             let plan_of = |arm: &str| of.plans.iter().find(|plan| plan.setting == setting.name && plan.arm == arm);
-            let baseline = judged.arms.iter().find(|arm| arm.gain.is_none()).and_then(|arm| plan_of(&arm.arm));
+            let Some(baseline) = plan_of(&setting.baseline) else { continue };
             for arm in &judged.arms {
-                let (Some(baseline), Some(plan)) = (baseline, plan_of(&arm.arm)) else { continue };
-                let gain = arm.gain.map_or(0.0, |gain| gain.relative);
+                let gain = if arm.arm == setting.baseline { Some(0.0) } else { arm.gain.map(|gain| gain.relative) };
+                let (Some(plan), Some(gain)) = (plan_of(&arm.arm), gain) else { continue };
                 for (statistic, value) in &plan.plan {
                     if let Some(base) = baseline.plan.get(statistic) {
                         let pair = (value - base, gain);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::file::{VariantConfig, VariantTable};
+use crate::config::ClusterOf;
 use crate::error::{PretrainError, Result};
 
 /// An arm or a setting: keys that differ from the study's sections.
@@ -32,16 +33,35 @@ impl Variant {
             if values.is_empty() {
                 return Err(wrong("at least one value"));
             }
-            let (section, inner) = key.split_once('.').ok_or_else(|| wrong("a key as section.key"))?;
+            if !key.contains('.') || key.split('.').any(str::is_empty) {
+                return Err(wrong("a key as section.key"));
+            }
             let with = |variant: &Self, value: &Value| {
                 let mut variant = variant.clone();
-                variant.sections.entry(section.to_owned()).or_default().insert(inner.to_owned(), value.clone());
+                variant.put(key, value.clone()).then_some(()).ok_or_else(|| wrong("a key of tables"))?;
                 variant.name = named(&variant.name, key, value);
-                variant
+                Ok(variant)
             };
-            variants = variants.iter().flat_map(|variant| values.iter().map(|value| with(variant, value))).collect();
+            let all = variants.iter().flat_map(|variant| values.iter().map(|value| with(variant, value)));
+            variants = all.collect::<Result<_>>()?;
         }
         Ok(variants)
+    }
+
+    /// Sets `section.key`, or `section.key.inner`; whether that is within tables.
+    fn put(&mut self, key: &str, value: Value) -> bool {
+        let mut names = key.split('.');
+        let (Some(section), Some(last)) = (names.next(), names.next_back()) else { return false };
+        let mut keys = self.sections.entry(section.to_owned()).or_default();
+        for name in names {
+            let inner = keys.entry(name).or_insert_with(|| Value::Table(Table::new()));
+            match inner {
+                Value::Table(inner) => keys = inner,
+                _ => return false,
+            }
+        }
+        keys.insert(last.to_owned(), value);
+        true
     }
 
     /// Its sections with their keys.
@@ -49,10 +69,20 @@ impl Variant {
         self.sections.iter().map(|(name, keys)| (name.as_str(), keys)).collect()
     }
 
-    /// Whether it gives a value to `section.key`.
+    /// Whether its batches are of all pairs alike, whatever the study's are.
+    pub(super) fn is_none(&self) -> bool {
+        self.sections.len() == 1
+            && self.sections.get("cluster").is_some_and(|keys| {
+                keys.len() == 1 && keys.get("of").and_then(Value::as_str) == Some(ClusterOf::None.name())
+            })
+    }
+
+    /// Whether it gives a value to `section.key`, or to `section.key.inner`.
     pub(super) fn gives(&self, key: &str) -> bool {
-        let inner = key.split_once('.');
-        inner.is_some_and(|(section, key)| self.sections.get(section).is_some_and(|keys| keys.contains_key(key)))
+        let mut names = key.split('.');
+        let section = names.next().and_then(|section| self.sections.get(section));
+        let first = section.zip(names.next()).and_then(|(keys, name)| keys.get(name));
+        names.try_fold(first, |value, name| Some(value?.get(name))).flatten().is_some()
     }
 }
 
@@ -91,6 +121,16 @@ mod tests {
         assert_eq!(names, ["groups of 8, k 100", "groups of 16, k 100", "groups of 8, k 200", "groups of 16, k 200"]);
         assert!(all[0].gives("sampler.group") && all[0].gives("sampler.kind") && !all[0].gives("cluster.seed"));
         assert_eq!(all[3].sections["cluster"]["k"], Value::Integer(200));
+    }
+
+    #[test]
+    fn keys_within_tables_are_set_and_known() {
+        let all =
+            variants("[arm]\nname = \"a\"\nloss.guide.relative = true\ngrid = { \"loss.guide.margin\" = [0.1, 0.2] }");
+        assert_eq!(all[1].sections["loss"]["guide"]["margin"], Value::Float(0.2));
+        assert_eq!(all[1].sections["loss"]["guide"]["relative"], Value::Boolean(true));
+        assert!(all[0].gives("loss.guide.margin") && all[0].gives("loss.guide") && !all[0].gives("loss.guide.other"));
+        assert!(!all[0].gives("loss.tau") && !all[0].gives("train.seed"));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::error::EvalError;
 /// Shares of queries and seeds in the test's variance at which power is evaluated: its error is below 0.001.
 const NODES: u32 = 64;
 
+/// Queries from which on more seeds are never worse.
+const FEW_QUERIES: usize = 100;
+
 /// The most seeds that [`VarianceComponents::seeds_for`] tries.
 const MOST_SEEDS: usize = 1000;
 
@@ -124,13 +127,32 @@ impl VarianceComponents {
         alpha: f64,
     ) -> Result<Option<usize>, EvalError> {
         probability("power", power)?;
-        // One by one: with a handful of queries more seeds can cost degrees of freedom.
-        for seeds in 2..=MOST_SEEDS {
-            if self.power(difference, queries, seeds, alpha)? >= power {
-                return Ok(Some(seeds));
+        let reaches = |seeds: usize| Ok::<_, EvalError>(self.power(difference, queries, seeds, alpha)? >= power);
+        // With a handful of queries more seeds can cost degrees of freedom: one by one.
+        if queries < FEW_QUERIES {
+            for seeds in 2..=MOST_SEEDS {
+                if reaches(seeds)? {
+                    return Ok(Some(seeds));
+                }
+            }
+            return Ok(None);
+        }
+        let (mut below, mut from) = (1, 2);
+        while !reaches(from)? {
+            if from == MOST_SEEDS {
+                return Ok(None);
+            }
+            (below, from) = (from, (2 * from).min(MOST_SEEDS));
+        }
+        while below + 1 < from {
+            let middle = below.midpoint(from);
+            if reaches(middle)? {
+                from = middle;
+            } else {
+                below = middle;
             }
         }
-        Ok(None)
+        Ok(Some(from))
     }
 
     fn design(&self, queries: usize, seeds: usize, least: usize) -> Result<Design, EvalError> {

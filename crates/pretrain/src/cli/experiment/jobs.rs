@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sysinfo::{MemoryRefreshKind, System};
+use vectors::remove_drafts;
 
+use crate::config::EmbedderConfig;
 use crate::device::DeviceKind;
 use crate::error::{PretrainError, Result, one_line};
-use crate::files::write_whole;
-use crate::program::stop_on_signals;
+use crate::files::{write_json, write_whole};
 use crate::progress::{bar, duration};
 use crate::run_folder::RunFolder;
 use crate::stop::Stop;
@@ -37,12 +38,13 @@ pub(super) struct Jobs<'a> {
 /// How far the trainings are.
 struct Progress {
     bar: indicatif::ProgressBar,
-    /// When those began whose pace foretells the rest, and how many had ended before.
+    /// When trainings began.
     begun: Instant,
-    before: usize,
     done: AtomicUsize,
     failed: AtomicUsize,
     stopped: AtomicBool,
+    /// Whether trainings are to end at once, without a checkpoint.
+    killed: AtomicBool,
     of: usize,
     jobs: usize,
 }
@@ -70,7 +72,10 @@ impl<'a> Jobs<'a> {
     ///
     /// # Errors
     /// [`PretrainError::CellsFailed`] after all others were run, [`PretrainError::StudyStopped`] after a signal, and what keeps a process from being started.
-    pub(super) fn run(&self, wanted: &[usize]) -> Result<()> {
+    pub(super) fn run(&self, wanted: &[usize], stop: &Stop) -> Result<()> {
+        for draft in remove_drafts(&self.study.dir) {
+            tracing::info!("{}: removed, half-written by a process that ended", draft.display());
+        }
         let mut left = Vec::new();
         for &place in wanted {
             let cell = &self.study.cells[place];
@@ -90,28 +95,23 @@ impl<'a> Jobs<'a> {
         if left.is_empty() {
             return Ok(());
         }
-        let stop = stop_on_signals()?;
         let _heeding = stop.heed();
         let mut progress = Progress {
             bar: bar(left.len() as u64, &self.study.config.name),
             begun: Instant::now(),
-            before: 0,
             done: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
             of: left.len(),
             jobs: self.jobs.min(left.len()),
         };
-        // The first embeds for all, with the cores of all: at once each would.
-        let (first, rest) = left.split_at(1);
-        let alone =
-            Jobs { jobs: 1, threads: self.jobs * self.threads, memory: self.jobs as f64 * self.memory, ..*self };
-        alone.work(&Mutex::new(first.to_vec()), &progress, &stop);
-        (progress.begun, progress.before) = (Instant::now(), 1);
-        let queue = Mutex::new(rest.iter().rev().copied().collect());
+        self.embed(&left, &progress, stop);
+        progress.begun = Instant::now();
+        let queue = Mutex::new(left.iter().rev().copied().collect());
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
-                scope.spawn(|| self.work(&queue, &progress, &stop));
+                scope.spawn(|| self.work(&queue, &progress, stop));
             }
         });
         progress.bar.finish_and_clear();
@@ -123,6 +123,25 @@ impl<'a> Jobs<'a> {
             }
             (false, 0) => Ok(()),
             (false, failed) => Err(PretrainError::CellsFailed { failed, cells: wanted.len() }),
+        }
+    }
+
+    /// Embeds the texts of all cells, of equal data and embedders once, with the cores of all trainings. What fails here fails again where its
+    /// training says so.
+    fn embed(&self, cells: &[&Cell], progress: &Progress, stop: &Stop) {
+        let mut embedded: Vec<(&str, &EmbedderConfig)> = Vec::new();
+        let alone = Jobs { jobs: 1, threads: self.jobs * self.threads, ..*self };
+        for cell in cells {
+            let content = (cell.data.hash.as_str(), &cell.config.embedder);
+            if !embedded.contains(&content) && !progress.heeds(stop) {
+                embedded.push(content);
+                let made = alone.start(cell, progress, stop, |command, config| {
+                    command.arg("embed").arg(config).arg("--force");
+                });
+                if let Err(error) = made {
+                    tracing::warn!("{}: {}", cell.title, one_line(&error));
+                }
+            }
         }
     }
 
@@ -142,9 +161,6 @@ impl<'a> Jobs<'a> {
 
     /// The record of a cell after its process ended; none where it is to go on another time.
     fn run_cell(&self, cell: &Cell, progress: &Progress, stop: &Stop) -> Result<Option<CellRecord>> {
-        let [config, log] = ["toml", "log"].map(|ending| self.study.record_file(cell).with_extension(ending));
-        let text = self.as_run(cell).to_toml()?;
-        write_whole(&config, |out| out.write_all(text.as_bytes()))?;
         self.wait_for_another(cell, progress, stop)?;
         if let Some(record) = self.study.record(cell)? {
             return Ok(Some(record));
@@ -152,7 +168,13 @@ impl<'a> Jobs<'a> {
         if progress.stopped.load(Ordering::SeqCst) {
             return Ok(None);
         }
-        let status = self.process(cell, &config, &log, progress, stop)?;
+        let facts = self.file(cell, "json");
+        write_json(&facts, cell)?;
+        let status = self.start(cell, progress, stop, |command, config| {
+            command.arg("cell").arg(config).arg("--cell").arg(&facts);
+            command.arg("--record").arg(self.study.record_file(cell));
+        })?;
+        let log = self.file(cell, "log");
         match self.study.record(cell)? {
             Some(record) if status.success() => {
                 self.study.tidy(cell)?;
@@ -197,18 +219,32 @@ impl<'a> Jobs<'a> {
         }
     }
 
-    fn process(&self, cell: &Cell, config: &Path, log: &Path, progress: &Progress, stop: &Stop) -> Result<ExitStatus> {
+    /// Where what a cell's process is given and says lies, beside the records.
+    fn file(&self, cell: &Cell, ending: &str) -> PathBuf {
+        self.study.dir.join("jobs").join(format!("{}.{ending}", cell.id))
+    }
+
+    /// Runs a command on a cell in a process of its own, until it ends.
+    fn start(
+        &self,
+        cell: &Cell,
+        progress: &Progress,
+        stop: &Stop,
+        arguments: impl FnOnce(&mut Command, &Path),
+    ) -> Result<ExitStatus> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |source| PretrainError::Io { path, source }
         };
+        let (config, log) = (self.file(cell, "toml"), self.file(cell, "log"));
+        let text = self.as_run(cell).to_toml()?;
+        write_whole(&config, |out| out.write_all(text.as_bytes()))?;
         let program = std::env::current_exe().map_err(at(Path::new("this program")))?;
-        let out = File::create(log).map_err(at(log))?;
-        let err = out.try_clone().map_err(at(log))?;
+        let out = File::create(&log).map_err(at(&log))?;
+        let err = out.try_clone().map_err(at(&log))?;
         let mut command = Command::new(&program);
-        command.arg("cell").arg(config).args(["--id", &cell.id, "--device", self.device.name()]);
-        command.arg("--record").arg(self.study.record_file(cell));
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        arguments(&mut command, &config);
+        command.args(["--device", self.device.name()]).stdin(Stdio::null()).stdout(out).stderr(err);
         // Ctrl-C is for this process, which asks each of its own once.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -221,16 +257,20 @@ impl<'a> Jobs<'a> {
             if progress.heeds(stop) && !std::mem::replace(&mut asked, true) {
                 ask_to_stop(&mut child);
             }
+            if progress.killed.load(Ordering::SeqCst) {
+                // It has ended if this fails.
+                let _ = child.kill();
+            }
             std::thread::sleep(POLL);
         }
     }
 }
 
 impl Progress {
-    /// Whether the study is to stop.
+    /// Whether the study is to stop: after one signal each training ends after its step, after another at once.
     fn heeds(&self, stop: &Stop) -> bool {
-        if stop.grant() {
-            self.stopped.store(true, Ordering::SeqCst);
+        if stop.grant() && self.stopped.swap(true, Ordering::SeqCst) {
+            self.killed.store(true, Ordering::SeqCst);
         }
         self.stopped.load(Ordering::SeqCst)
     }
@@ -245,7 +285,7 @@ impl Progress {
             Err(_) => self.done.load(Ordering::SeqCst) + failed,
         };
         let left = self.of - ended;
-        let pace = self.begun.elapsed().as_secs_f64() / (ended - self.before) as f64;
+        let pace = self.begun.elapsed().as_secs_f64() / ended as f64;
         let about = if left == 0 { String::new() } else { format!("; about {} left", duration(pace * left as f64)) };
         self.bar.suspend(|| match ran {
             Ok(Some(record)) => {
@@ -282,8 +322,10 @@ fn ask_to_stop(child: &mut Child) {
 /// What a process that failed said last.
 fn last_line(log: &PathBuf, status: ExitStatus) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .map_or_else(|| status.to_string(), |line| line.trim().to_owned())
+    match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+        Some(line) if line.starts_with("error: ") => line.to_owned(),
+        // Ended by the system, which for want of memory says nothing.
+        Some(line) => format!("{status}, after: {line}"),
+        None => status.to_string(),
+    }
 }
