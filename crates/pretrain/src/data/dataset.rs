@@ -109,17 +109,7 @@ impl Dataset {
     ///
     /// Equal hashes mean equal input for every later stage; counts and notes are not in it.
     pub fn content_hash(&self) -> String {
-        let mut hash = ContentHash(blake3::Hasher::new());
-        for texts in [&self.queries, &self.passages] {
-            hash.number(texts.len());
-            texts.iter().for_each(|text| hash.text(text.id).text(text.text).end());
-        }
-        hash.number(self.train.len());
-        self.train.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
-        for queries in [&self.validation, &self.test] {
-            hash.number(queries.len());
-            queries.iter().for_each(|query| hash.query(query));
-        }
+        let mut hash = self.hash_with(&self.train);
         let topics = self.topics.as_ref();
         hash.number(topics.map_or(0, |topics| topics.names.len() + 1));
         if let Some(topics) = topics {
@@ -143,6 +133,28 @@ impl Dataset {
             [of_pair, of_test].into_iter().flatten().for_each(|&source| hash.index(source).end());
         }
         hash.0.finalize().to_hex().to_string()
+    }
+
+    /// The hash of what models are judged on: of texts, ids, and validation and test queries with their judgements.
+    pub(crate) fn judged_hash(&self) -> String {
+        // That of the data without pairs and topics.
+        self.hash_with(&[]).number(0).0.finalize().to_hex().to_string()
+    }
+
+    /// What is hashed of texts, of pairs, and of queries that are judged.
+    fn hash_with(&self, train: &[Pair]) -> ContentHash {
+        let mut hash = ContentHash(blake3::Hasher::new());
+        for texts in [&self.queries, &self.passages] {
+            hash.number(texts.len());
+            texts.iter().for_each(|text| hash.text(text.id).text(text.text).end());
+        }
+        hash.number(train.len());
+        train.iter().for_each(|pair| hash.index(pair.query).index(pair.passage).end());
+        for queries in [&self.validation, &self.test] {
+            hash.number(queries.len());
+            queries.iter().for_each(|query| hash.query(query));
+        }
+        hash
     }
 }
 
@@ -209,6 +221,16 @@ mod tests {
         let mut dataset = small();
         change(&mut dataset);
         dataset.content_hash()
+    }
+
+    #[test]
+    fn what_is_judged_is_all_but_pairs_and_topics() {
+        let dataset = small();
+        let judged = Dataset { train: Vec::new(), topics: None, ..small() };
+        assert_eq!(dataset.judged_hash(), judged.content_hash());
+        let mut other = small();
+        other.test[0].missing[0] = 2;
+        assert_ne!(other.judged_hash(), dataset.judged_hash());
     }
 
     #[test]

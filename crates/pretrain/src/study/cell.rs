@@ -56,14 +56,7 @@ impl DataFacts {
 
     /// Those of a data set.
     pub fn of(dataset: &Dataset) -> Self {
-        let judged = Dataset {
-            queries: dataset.queries.clone(),
-            passages: dataset.passages.clone(),
-            validation: dataset.validation.clone(),
-            test: dataset.test.clone(),
-            ..Dataset::default()
-        };
-        Self { hash: dataset.content_hash(), judged: judged.content_hash(), pairs: dataset.train.len() }
+        Self { hash: dataset.content_hash(), judged: dataset.judged_hash(), pairs: dataset.train.len() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What came of a study: every training, the experiments' comparisons, and how well plans foretold them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,10 @@ use super::correlation::spearman;
 use super::outcome::{Finished, Judged, SettingOutcome, StudyGain, correct, outcome};
 use super::record::{CellRecord, StepMeans, TEST};
 use super::{Experiment, Recommended, Setting, Study};
+use crate::config::Config;
 use crate::error::Result;
 use crate::files::{read_json, write_json};
+use crate::models::is_of_hub;
 
 /// What came of a study so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,7 +153,7 @@ impl StudyResults {
         Ok(Self {
             study: study.config.name.clone(),
             measures: study.base.eval.measures.clone(),
-            config: differing(&study.base.identity(), &crate::Config::default().identity()),
+            config: differing(&shown(&study.base), &shown(&Config::default())),
             done: (records.iter().flatten().count(), records.len()),
             predictions: predictions(&experiments),
             best: best(&experiments),
@@ -269,7 +271,7 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 fn runs(study: &Study, of: &Experiment, records: &[Option<CellRecord>]) -> Vec<CellResult> {
-    let base = study.base.identity();
+    let base = shown(&study.base);
     let mut runs = Vec::new();
     for setting in &of.settings {
         for arm in finished(setting, records) {
@@ -281,7 +283,7 @@ fn runs(study: &Study, of: &Experiment, records: &[Option<CellRecord>]) -> Vec<C
                     arm: arm.arm.name.clone(),
                     seed: *seed,
                     cell: record.cell.clone(),
-                    config: cell.map_or_else(BTreeMap::new, |cell| differing(&cell.config.identity(), &base)),
+                    config: cell.map_or_else(BTreeMap::new, |cell| differing(&shown(&cell.config), &base)),
                     scores: record.scores.iter().map(|(set, scores)| (set.clone(), scores.means.clone())).collect(),
                     per_query: record
                         .scores
@@ -296,6 +298,26 @@ fn runs(study: &Study, of: &Experiment, records: &[Option<CellRecord>]) -> Vec<C
         }
     }
     runs
+}
+
+/// The keys of a configuration, models and data by their names alone: results are to be read elsewhere.
+fn shown(config: &Config) -> BTreeMap<String, String> {
+    let mut config = config.clone();
+    let name = |path: &mut PathBuf| {
+        if let Some(name) = path.file_name().filter(|_| !is_of_hub(path)) {
+            *path = name.into();
+        }
+    };
+    name(&mut config.data.path);
+    name(&mut config.embedder.path);
+    config.student.from.as_mut().map(name);
+    config.eval.others.iter_mut().for_each(|other| name(&mut other.path));
+    let mut keys = config.identity();
+    if !config.data.sources.is_empty() {
+        let names: Vec<&str> = config.data.sources.iter().map(|source| source.name.as_str()).collect();
+        keys.insert("data.sources".to_owned(), names.join(", "));
+    }
+    keys
 }
 
 /// The keys of one configuration whose values another has not, without those of the run.
@@ -353,4 +375,24 @@ fn predictions(experiments: &[ExperimentOutcome]) -> Vec<Prediction> {
         Some(Prediction { statistic: statistic.to_owned(), arms: pairs.len(), correlation })
     };
     pairs.into_iter().filter_map(correlated).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_name_models_and_data_and_not_where_they_lie() {
+        let settings = [
+            "data.path=/a/b/squad",
+            "student.from=/a/model",
+            "embedder.kind=static",
+            "embedder.path=/a/model",
+            "eval.others=[{name=\"scifact\",path=\"/a/scifact\"}]",
+        ];
+        let config = Config::parse("", &settings.map(String::from)).unwrap();
+        let keys = shown(&config);
+        assert_eq!((keys["data.path"].as_str(), keys["embedder.path"].as_str()), ("\"squad\"", "\"model\""));
+        assert!(keys.values().all(|value| !value.contains("/a/")), "{keys:?}");
+    }
 }
